@@ -1,0 +1,96 @@
+"""What can be known to be wrong with a config before anything is read or trained: options, ranges, scope, device."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from study.build import build_dataset, build_model, build_optimizer, choose_device, penalty_of
+from study.config import SPLITS, RunConfig
+from study.data import DataSet
+from study.data.splits import val_count
+from study.errors import ConfigError
+from study.options import checked_arguments, locate
+from study.regularizers import names_in_scope
+
+DATA_KEYS = ("root", "split", "train_size")
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The config with every option's arguments typed and its defaults filled in.
+
+    Where λ has no meaning, λ is 0 and there is no scope, whatever was given.
+
+    Raises:
+        ConfigError: what is wrong, and what is allowed.
+    """
+    data = _checked_data(config.data)
+    dataset = build_dataset(data)
+    if data["train_size"] is not None:
+        _check_train_size(data, dataset)
+    model = _checked_group("model", config.model, supplied=2)
+    with torch.device("meta"):
+        network = build_model(model, dataset)
+    optimizer = _checked_group("optimizer", config.optimizer, supplied=1)
+    build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))])
+    reg, lam = _checked_reg(config.reg, config.lam, network)
+    _check_device(config.device)
+    return replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam)
+
+
+def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:
+    target = locate(group, given["_target_"])
+    rest = {key: value for key, value in given.items() if key not in ("option", "_target_")}
+    return {
+        "option": given["option"],
+        "_target_": given["_target_"],
+        **checked_arguments(group, target, rest, supplied),
+    }
+
+
+def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
+    general = checked_arguments("data", _data_keys, {k: v for k, v in given.items() if k in DATA_KEYS})
+    if general["split"] not in SPLITS:
+        raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
+    own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
+    return {**own, **general}
+
+
+def _data_keys(root: str, split: str, train_size: int | None = None) -> None:
+    """The keys that every data set has, as a signature to check them against."""
+
+
+def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
+    available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
+    if not dataset.classes <= data["train_size"] <= available:
+        raise ConfigError(
+            f"data.train_size={data['train_size']}: {dataset.classes} to {available} are allowed"
+            f" for {dataset.name} with data.split={data['split']}"
+        )
+
+
+def _checked_reg(given: Mapping[str, Any], lam: float, network: nn.Module) -> tuple[dict[str, Any], float]:
+    target = locate("reg", given["_target_"])
+    own = {k: v for k, v in given.items() if k not in ("option", "_target_", "scope", "lam")}
+    is_class = isinstance(target, type)
+    reg = {
+        "option": given["option"],
+        "_target_": given["_target_"],
+        "scope": given.get("scope", "all"),
+        **checked_arguments("reg", target, own, supplied=0 if is_class else 1),
+    }
+    if not penalty_of(reg).takes_lam:
+        return {**reg, "scope": None}, 0.0
+    if not isinstance(reg["scope"], str):
+        raise ConfigError(f"reg.scope={reg['scope']}: all, weights, or a regular expression is allowed")
+    names_in_scope(network, reg["scope"])
+    return reg, lam
+
+
+def _check_device(device: str) -> None:
+    try:
+        choose_device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; allowed: auto, cpu, cuda, mps") from None

@@ -1,0 +1,143 @@
+"""From a composed Hydra config to a RunConfig: typed, validated, defaults filled in, and frozen."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
+
+from study.errors import ConfigError
+
+GROUPS = ("data", "model", "optimizer", "reg")
+SPLITS = ("holdout", "textbook")
+
+
+@dataclass
+class StudySchema:
+    """What the command line may set, with its types. Hydra checks keys and types, `resolve` the ranges.
+
+    The groups are open here: their keys depend on the option, whose signature is checked by `resolve`.
+    """
+
+    name: str = MISSING
+    seed: int = MISSING
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    lam: float = MISSING
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    reg: dict[str, Any] = field(default_factory=dict)
+    seeds: Any = None
+    variants: list[Any] = field(default_factory=list)
+    device: str = MISSING
+    threads: int = MISSING
+    workers: int | None = None
+
+
+@dataclass
+class AnalysisSchema:
+    """What the analysis may be told."""
+
+    name: str = MISSING
+    at: Any = MISSING
+    allow: list[str] = field(default_factory=list)
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra; conf/config.yaml and conf/analysis.yaml name them."""
+    store = ConfigStore.instance()
+    store.store(name="study_schema", node=StudySchema)
+    store.store(name="analysis_schema", node=AnalysisSchema)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run, fully resolved: what config.yaml of a run folder holds.
+
+    Each group is a mapping with `option` (the name of its YAML file), `_target_`, and the target's arguments.
+    """
+
+    name: str
+    seed: int
+    epochs: int
+    batch_size: int
+    lam: float
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    reg: Mapping[str, Any]
+    device: str
+    threads: int
+
+    def to_yaml(self) -> str:
+        """The config as YAML."""
+        return OmegaConf.to_yaml(OmegaConf.create(asdict(self)))
+
+
+def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a group is handed to its `_target_`."""
+    general = ("option", "_target_", "root", "split", "train_size", "scope")
+    return {key: value for key, value in group.items() if key not in general}
+
+
+def check_name(name: str) -> str:
+    """A study's name, which becomes a folder below outputs/.
+
+    Raises:
+        ConfigError: the name would lead elsewhere.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) or ".." in name:
+        raise ConfigError(
+            f"name={name}: letters, digits, '_', '-' and single dots are allowed, no '/' and no '..':"
+            " a study is one folder below outputs/"
+        )
+    return name
+
+
+def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
+    """Validate a composed config and freeze it.
+
+    Models are built on torch's meta device to check their options and the scope: nothing is allocated.
+
+    Args:
+        cfg: the composed config, without Hydra's own node.
+        choices: the option chosen for each group.
+
+    Raises:
+        ConfigError: a key or value is not allowed; the message says which are.
+    """
+    from study import checks  # imports torch, which composing and --help do without
+
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except InterpolationKeyError as error:
+        if error.full_key == "lam":
+            raise ConfigError(f"reg={choices['reg']} has no default for lam; give one: lam=1e-4") from None
+        raise
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1}
+    for key, low in lowest.items():
+        if values[key] < low:
+            raise ConfigError(f"{key}={values[key]}: a whole number of at least {low} is allowed")
+    lam = values["lam"]
+    if not (math.isfinite(lam) and lam >= 0):
+        raise ConfigError(f"lam={lam}: any finite number of at least 0 is allowed")
+    for group in GROUPS:
+        if "_target_" not in values[group]:
+            raise ConfigError(f"{group}={choices.get(group)}: its YAML file names no _target_")
+        values[group] = {"option": choices[group], **values[group]}
+    config = RunConfig(
+        name=check_name(values["name"]),
+        seed=values["seed"],
+        epochs=values["epochs"],
+        batch_size=values["batch_size"],
+        lam=lam,
+        **{group: values[group] for group in GROUPS},
+        device=values["device"],
+        threads=values["threads"],
+    )
+    return checks.checked(config)

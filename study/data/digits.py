@@ -1,0 +1,48 @@
+"""scikit-learn's handwritten digits (UCI, Alpaydin and Kaynak 1998): 1,797 real images that come with scikit-learn."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from study.data.dataset import DataSet, RawImages, check_sum, sha256
+from study.data.splits import stratified_order
+
+# The data set has no official test set: a stratified sixth drawn with this constant takes its place in every run.
+TEST_DRAW = 1797
+
+CHECKSUMS = {
+    "images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
+    "labels": "a3c91c262eddcf7ba8f0e37507c30284493c9b20412ffe4af30d536401f7ba21",
+}
+
+
+def digits() -> DataSet:
+    """The 8x8 digits, with a fixed sixth (299 images) as test set."""
+    return DataSet(
+        name="digits",
+        image_shape=(8, 8),
+        classes=10,
+        train_count=1498,
+        pixel_max=16,
+        test_is_official=False,
+        checksums=CHECKSUMS,
+        read=_read,
+    )
+
+
+def _read(_root: Path) -> RawImages:
+    from sklearn.datasets import load_digits  # slow to import, and no other data set needs it
+
+    bunch = load_digits()
+    images, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
+    for what, array in (("images", images), ("labels", labels)):
+        check_sum(f"digits' {what}", sha256(array), CHECKSUMS[what], "reinstall scikit-learn")
+    order = stratified_order(labels, np.random.default_rng(TEST_DRAW))
+    test, train = np.sort(order[: len(order) // 6]), np.sort(order[len(order) // 6 :])
+    return RawImages(
+        train_images=torch.tensor(images[train]),
+        train_labels=torch.tensor(labels[train]),
+        test_images=torch.tensor(images[test]),
+        test_labels=torch.tensor(labels[test]),
+    )

@@ -1,0 +1,40 @@
+"""Mistakes of the user or of the surroundings, told in one line; everything else is a bug and shows a traceback."""
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+
+class StudyError(Exception):
+    """What is wrong, what is allowed, what to do: one line, shown without a traceback."""
+
+
+class ConfigError(StudyError):
+    """A value or key of the config that is not allowed."""
+
+
+USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError)
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line.
+
+    Hydra and OmegaConf print hints, lists of options and their types below the message; the hints and lists are
+    kept, the types of their internals are not.
+    """
+    if not str(error).strip() and error.__cause__ is not None:  # Hydra wraps OmegaConf's errors in empty ones
+        error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'file system'}: {error.strerror}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    internals = ("reference_type=", "object_type=", "See https://hydra.cc", "Config search path", "provider=")
+    lines = [line for line in lines if not line.startswith(internals)]
+    if not lines:
+        return type(error).__name__
+    text = lines[0]
+    for line in lines[1:]:
+        if line.startswith("full_key:"):
+            key = line.removeprefix("full_key:").strip()
+            text = f"{key}: {text}" if key and f"'{key}'" not in text else text
+        else:
+            text += (" " if text.endswith((":", ".", ",")) or line.startswith("(") else ", ") + line
+    return text.replace(":,", ":")

@@ -1,0 +1,121 @@
+"""From the overrides of a command line, and a study's own `variants` and `seeds`, to the points of a sweep."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf
+
+from study.errors import ConfigError
+
+# How to run, not what: one value for the whole sweep.
+ENGINE_KEYS = ("name", "seeds", "variants", "device", "threads", "workers", "data.root")
+
+Point = list[str]  # overrides, one value each
+
+
+def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], multirun: bool) -> list[Point]:
+    """All points of a sweep, seeds varying fastest; a single run is a sweep of one point.
+
+    A key given on the command line replaces that key of the study's `variants`.
+
+    Args:
+        base: the config composed from the overrides that do not sweep.
+        parser: parses overrides; one with a config loader knows which are groups.
+        arguments: overrides of the command line.
+        multirun: whether `-m` was given.
+
+    Raises:
+        ConfigError: several values where one is allowed, or `seeds` together with `seed`.
+    """
+    given = {override.key_or_group: override for override in parser.parse_overrides(list(arguments))}
+    variants = _as_variants(base.variants)
+    seeds = as_seeds(base.seeds)
+    for key, override in given.items():
+        if not override.is_sweep_override():
+            continue
+        if key in ENGINE_KEYS:
+            raise ConfigError(f"{override.input_line}: {key} says how a sweep is run; one value is allowed")
+        if not (multirun or variants or seeds):
+            raise ConfigError(
+                f"{override.input_line} names several values: add -m to train one run for each,"
+                f" or quote a value that holds a comma: {key}='...'"
+            )
+    if seeds and "seed" in given:
+        raise ConfigError("seed and seeds are both given: seeds=5 trains seeds 0 to 4, seed=5 only seed 5")
+    fixed = {key: list(_values(override)) for key, override in given.items() if key not in ("seeds", "variants")}
+    if seeds:
+        fixed["seed"] = [f"seed={seed}" for seed in seeds]
+    grid = []
+    for variant in variants or [{}]:
+        own = {key: values for key, values in variant.items() if key not in fixed}
+        grid += [list(point) for point in itertools.product(*own.values(), *fixed.values())]
+    return grid
+
+
+def as_seeds(seeds: Any) -> list[int]:
+    """`seeds=5` as [0, 1, 2, 3, 4]; a list as it is; None as [].
+
+    Raises:
+        ConfigError: something else.
+    """
+    if seeds is None:
+        return []
+    listed = OmegaConf.to_container(seeds) if OmegaConf.is_config(seeds) else seeds
+    if isinstance(listed, int) and not isinstance(listed, bool) and listed > 0:
+        return list(range(listed))
+    whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in listed)
+    if not whole or not listed:
+        raise ConfigError(f"seeds={listed}: a number of seeds (seeds=5) or a list of them (seeds=[0,3]) is allowed")
+    return listed
+
+
+def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
+    """Each variant as its overrides by key; a list as value is several values."""
+    result = []
+    for variant in OmegaConf.to_container(variants, resolve=False):
+        if not isinstance(variant, Mapping):
+            raise ConfigError(f"variants: {variant} is no set of overrides; allowed: {{reg: l1, lam: [1e-5, 1e-4]}}")
+        flat = dict(_flatten(variant))
+        for key in flat:
+            if key in ENGINE_KEYS:
+                raise ConfigError(f"variants: {key} says how a sweep is run, and cannot differ between variants")
+        result.append(
+            {
+                key: [f"{key}={_as_override(v)}" for v in (value if isinstance(value, list) else [value])]
+                for key, value in flat.items()
+            }
+        )
+    return result
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _as_override(value: Any) -> str:
+    """A YAML value in Hydra's override grammar."""
+    if isinstance(value, str) and not re.fullmatch(r"[\w./+-]+", value):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _values(override: Override) -> Iterator[str]:
+    """The override once for each of its values, as Hydra's own sweeper spells them."""
+    key = override.get_key_element()
+    if override.type == OverrideType.DEL:
+        yield override.input_line
+    elif not override.is_sweep_override():
+        yield f"{key}={override.get_value_element_as_str()}"
+    elif override.is_discrete_sweep():
+        yield from (f"{key}={value}" for value in override.sweep_string_iterator())
+    else:
+        raise ConfigError(f"{override.input_line}: a sweep takes listed values, choice(...), range(...) or glob(...)")

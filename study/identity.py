@@ -1,0 +1,111 @@
+"""What makes two runs the same experiment, and what a run is called.
+
+A run's id is a hash of its canonical scientific config. Defaults are part of it, so editing one makes new runs;
+where and how fast a run is trained is not.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from study.config import GROUPS, RunConfig, arguments
+
+# Raised by a maintainer whenever the same config gives other numbers than before; stated in the changelog.
+NUMERICS = 1
+
+ID_DIGITS = 12
+
+
+def canonical(config: RunConfig) -> dict[str, Any]:
+    """The scientific content of a config: what must agree for two runs to be the same experiment."""
+    from study.build import build_dataset
+    from study.options import locate, source_checksum
+
+    sources = {
+        group: source_checksum(locate(group, getattr(config, group)["_target_"])) for group in GROUPS
+    }
+    return {
+        "numerics": NUMERICS,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "lam": config.lam,
+        "data": {
+            **_content(config.data),
+            "split": config.data["split"],
+            "train_size": config.data["train_size"],
+            "checksums": dict(build_dataset(config.data).checksums),
+        },
+        "model": _content(config.model),
+        "optimizer": _content(config.optimizer),
+        "reg": {**_content(config.reg), "scope": config.reg["scope"]},
+        "sources": {group: checksum for group, checksum in sources.items() if checksum},
+    }
+
+
+def _content(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {"_target_": group["_target_"], **arguments(group)}
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def run_id(config: RunConfig) -> str:
+    """SHA-256 of the canonical config, 64 hex digits."""
+    return _hash(canonical(config))
+
+
+def variant_id(config: RunConfig) -> str:
+    """The same without the seed: equal for all runs of one variant."""
+    return _hash({key: value for key, value in canonical(config).items() if key != "seed"})
+
+
+def settings(config: RunConfig) -> dict[str, Any]:
+    """The settings that may tell variants of a study apart, by the key that sets them; reg, lam and seed aside."""
+    flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size}
+    for group in GROUPS:
+        values = getattr(config, group)
+        if group != "reg":
+            flat[group] = values["option"]
+        flat |= {f"{group}.{key}": value for key, value in arguments(values).items()}
+    flat["data.split"] = config.data["split"]
+    flat["data.train_size"] = config.data["train_size"]
+    flat["reg.scope"] = config.reg["scope"]
+    return flat
+
+
+def varying_keys(configs: Iterable[RunConfig]) -> list[str]:
+    """The settings in which configs differ where they have them at all, in a fixed order."""
+    seen: dict[str, set[str]] = {}
+    for config in configs:
+        for key, value in settings(config).items():
+            if not (key == "reg.scope" and value is None):  # none has no scope, and differs by its name
+                seen.setdefault(key, set()).add(json.dumps(value))
+    return [key for key, values in seen.items() if len(values) > 1]
+
+
+def variant_key(config: RunConfig, varying: Iterable[str]) -> str:
+    """What a variant is called: regularizer, λ, and the settings that vary, `l1-lam0.0001-epochs60`."""
+    parts = [config.reg["option"]]
+    if config.reg["scope"] is not None:
+        parts.append(f"lam{config.lam:.15g}")
+    own = settings(config)
+    varying = [key for key in varying if own.get(key) is not None]
+    short = [key.rpartition(".")[2] for key in varying]
+    for key, last in zip(varying, short, strict=True):
+        label = last if short.count(last) == 1 else key
+        parts.append(label + _readable(own[key]))
+    return "-".join(parts)
+
+
+def _readable(value: Any) -> str:
+    text = "_".join(map(str, value)) if isinstance(value, list) else str(value)
+    return re.sub(r"[^A-Za-z0-9._+]+", "_", text)[:40]
+
+
+def run_folder_name(key: str, config: RunConfig, identity: str) -> str:
+    """The name of a run's folder: the variant's key, the seed, and the first digits of the run id."""
+    return f"{key}-seed{config.seed}-{identity[:ID_DIGITS]}"

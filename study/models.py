@@ -1,0 +1,45 @@
+"""Models, each a function named by `_target_` in conf/model/; initialized as torch does by default."""
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from study.errors import ConfigError
+
+
+class MLP(nn.Module):
+    """Fully connected ReLU network; parameters are `hidden.<i>.weight`, `hidden.<i>.bias`, `output.weight`, `output.bias`."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], classes: int):
+        super().__init__()
+        widths = [inputs, *hidden]
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.output = nn.Linear(widths[-1], classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, classes) of images (n, *image_shape)."""
+        activation = images.flatten(1)
+        for layer in self.hidden:
+            activation = F.relu(layer(activation))
+        return self.output(activation)
+
+
+def mlp(image_shape: tuple[int, ...], classes: int, hidden: list[int]) -> nn.Module:
+    """The MLP with the given widths.
+
+    Raises:
+        ConfigError: no width, or one below 1.
+    """
+    if not hidden or min(hidden) < 1:
+        raise ConfigError(
+            f"model.hidden={hidden}: one or more widths of at least 1 are allowed;"
+            " for no hidden layer use model=linear"
+        )
+    return MLP(math.prod(image_shape), hidden, classes)
+
+
+def linear(image_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Multinomial logistic regression."""
+    return MLP(math.prod(image_shape), [], classes)

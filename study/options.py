@@ -1,0 +1,103 @@
+"""Options written in YAML: `_target_` names Python code, the other keys are its arguments, checked against its signature."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import field, make_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from study.errors import ConfigError, one_line
+
+
+def locate(group: str, path: Any) -> Callable[..., Any]:
+    """The class or function that `_target_` names.
+
+    Raises:
+        ConfigError: nothing of that name can be imported.
+    """
+    try:
+        target = get_object(path)
+    except Exception as error:  # an import runs the user's module: anything may come out of it
+        raise ConfigError(
+            f"{group}._target_={path} cannot be imported ({one_line(error.__cause__ or error)});"
+            " a dotted name on PYTHONPATH is allowed, such as my_module.my_function"
+        ) from None
+    if not callable(target):
+        raise ConfigError(f"{group}._target_={path} is no class or function")
+    return target
+
+
+def checked_arguments(
+    group: str,
+    target: Callable[..., Any],
+    given: Mapping[str, Any],
+    supplied: int = 0,
+) -> dict[str, Any]:
+    """The arguments of a target, converted to its annotated types, its defaults filled in.
+
+    Args:
+        group: the config group, for messages.
+        target: the class or function.
+        given: arguments from YAML and the command line.
+        supplied: how many leading parameters the program itself supplies.
+
+    Raises:
+        ConfigError: an argument is unknown, missing, or of the wrong type.
+    """
+    parameters = list(inspect.signature(target, eval_str=True).parameters.values())[supplied:]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(given)
+    parameters = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    known = [p.name for p in parameters]
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        allowed = ", ".join(known) if known else "none"
+        raise ConfigError(
+            f"{group}.{unknown[0]}: {_name(target)} has no such argument; allowed: {allowed}"
+        )
+    try:
+        schema = OmegaConf.structured(make_dataclass(group, [_field(p) for p in parameters]))
+        merged = OmegaConf.merge(schema, dict(given))
+    except OmegaConfBaseException as error:
+        key = f"{group}.{error.full_key}" if error.full_key else group
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
+    missing = [key for key in known if OmegaConf.is_missing(merged, key)]
+    if missing:
+        raise ConfigError(f"{group}.{missing[0]} is missing: {_name(target)} needs it")
+    return OmegaConf.to_container(merged, resolve=True)
+
+
+def _field(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
+    """A dataclass field for a parameter; a type that OmegaConf does not know becomes Any."""
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    default = MISSING if parameter.default is parameter.empty else parameter.default
+    made = field(default_factory=lambda: default) if isinstance(default, list | dict) else field(default=default)
+    try:
+        OmegaConf.structured(make_dataclass("probe", [(parameter.name, annotation, made)]))
+    except OmegaConfBaseException:
+        annotation = Any
+    return parameter.name, annotation, made
+
+
+def source_checksum(target: Callable[..., Any]) -> str | None:
+    """SHA-256 of the source file of a user's own target, None for this package's.
+
+    A user who edits their penalty gets new runs; this package's own code is covered by the numerics version.
+    """
+    if (target.__module__ or "").split(".")[0] == "study":
+        return None
+    try:
+        return hashlib.sha256(Path(inspect.getsourcefile(target)).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # compiled code has no source: its module's version has to do
+        module = inspect.getmodule(target)
+        version = getattr(inspect.getmodule(target), "__version__", "")
+        return hashlib.sha256(f"{module.__name__} {version}".encode()).hexdigest()
+
+
+def _name(target: Callable[..., Any]) -> str:
+    return f"{target.__module__}.{target.__qualname__}"

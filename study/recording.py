@@ -1,0 +1,166 @@
+"""What a run leaves behind: the files of its folder, written so that a reader never sees half a file or half a row."""
+
+import csv
+import io
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study import __version__, weights
+from study.config import RunConfig
+
+CONTRACT = 1  # version of the files' layout; readers refuse others
+STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "metrics.csv": (
+        *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "penalty", "objective"),
+        *("gradient_ratio", "lam", "learning_rate", "seconds"),
+    ),
+    "weights.csv": ("epoch", "parameter", *weights.STATISTICS),
+    "histogram.csv": ("epoch", "parameter", "bin_left", "bin_right", "count"),
+    "test.csv": ("split", "epoch", "loss", "accuracy", "count"),
+}
+FILES = (STATUS, CONFIG, LOG, PREDICTIONS, *COLUMNS)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file beside its place, then rename: readers see the old content or the new, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """The content of status.json, None where there is none or it is not one."""
+    try:
+        status = json.loads((folder / STATUS).read_text())
+    except (OSError, ValueError):
+        return None
+    return status if isinstance(status, dict) and "state" in status else None
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, Any]:
+    """Versions of what computes, and the commit of this project's checkout, if it is one."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "regstudy": __version__,
+        **_git(Path(__file__).parent.parent),
+    }
+
+
+def _git(folder: Path) -> dict[str, Any]:
+    unknown = {"git_commit": None, "git_dirty": None}
+    if not (folder / ".git").exists():
+        return unknown
+    try:
+        commit, state = (
+            subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return unknown
+    return {"git_commit": commit.strip(), "git_dirty": bool(state.strip())}
+
+
+class RunFolder:
+    """The folder of one run while it is written."""
+
+    def __init__(self, path: Path, config: RunConfig, status: Mapping[str, Any]):
+        """Start a run: files of an earlier, broken-off attempt go, `config.yaml` and headers are written.
+
+        Args:
+            path: the folder, made if missing.
+            config: the resolved config.
+            status: facts for status.json besides state, times, versions and owner.
+        """
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            (path / name).unlink(missing_ok=True)
+        self._status = {
+            "contract": CONTRACT,
+            "state": "running",
+            **status,
+            "started": now(),
+            "ended": None,
+            "versions": versions(),
+            "owner": {"host": socket.gethostname(), "pid": os.getpid()},
+        }
+        self._write_status()
+        write_whole(path / CONFIG, config.to_yaml())
+        for name, columns in COLUMNS.items():
+            write_whole(path / name, _csv([columns]))
+
+    def log(self, line: str) -> None:
+        """Add a line to run.log."""
+        with open(self.path / LOG, "a") as file:
+            file.write(f"{now()}  {line}\n")
+
+    def append(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add whole rows to a CSV, in one write."""
+        with open(self.path / name, "a", newline="") as file:
+            file.write(_csv(rows))
+
+    def append_weights(self, epoch: int, last: int, parameters: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Add an epoch's statistics of every parameter, and their histograms where the epoch has them."""
+        statistics, bins = [], []
+        for name, w in parameters:
+            statistics.append([epoch, name, *weights.summarize(w).values()])
+            if weights.is_histogram_epoch(epoch, last) and np.isfinite(w).all():
+                bins += [[epoch, name, *row] for row in weights.histogram(w)]
+        self.append("weights.csv", statistics)
+        if bins:
+            self.append("histogram.csv", bins)
+
+    def save_predictions(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write predictions.npz."""
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)
+        write_whole(self.path / PREDICTIONS, content.getvalue())
+
+    def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
+        """Say how the run ended. Only now is a run complete."""
+        self._status |= {"state": state, "ended": now()}
+        if cause:
+            self._status["cause"] = cause
+        if traceback:
+            self._status["traceback"] = traceback
+        self._write_status()
+
+    def _write_status(self) -> None:
+        write_whole(self.path / STATUS, json.dumps(self._status, indent=2) + "\n")
+
+
+def mark_failed(folder: Path, cause: str) -> None:
+    """Say in status.json that a run failed whose process can no longer say it."""
+    status = read_status(folder)
+    if status is not None:
+        status |= {"state": "failed", "ended": now(), "cause": cause}
+        write_whole(folder / STATUS, json.dumps(status, indent=2) + "\n")
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)  # floats in full: repr gives the same float back
+    return text.getvalue()

@@ -1,0 +1,58 @@
+"""The one scorer: data loss and accuracy in eval mode, the same for every split."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from study.data import Part
+
+BATCH = 1_000  # images at a time: a fifth faster on a CPU than 10,000, whose activations leave the caches
+
+
+@dataclass(frozen=True)
+class Score:
+    """Scores of one split.
+
+    Attributes:
+        loss: mean cross-entropy without the penalty, in nats.
+        accuracy: share of correct predictions, in [0, 1].
+        count: images scored.
+    """
+
+    loss: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model said: label and predicted class, int64 (n,); probability of the true class, float32 (n,)."""
+
+    label: Tensor
+    predicted: Tensor
+    probability: Tensor
+
+
+@torch.no_grad()
+def score(model: nn.Module, part: Part) -> tuple[Score, Predictions]:
+    """Score a model on one split, in eval mode; the model's mode is restored.
+
+    Args:
+        model: maps images to logits.
+        part: the split.
+    """
+    was_training = model.training
+    model.eval()
+    losses, predicted = [], []
+    for images, labels in zip(part.images.split(BATCH), part.labels.split(BATCH), strict=True):
+        logits = model(images)
+        losses.append(F.cross_entropy(logits, labels, reduction="none"))
+        predicted.append(logits.argmax(dim=1))
+    model.train(was_training)
+    loss, guess = torch.cat(losses), torch.cat(predicted)
+    correct = int((guess == part.labels).sum())
+    # Summed in float64 on the CPU: the mean must not depend on the batch size, and MPS has no float64.
+    result = Score(float(loss.cpu().double().mean()), correct / len(part), len(part))
+    return result, Predictions(part.labels, guess, torch.exp(-loss))

@@ -1,0 +1,70 @@
+"""The training loop: plain enough to read in one go, without a DataLoader and without waiting for the device."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from study.data import Part
+from study.regularizers import Regularizer
+
+PATH = "general"  # recorded in status.json; a faster path for some models would bear another name
+GRADIENT_BATCH = 1_000  # images on which the two gradients are compared
+
+
+def train_epoch(
+    model: nn.Module,
+    regularizer: Regularizer,
+    optimizer: torch.optim.Optimizer,
+    train: Part,
+    batch_size: int,
+    order: torch.Generator,
+) -> float:
+    """Train for one epoch, every image once, in minibatches; the short last batch is kept.
+
+    Args:
+        model: maps images to logits; trained in place.
+        regularizer: adds its gradients to the data loss's, and its value to the objective.
+        optimizer: holds the model's parameters.
+        train: the training split.
+        batch_size: images a step.
+        order: CPU generator of the batch order, advanced by one permutation.
+
+    Returns:
+        The objective: mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
+    """
+    model.train()
+    rows = torch.randperm(len(train), generator=order).to(train.images.device)
+    objective = []
+    for batch in rows.split(batch_size):
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(model(train.images[batch]), train.labels[batch])
+        loss.backward()
+        regularizer.add_gradients()
+        objective.append(loss.detach() + regularizer.value())
+        optimizer.step()
+    return float(torch.stack(objective).cpu().double().mean())
+
+
+def gradient_ratio(model: nn.Module, regularizer: Regularizer, train: Part) -> float:
+    """‖∇penalty‖/‖∇data loss‖ on a fixed batch, in eval mode: how hard the penalty pulls, compared with the data.
+
+    The batch is the first 1,000 training images, a stratified sample (the training set is kept in drawn order).
+    Both norms run over all parameters; gradients and mode of the model are left as they were.
+    """
+    was_training = model.training
+    model.eval()
+    images, labels = train.images[:GRADIENT_BATCH], train.labels[:GRADIENT_BATCH]
+    with torch.enable_grad():
+        data_loss = F.cross_entropy(model(images), labels)
+        data = torch.autograd.grad(data_loss, list(model.parameters()), allow_unused=True)
+    model.train(was_training)
+    penalty_norm = _norm(regularizer.gradients())
+    data_norm = _norm([gradient for gradient in data if gradient is not None])
+    return penalty_norm / data_norm if data_norm else float("inf") if penalty_norm else 0.0
+
+
+def _norm(gradients: list[torch.Tensor]) -> float:
+    if not gradients:
+        return 0.0
+    norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
+    return float(torch.linalg.vector_norm(norms))
