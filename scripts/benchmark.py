@@ -61,7 +61,15 @@ def _data_root() -> str:
 
 def _commands(epochs: int, folder: Path) -> dict[str, tuple[list[str], int]]:
     """Command and number of runs that it trains, by the row's label."""
-    study = [sys.executable, "-m", "study", "data.split=textbook", "reg=l1", f"epochs={epochs}", f"name=b{folder.name}"]
+    study = [
+        sys.executable,
+        "-m",
+        "study",
+        "data.split=textbook",
+        "reg=l1",
+        f"epochs={epochs}",
+        f"name=b{folder.name}",
+    ]
     return {
         "notebook loop, default threads": ([sys.executable, __file__, "--notebook", str(epochs)], 1),
         "study, one run on one core": (study, 1),
@@ -98,7 +106,9 @@ def main() -> None:
     print("|---|---|---|")
     for label, seconds in measured.items():
         ratio = statistics.median(own / other for own, other in zip(seconds, reference, strict=True))
-        print(f"| {label} | {statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f}) | {ratio:.2f} |")
+        print(
+            f"| {label} | {statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f}) | {ratio:.2f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Cut the small Fashion-MNIST that ships with the package: the first 500 training and 100 test images of each class.
 
-    python scripts/make_mini.py        # rewrites study/data/fashion_mnist_mini.npz and prints the sums
+python scripts/make_mini.py        # rewrites study/data/fashion_mnist_mini.npz and prints the sums
 """
 
 import os

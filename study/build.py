@@ -42,7 +42,12 @@ def choose_device(device: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    chosen = torch.device(device)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise RuntimeError("no device of this name") from None
+    if chosen.type not in ("cpu", "cuda", "mps"):
+        raise RuntimeError("not supported")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("no CUDA device on this machine")
     if chosen.type == "mps" and not torch.backends.mps.is_available():

@@ -11,7 +11,7 @@ from study.build import build_dataset, build_model, build_optimizer, choose_devi
 from study.config import SPLITS, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
-from study.errors import ConfigError
+from study.errors import ConfigError, one_line
 from study.options import checked_arguments, locate
 from study.regularizers import names_in_scope
 
@@ -85,12 +85,26 @@ def _checked_reg(given: Mapping[str, Any], lam: float, network: nn.Module) -> tu
         return {**reg, "scope": None}, 0.0
     if not isinstance(reg["scope"], str):
         raise ConfigError(f"reg.scope={reg['scope']}: all, weights, or a regular expression is allowed")
-    names_in_scope(network, reg["scope"])
+    parameter = network.get_parameter(names_in_scope(network, reg["scope"])[0])
+    _check_value(given["option"], reg, torch.ones(parameter.shape))
     return reg, lam
+
+
+def _check_value(option: str, reg: Mapping[str, Any], w: torch.Tensor) -> None:
+    """Try a penalty on one tensor: a user's function that fails should fail before anything is trained."""
+    try:
+        value = penalty_of(reg).value(w)
+    except Exception as error:  # anything may come out of the user's code
+        raise ConfigError(
+            f"reg={option}: {reg['_target_']} fails on a tensor of shape {tuple(w.shape)}"
+            f" ({type(error).__name__}: {one_line(error)}); it takes one tensor and returns a scalar"
+        ) from None
+    if not (isinstance(value, torch.Tensor) and value.dim() == 0):
+        raise ConfigError(f"reg={option}: {reg['_target_']} returns no scalar tensor; R(w) is a number")
 
 
 def _check_device(device: str) -> None:
     try:
         choose_device(device)
     except RuntimeError as error:
-        raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; allowed: auto, cpu, cuda, mps") from None
+        raise ConfigError(f"device={device}: {error}; allowed: auto, cpu, cuda, cuda:<number>, mps") from None

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -46,6 +46,7 @@ class AnalysisSchema:
     name: str = MISSING
     at: Any = MISSING
     allow: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
 
 
 def register_schemas() -> None:
@@ -113,15 +114,22 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
     """
     from study import checks  # imports torch, which composing and --help do without
 
+    known = [key.name for key in fields(StudySchema)]
+    for key in cfg:
+        if key not in known:
+            raise ConfigError(f"{key} is no key of the config; allowed: {', '.join(known)}")
+    for key in known:
+        if key not in cfg or (key in GROUPS and not choices.get(key)):
+            raise ConfigError(f"{key} is missing: it cannot be removed, only set, {key}=...")
     try:
         values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except InterpolationKeyError as error:
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam; give one: lam=1e-4") from None
         raise
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1}
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1}
     for key, low in lowest.items():
-        if values[key] < low:
+        if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: a whole number of at least {low} is allowed")
     lam = values["lam"]
     if not (math.isfinite(lam) and lam >= 0):

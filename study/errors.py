@@ -1,5 +1,7 @@
 """Mistakes of the user or of the surroundings, told in one line; everything else is a bug and shows a traceback."""
 
+import re
+
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -14,6 +16,9 @@ class ConfigError(StudyError):
 
 USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError)
 
+# OmegaConf's types, in words.
+KINDS = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false", "String": "a text"}
+
 
 def one_line(error: BaseException) -> str:
     """The message of an error on one line.
@@ -25,7 +30,16 @@ def one_line(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'file system'}: {error.strerror}"
+    unknown = re.match(r"Could not override '([^']*)'", str(error))
+    if unknown:  # Hydra would recommend +key=value, which is refused as well
+        return f"{unknown[1]} is no key of the config; study --cfg job lists the keys"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    merging = "Error merging override "
+    if lines and lines[0].startswith(merging) and error.__cause__ is not None:
+        cause = str(error.__cause__).splitlines()[0]
+        kind = re.search(r"could not be converted to (\w+)", cause)
+        allowed = f"{KINDS[kind[1]]} is allowed" if kind and kind[1] in KINDS else cause
+        return f"{lines[0].removeprefix(merging)}: {allowed}"
     internals = ("reference_type=", "object_type=", "See https://hydra.cc", "Config search path", "provider=")
     lines = [line for line in lines if not line.startswith(internals)]
     if not lines:

@@ -23,9 +23,7 @@ def canonical(config: RunConfig) -> dict[str, Any]:
     from study.build import build_dataset
     from study.options import locate, source_checksum
 
-    sources = {
-        group: source_checksum(locate(group, getattr(config, group)["_target_"])) for group in GROUPS
-    }
+    sources = {group: source_checksum(locate(group, getattr(config, group)["_target_"])) for group in GROUPS}
     return {
         "numerics": NUMERICS,
         "seed": config.seed,

@@ -1,5 +1,6 @@
 """Models, each a function named by `_target_` in conf/model/; initialized as torch does by default."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ class MLP(nn.Module):
     def __init__(self, inputs: int, hidden: Sequence[int], classes: int):
         super().__init__()
         widths = [inputs, *hidden]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.output = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -34,8 +35,7 @@ def mlp(image_shape: tuple[int, ...], classes: int, hidden: list[int]) -> nn.Mod
     """
     if not hidden or min(hidden) < 1:
         raise ConfigError(
-            f"model.hidden={hidden}: one or more widths of at least 1 are allowed;"
-            " for no hidden layer use model=linear"
+            f"model.hidden={hidden}: one or more widths of at least 1 are allowed; for no hidden layer use model=linear"
         )
     return MLP(math.prod(image_shape), hidden, classes)
 

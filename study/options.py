@@ -2,12 +2,12 @@
 
 import hashlib
 import inspect
+import pydoc
 from collections.abc import Callable, Mapping
 from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -21,12 +21,14 @@ def locate(group: str, path: Any) -> Callable[..., Any]:
         ConfigError: nothing of that name can be imported.
     """
     try:
-        target = get_object(path)
-    except Exception as error:  # an import runs the user's module: anything may come out of it
+        target = pydoc.locate(str(path))
+    except pydoc.ErrorDuringImport as error:
+        raise ConfigError(f"{group}._target_={path} cannot be imported: {one_line(error)}") from None
+    if target is None:
         raise ConfigError(
-            f"{group}._target_={path} cannot be imported ({one_line(error.__cause__ or error)});"
-            " a dotted name on PYTHONPATH is allowed, such as my_module.my_function"
-        ) from None
+            f"{group}._target_={path} is not there; the dotted name of a class or function is allowed,"
+            " such as my_module.my_function, its module's folder being on PYTHONPATH"
+        )
     if not callable(target):
         raise ConfigError(f"{group}._target_={path} is no class or function")
     return target
@@ -57,15 +59,14 @@ def checked_arguments(
     unknown = [key for key in given if key not in known]
     if unknown:
         allowed = ", ".join(known) if known else "none"
-        raise ConfigError(
-            f"{group}.{unknown[0]}: {_name(target)} has no such argument; allowed: {allowed}"
-        )
+        raise ConfigError(f"{group}.{unknown[0]}: {_name(target)} has no such argument; allowed: {allowed}")
     try:
         schema = OmegaConf.structured(make_dataclass(group, [_field(p) for p in parameters]))
         merged = OmegaConf.merge(schema, dict(given))
     except OmegaConfBaseException as error:
-        key = f"{group}.{error.full_key}" if error.full_key else group
-        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
+        key = str(error.full_key).split("[")[0].split(".")[0]
+        allowed = {p.name: inspect.formatannotation(p.annotation) for p in parameters}[key]
+        raise ConfigError(f"{group}.{key}={given[key]}: {allowed} is allowed") from None
     missing = [key for key in known if OmegaConf.is_missing(merged, key)]
     if missing:
         raise ConfigError(f"{group}.{missing[0]} is missing: {_name(target)} needs it")

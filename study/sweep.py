@@ -94,7 +94,5 @@ def _load_data_once(tasks: Sequence[Task]) -> None:
 
 
 def _worker_count(workers: int | None, threads: int, runs: int) -> int:
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers={workers}: a whole number of at least 1 is allowed, or null for one per core")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(workers or max(1, cores // threads), runs)

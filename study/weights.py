@@ -79,7 +79,7 @@ def histogram(w: np.ndarray) -> list[tuple[float, float, int]]:
         occupied = np.flatnonzero(counts)
         return [(float(edges[i]), float(edges[i + 1]), int(counts[i])) for i in occupied]
 
-    negative = [(-right, -left, count) for left, right, count in reversed(one_side(-flat[flat < 0]))]
+    negative = [(0.0 - right, 0.0 - left, count) for left, right, count in reversed(one_side(-flat[flat < 0]))]
     zeros = int(np.count_nonzero(flat == 0))
     return [*negative, *([(0.0, 0.0, zeros)] if zeros else []), *one_side(flat[flat > 0])]
 

@@ -1,0 +1,130 @@
+"""The gap between train and val, per run and epoch, and its summary per variant."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from study.analysis.collect import Study
+from study.errors import ConfigError, StudyError
+
+# What a comparison must hold fixed, and the word of `allow=[...]` that lifts it.
+FIXED = ("epochs", "data", "split", "path", "threads")
+
+MEASURES = (
+    *("train_accuracy", "val_accuracy", "accuracy_gap", "train_loss", "val_loss", "loss_gap"),
+    *("abs_max", "near_zero_fraction"),
+)
+
+
+def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The metrics with two columns more: `accuracy_gap` in percentage points (train − val), `loss_gap` in nats (val − train)."""
+    return metrics.assign(
+        accuracy_gap=100 * (metrics["train_accuracy"] - metrics["val_accuracy"]),
+        loss_gap=metrics["val_loss"] - metrics["train_loss"],
+    )
+
+
+def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
+    """Refuse to compare what differs in more than its variant.
+
+    Returns:
+        A line for each difference that was allowed, to be printed under the table.
+
+    Raises:
+        StudyError: runs differ in what must be fixed and is not in `allow`.
+        ConfigError: `allow` holds an unknown word.
+    """
+    unknown = [word for word in allow if word not in FIXED]
+    if unknown:
+        raise ConfigError(f"allow={unknown}: of {', '.join(FIXED)} any are allowed")
+    notes = []
+    for key in FIXED:
+        values = sorted(runs[key].unique())
+        if len(values) == 1:
+            continue
+        mixed = f"{key} differ between runs: {', '.join(map(str, values))}"
+        if key == "threads":
+            notes.append(f"Warning: {mixed}; results may differ in the last digits.")
+        elif key in allow:
+            notes.append(f"Compared all the same, as allowed: {mixed}.")
+        else:
+            raise StudyError(
+                f"{mixed}; a fair comparison has one. Compare them all the same with allow=[{key}],"
+                " or give each its own study with name=..."
+            )
+    return notes
+
+
+def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
+    """One row per run: its facts, and its metrics, gaps and weights at one epoch.
+
+    Args:
+        study: the runs.
+        at: `last`, `best` (the first epoch of the highest val accuracy) or an epoch's number. A diverged run is
+            taken at its last epoch whatever `at` says.
+
+    Returns:
+        The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`, `abs_max`
+        (the largest |w| of all parameters) and `near_zero_fraction` (of all parameters together).
+
+    Raises:
+        ConfigError: `at` is none of these.
+        StudyError: a run does not have the epoch.
+    """
+    metrics = with_gaps(study.metrics).set_index(["run", "epoch"], drop=False)
+    last = study.metrics.groupby("run")["epoch"].max()
+    if at == "last":
+        chosen = last
+    elif at == "best":
+        best = study.metrics.loc[study.metrics.groupby("run")["val_accuracy"].idxmax()]
+        chosen = best.set_index("run")["epoch"]
+    elif isinstance(at, int) and not isinstance(at, bool) and at >= 0:
+        chosen = last * 0 + at
+    else:
+        raise ConfigError(f"at={at}: last, best, or the number of an epoch is allowed")
+    diverged = study.runs.set_index("run")["state"] == "diverged"
+    chosen = chosen.where(~diverged, last)
+    short = last[chosen > last]
+    if len(short):
+        raise StudyError(f"at={at}: {short.index[0]} has epochs 0 to {short.iloc[0]} only")
+    keys = pd.MultiIndex.from_arrays([study.runs["run"], chosen[study.runs["run"]]])
+    rows = metrics.loc[keys].drop(columns=["run", "variant", "seed", "lam"]).reset_index(drop=True)
+    weights = study.weights.set_index(["run", "epoch"]).loc[keys]
+    near_zero = (weights["near_zero_fraction"] * weights["count"]).groupby("run").sum()
+    count, largest = weights["count"].groupby("run").sum(), weights["abs_max"].groupby("run").max()
+    order = study.runs["run"]
+    return pd.concat([study.runs, rows], axis=1).assign(
+        abs_max=largest[order].to_numpy(), near_zero_fraction=(near_zero / count)[order].to_numpy()
+    )
+
+
+def gap_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per variant: mean and standard deviation over seeds of every measure.
+
+    Diverged runs are counted and have no part in the means.
+
+    Args:
+        rows: one row per run, from `at_epoch`.
+
+    Returns:
+        `variant, reg, lam, n, diverged, epochs, epoch`, then each measure and its `<measure>_sd` (sample standard
+        deviation, empty for n = 1). Accuracies and shares are fractions, the accuracy gap is in percentage points,
+        losses in nats; `epochs` is the budget, `epoch` the mean epoch that was taken.
+    """
+    table = []
+    for variant, of_variant in rows.groupby("variant", sort=False):
+        complete = of_variant[of_variant["state"] == "complete"]
+        row = {
+            "variant": variant,
+            "reg": of_variant["reg"].iloc[0],
+            "lam": of_variant["lam"].iloc[0],
+            "n": len(complete),
+            "diverged": len(of_variant) - len(complete),
+            "epochs": "/".join(map(str, sorted(of_variant["epochs"].unique()))),
+            "epoch": complete["epoch"].mean(),
+        }
+        for measure in MEASURES:
+            row[measure] = complete[measure].mean()
+            row[f"{measure}_sd"] = complete[measure].std(ddof=1)
+        table.append(row)
+    return pd.DataFrame(table)

@@ -1,0 +1,195 @@
+"""`study analyze`: numbers recomputed by hand, unsound folders named and left out, nothing mixed in silence."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from study.analysis.weight_figures import spread
+from tests.conftest import run_folders
+
+TABLES = ("figures=[]",)  # what is asserted on tables alone need not wait for figures
+
+
+@pytest.fixture
+def small(finished, tmp_path):
+    """A copy of the finished study that a test may spoil."""
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    return tmp_path / "outputs" / "small"
+
+
+def table(folder):
+    return pd.read_csv(folder / "analysis" / "gap_table.csv").set_index("variant")
+
+
+def by_hand(folder, variant, epoch=None):
+    """Mean and spread over the seeds of a variant, straight from the CSVs."""
+    rows = []
+    for run in sorted(folder.glob(f"{variant}-seed*")):
+        metrics, weights = pd.read_csv(run / "metrics.csv"), pd.read_csv(run / "weights.csv")
+        at = metrics["val_accuracy"].idxmax() if epoch == "best" else len(metrics) - 1 if epoch is None else epoch
+        row, w = metrics.loc[at], weights[weights["epoch"] == at]
+        rows.append(
+            {
+                "train_accuracy": row["train_accuracy"],
+                "val_accuracy": row["val_accuracy"],
+                "accuracy_gap": 100 * (row["train_accuracy"] - row["val_accuracy"]),
+                "loss_gap": row["val_loss"] - row["train_loss"],
+                "abs_max": w["abs_max"].max(),
+                "near_zero_fraction": (w["near_zero_fraction"] * w["count"]).sum() / w["count"].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("at", [None, "best", 1])
+def test_the_gap_table_is_what_the_csvs_say(study, small, at):
+    result = study("analyze", "name=small", *TABLES, *([f"at={at}"] if at else []))
+    assert result.code == 0, result.err
+    assert list(table(small).index) == ["none", "l1-lam0.0001", "l2-lam0.01"]
+    for variant, row in table(small).iterrows():
+        expected = by_hand(small, variant, at)
+        assert row["n"] == len(expected) == 2
+        assert row["diverged"] == 0
+        for measure in expected:
+            assert row[measure] == pytest.approx(expected[measure].mean(), rel=1e-12)
+            assert row[f"{measure}_sd"] == pytest.approx(expected[measure].std(ddof=1), rel=1e-9)
+
+
+def test_everything_the_contract_names_is_there_and_the_table_is_printed(study, small):
+    result = study("analyze", "name=small")
+    names = {str(p.relative_to(small / "analysis")) for p in (small / "analysis").rglob("*") if p.is_file()}
+    figures = {f"figures/{name}.{kind}" for name in ("curves", "gap", "weights") for kind in ("png", "pdf")}
+    assert names == {"runs.csv", "gap_table.csv", "gap_table.md", "gap_table.tex"} | figures
+    row = table(small).loc["l1-lam0.0001"]
+    shown = f"{100 * row['val_accuracy']:.2f} ± {100 * row['val_accuracy_sd']:.2f}"
+    for text in (result.out, (small / "analysis" / "gap_table.md").read_text()):
+        assert shown in text
+    assert shown.replace("±", r"$\pm$") in (small / "analysis" / "gap_table.tex").read_text()
+    runs = pd.read_csv(small / "analysis" / "runs.csv")
+    assert sorted(runs["run"]) == [folder.name for folder in run_folders(small)]
+
+
+def test_the_same_files_give_the_same_bytes(study, small):
+    def content():
+        study("analyze", "name=small")
+        return {p.name: p.read_bytes() for p in (small / "analysis").rglob("*") if p.is_file()}
+
+    assert content() == content()
+
+
+def test_one_seed_is_called_noise_and_the_textbook_split_is_named(study, tmp_path):
+    study("-m", "data=digits", "data.split=textbook", "epochs=1", "reg=none,l1", "name=book")
+    out = study("analyze", "name=book", *TABLES).out
+    assert "One seed per variant" in out
+    assert "Val is the official test set" in out
+
+
+def spoil(folder, what):
+    """Damage a run, or put something foreign into the study; returns what the message must name."""
+    run = sorted(folder.glob("l1-lam0.0001-seed0-*"))[0]
+    if what == "half a row":
+        text = (run / "metrics.csv").read_text()
+        (run / "metrics.csv").write_text(text[: len(text) - 20])
+    elif what == "a row missing":
+        lines = (run / "metrics.csv").read_text().splitlines(keepends=True)
+        (run / "metrics.csv").write_text("".join(lines[:-1]))
+    elif what == "foreign columns":
+        (run / "metrics.csv").write_text("a,b\n1,2\n")
+    elif what == "empty file":
+        (run / "weights.csv").write_text("")
+    elif what == "no status":
+        (run / "status.json").unlink()
+    elif what == "half a status":
+        (run / "status.json").write_text('{"state": "comp')
+    elif what == "another contract":
+        status = json.loads((run / "status.json").read_text())
+        (run / "status.json").write_text(json.dumps(status | {"contract": 99}))
+    elif what == "foreign csv":
+        (folder / "notes.csv").write_text("my,notes\n")
+        return "notes.csv"
+    elif what == "foreign folder":
+        (folder / "old").mkdir()
+        (folder / "old" / "metrics.csv").write_text("epoch,loss\n0,1\n")
+        return "old"
+    return run.name
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("half a row", "a row missing", "foreign columns", "empty file", "no status", "half a status"),
+        *("another contract", "foreign csv", "foreign folder"),
+    ],
+)
+def test_what_is_no_sound_run_is_named_and_left_out(study, small, what):
+    named = spoil(small, what)
+    before = {p: p.read_bytes() for p in small.rglob("*") if p.is_file()}
+    result = study("analyze", "name=small", *TABLES)
+    assert result.code == 1
+    errors = result.err.splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith(f"study: error: outputs/small/{named}")
+    assert table(small).loc["l1-lam0.0001", "n"] == (2 if what in ("foreign csv", "foreign folder") else 1)
+    assert {p: p.read_bytes() for p in before} == before
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
+def test_a_run_that_has_not_ended_is_named_and_left_out(study, small, state):
+    run = sorted(small.glob("l1-lam0.0001-seed0-*"))[0]
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"state": state, "cause": "a cause"}))
+    result = study("analyze", "name=small", *TABLES)
+    assert result.code == 0
+    assert f"outputs/small/{run.name} is {state} (a cause): left out" in result.out
+    assert table(small).loc["l1-lam0.0001", "n"] == 1
+
+
+def test_a_diverged_run_is_counted_and_not_averaged(study, tmp_path):
+    study("-m", "data=digits", "epochs=2", "optimizer=sgd", "optimizer.lr=1e30,0.1", "name=wild")
+    assert study("analyze", "name=wild").code == 0
+    rows = table(tmp_path / "outputs" / "wild")
+    assert rows.loc["none-lr1e+30", ["n", "diverged"]].tolist() == [0, 1]
+    assert np.isnan(rows.loc["none-lr1e+30", "val_accuracy"])
+    assert rows.loc["none-lr0.1", ["n", "diverged"]].tolist() == [1, 0]
+
+
+def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
+    study("-m", "data=digits", "epochs=1,2", "name=mixed")
+    result = study("analyze", "name=mixed", *TABLES)
+    assert result.code == 1
+    assert "epochs differ between runs: 1, 2" in result.err
+    assert "allow=[epochs]" in result.err
+    allowed = study("analyze", "name=mixed", "allow=[epochs]", *TABLES)
+    assert allowed.code == 0
+    assert "Compared all the same" in allowed.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["name=nothing"], "studies here: small"),
+        (["name=small", "at=worst"], "last, best, or the number"),
+        (["name=small", "at=7"], "has epochs 0 to 3 only"),
+        (["name=small", "allow=[all]"], "of epochs, data, split"),
+        (["name=small", "figures=[pie]"], "of curves, gap, weights any are allowed"),
+        (["name=small", "typo=1"], "typo is no key"),
+        (["name=../small"], "no '/' and no '..'"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(study, small, arguments, message):
+    result = study("analyze", *arguments)
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert message in result.err
+
+
+def test_spreading_a_histogram_keeps_the_counts():
+    bins = pd.DataFrame(
+        [(-np.inf, -4.0, 1), (-1.0, -0.5, 10), (0.0, 0.0, 7), (0.0, 0.25, 4), (0.25, 1.0, 3)],
+        columns=["bin_left", "bin_right", "count"],
+    )
+    assert spread(bins, np.array([-8.0, 0.0, 8.0])) == pytest.approx([11, 7])
+    assert spread(bins, np.array([-0.75, -0.5, 0.0, 0.125])) == pytest.approx([5, 0, 2])

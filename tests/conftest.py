@@ -1,0 +1,66 @@
+"""Shared by all tests: the command `study` run in this process, in a folder of its own, and one small finished study."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from study import __main__ as command
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, capfd):
+    """Run `study ...` in tmp_path, in this process: `study("reg=l1", "data=digits")`."""
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["study", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            command.main()
+        out, err = capfd.readouterr()
+        return Result(exit_.value.code or 0, out, err)
+
+    return run
+
+
+def run_command(*arguments: str, cwd: Path, **environment: str) -> Result:
+    """Run `study ...` as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "study", *arguments],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A folder holding outputs/small: none, l1 and l2, two seeds each, three epochs on digits."""
+    folder = tmp_path_factory.mktemp("finished")
+    result = run_command(
+        *("-m", "reg=none,l1,l2", "seeds=2", "data=digits", "epochs=3", "model.hidden=[20]", "name=small"),
+        cwd=folder,
+    )
+    assert result.code == 0, result.err
+    return folder
+
+
+def run_folders(outputs: Path) -> list[Path]:
+    """The run folders of a study."""
+    return sorted(path for path in outputs.iterdir() if (path / "status.json").is_file())

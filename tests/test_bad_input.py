@@ -1,0 +1,101 @@
+"""Mistakes are refused before anything is trained, in one line that says what is allowed, without a traceback."""
+
+import os
+import re
+
+import pytest
+
+MISTAKES = {
+    "typo=1": "typo is no key",
+    "+typo=1": "typo is no key of the config; allowed: name, seed, epochs",
+    "lam=-1": "at least 0 is allowed",
+    "lam=nan": "any finite number",
+    "lam=inf": "any finite number",
+    "lam=abc": "a number is allowed",
+    "epochs=0": "at least 1 is allowed",
+    "epochs=1.5": "a whole number is allowed",
+    "batch_size=0": "at least 1 is allowed",
+    "seed=-1": "at least 0 is allowed",
+    "workers=0": "at least 1 is allowed",
+    "model.hidden=[0]": "widths of at least 1",
+    "model.hidden=abc": "list[int] is allowed",
+    "model.hiddn=[3]": "model.hiddn is no key",
+    "+model.hiddn=[3]": "study.models.mlp has no such argument; allowed: hidden",
+    "model=cnn": "Available options in 'model': linear, mlp",
+    "reg=l3": "Available options in 'reg': l1, l2, l2_norm, none",
+    "experiment=nope": "Available options in 'experiment': book",
+    "reg=l1 reg.scope=output": "matches no parameter; allowed: all, weights, or",
+    "optimizer.lr=0": "any finite number above 0",
+    "+optimizer.weight_decay=1": "study.optimizers.adam has no such argument; allowed: lr",
+    "data.split=thirds": "allowed: holdout, textbook",
+    "data.train_size=1500": "10 to 1249 are allowed",
+    "device=tpu": "allowed: auto, cpu",
+    "reg=none,l1": "add -m",
+    "seeds=2 seed=1": "seed and seeds are both given",
+    "seeds=two": "a number of seeds",
+    "-m workers=1,2": "one value is allowed",
+    "-m name=a,b": "one value is allowed",
+    "-m lam=interval(0,1)": "a sweep takes listed values",
+    "name=a/b": "no '/' and no '..'",
+    "name=..": "no '/' and no '..'",
+    "~reg": "cannot be removed",
+    "variants=[3]": "is no set of overrides",
+    "reg": "missing EQUAL",
+    "=3": "no key before",
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES)
+def test_a_mistake_is_told_in_one_line_and_nothing_is_written(study, tmp_path, arguments):
+    result = study("data=digits", "epochs=1", *arguments.split())
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("study: error: ")
+    assert MISTAKES[arguments] in result.err
+    assert result.out == ""
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_one_bad_point_stops_the_whole_sweep_and_all_bad_points_are_listed(study, tmp_path):
+    result = study("-m", "data=digits", "reg=l1", "lam=1e-3,-1,abc")
+    assert result.code == 1
+    assert len(result.err.splitlines()) == 2
+    assert "lam=-1" in result.err
+    assert "lam=abc" in result.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_an_output_folder_that_cannot_be_written(study, tmp_path):
+    (tmp_path / "outputs").write_text("a file where the folder should be")
+    result = study("data=digits", "epochs=1")
+    assert result.code == 1
+    assert re.fullmatch(r"study: error: outputs/default cannot be written to \(.*\).*\n", result.err)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; the test above takes the same path")
+def test_a_read_only_output_folder(study, tmp_path):
+    (tmp_path / "outputs").mkdir(mode=0o500)
+    result = study("data=digits", "epochs=1")
+    assert result.code == 1
+    assert "cannot be written to" in result.err
+
+
+def test_a_folder_in_the_way_is_not_touched(study, tmp_path):
+    study("data=digits", "epochs=1")
+    (run,) = (tmp_path / "outputs" / "default").iterdir()
+    for file in run.iterdir():
+        file.unlink()
+    (run / "thesis.txt").write_text("mine")
+    result = study("data=digits", "epochs=1")
+    assert result.code == 1
+    assert "is in the way" in result.err
+    assert (run / "thesis.txt").read_text() == "mine"
+    assert [file.name for file in run.iterdir()] == ["thesis.txt"]
+
+
+def test_an_option_hidden_by_a_shipped_one_is_warned_of(study, tmp_path):
+    (tmp_path / "own" / "reg").mkdir(parents=True)
+    (tmp_path / "own" / "reg" / "l1.yaml").write_text("_target_: study.regularizers.L2\nlam: 1\n")
+    result = study("--config-dir", "own", "reg=l1", "data=digits", "epochs=1")
+    assert result.code == 0
+    assert "is hidden by the option of the same name" in result.err

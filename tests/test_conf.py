@@ -1,0 +1,73 @@
+"""Every YAML file that ships composes to a valid config, and a new one is all that a new variant needs."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from study.__main__ import CONF
+from study.config import register_schemas
+from tests.conftest import run_folders
+from tests.test_identity import config
+
+OPTIONS = sorted(
+    f"{file.parent.name}={file.stem}" for file in CONF.rglob("*.yaml") if file.parent not in (CONF, CONF / "experiment")
+)
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_is_valid(option):
+    group, name = option.split("=")
+    assert getattr(config(option), group)["option"] == name
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_variant_of_every_experiment_is_valid(experiment):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from study.grid import points
+
+    register_schemas()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        base = compose("config", overrides=[f"experiment={experiment}"])
+    grid = points(base, OverridesParser.create(), [], multirun=False)
+    assert grid
+    for point in grid:
+        assert config(f"experiment={experiment}", *point).name == experiment
+
+
+def test_the_book_study_is_the_textbooks():
+    book = [config("experiment=book", *point) for point in (["reg=none"], ["reg=l1", "lam=1e-4"])]
+    for run in book:
+        assert (run.epochs, run.batch_size, run.seed) == (30, 32, 0)
+        assert run.model["hidden"] == [1000]
+        assert run.optimizer["_target_"] == "study.optimizers.adam"
+        assert run.optimizer["lr"] == 1e-3
+        assert run.data["split"] == "textbook"
+    assert book[1].reg["scope"] == "all"
+    defaults = {reg: config(f"reg={reg}").lam for reg in ("none", "l1", "l2", "l2_norm")}
+    assert defaults == {"none": 0, "l1": 1e-4, "l2": 1e-2, "l2_norm": 1e-2}
+
+
+def test_a_variant_is_one_yaml_file(study, tmp_path):
+    """As the README says: a file of two lines, no Python."""
+    (tmp_path / "own" / "reg").mkdir(parents=True)
+    (tmp_path / "own" / "reg" / "l1_weights.yaml").write_text("defaults: [l1]\nscope: weights\n")
+    result = study("--config-dir", "own", "-m", "data=digits", "epochs=1", "reg=l1,l1_weights", "lam=1e-3")
+    assert result.code == 0, result.err
+    plain, own = run_folders(tmp_path / "outputs" / "default")
+    assert own.name.startswith("l1_weights-lam0.001-")
+    assert OmegaConf.load(own / "config.yaml").reg.scope == "weights"
+    assert OmegaConf.load(plain / "config.yaml").reg.scope == "all"
+
+
+def test_ones_own_function_is_a_variant(study, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own" / "reg").mkdir(parents=True)
+    (tmp_path / "my_bridge.py").write_text("def bridge(w, power: float):\n    return w.abs().pow(power).sum()\n")
+    (tmp_path / "own" / "reg" / "bridge.yaml").write_text("_target_: my_bridge.bridge\nlam: 1e-4\npower: 1.5\n")
+    result = study("--config-dir", "own", "data=digits", "epochs=1", "reg=bridge", "reg.power=2")
+    assert result.code == 0, result.err
+    wrong = study("--config-dir", "own", "data=digits", "reg=bridge", "+reg.pwer=2")
+    assert wrong.code == 1
+    assert "reg.pwer: my_bridge.bridge has no such argument; allowed: power" in wrong.err

@@ -1,0 +1,102 @@
+"""What makes two runs the same experiment: the science, and nothing else."""
+
+from dataclasses import fields, replace
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import open_dict
+
+from study.__main__ import CONF
+from study.config import RunConfig, register_schemas, resolve
+from study.identity import run_id, settings, variant_id, variant_key, varying_keys
+
+
+def config(*overrides: str) -> RunConfig:
+    """The resolved config of a command line."""
+    register_schemas()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides=["data=digits", *overrides], return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return resolve(cfg, choices)
+
+
+BASE = ("reg=l1", "lam=1e-3")
+SCIENCE = {
+    "seed": "seed=1",
+    "epochs": "epochs=3",
+    "batch_size": "batch_size=16",
+    "lam": "lam=1e-2",
+    "data": "data=fashion_mnist_mini",
+    "data.split": "data.split=textbook",
+    "data.train_size": "data.train_size=100",
+    "model": "model=linear",
+    "model.hidden": "model.hidden=[3]",
+    "optimizer": "optimizer=sgd",
+    "optimizer.lr": "optimizer.lr=0.01",
+    "reg": "reg=l2",
+    "reg.scope": "reg.scope=weights",
+}
+HOW = {
+    "name": "name=other",
+    "device": "device=cpu",
+    "threads": "threads=2",
+    "data.root": "data.root=/elsewhere",
+}
+
+
+@pytest.mark.parametrize("key", SCIENCE)
+def test_science_is_part_of_the_id(key):
+    assert run_id(config(*BASE, SCIENCE[key])) != run_id(config(*BASE))
+
+
+@pytest.mark.parametrize("key", HOW)
+def test_how_a_run_is_trained_is_not(key):
+    assert run_id(config(*BASE, HOW[key])) == run_id(config(*BASE))
+
+
+def test_every_key_of_the_config_is_on_one_side_or_the_other():
+    decided = set(SCIENCE) | set(HOW)
+    assert {field.name for field in fields(RunConfig)} <= decided
+    assert set(settings(config())) - {"optimizer.momentum"} <= decided
+
+
+def test_none_is_one_run_whatever_lam_says():
+    assert run_id(config("reg=none", "lam=1")) == run_id(config("reg=none"))
+    assert config("reg=none", "lam=1").lam == 0
+    assert config("reg=none").reg["scope"] is None
+
+
+def test_a_variant_is_a_run_without_its_seed():
+    assert variant_id(config("seed=0")) == variant_id(config("seed=5"))
+    assert variant_id(config("reg=l1")) != variant_id(config("reg=l2"))
+
+
+def test_a_default_given_explicitly_changes_nothing():
+    assert run_id(config("reg=l1", "lam=1e-4", "optimizer.lr=1e-3", "seed=0")) == run_id(config("reg=l1"))
+
+
+def test_editing_the_source_of_ones_own_penalty_makes_new_runs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "my_penalty_source.py"
+    module.write_text("def cubic(w):\n    return w.abs().pow(3).sum()\n")
+    given = config("reg=l1")
+    given = replace(given, reg={**given.reg, "_target_": "my_penalty_source.cubic"})
+    before = run_id(given)
+    assert run_id(given) == before
+    module.write_text("def cubic(w):\n    return 2 * w.abs().pow(3).sum()\n")
+    assert run_id(given) != before
+
+
+def test_variants_are_named_by_what_varies():
+    configs = [
+        config("reg=l1", "lam=1e-4"),
+        config("reg=none"),
+        config("reg=l1", "lam=1e-5", "optimizer.lr=0.01"),
+    ]
+    keys = [variant_key(c, varying_keys(configs)) for c in configs]
+    assert keys == ["l1-lam0.0001-lr0.001", "none-lr0.001", "l1-lam1e-05-lr0.01"]
+    assert [variant_key(c, varying_keys(configs[:2])) for c in configs[:2]] == ["l1-lam0.0001", "none"]
+    two = [config("model.hidden=[8]"), config("model.hidden=[8,4]")]
+    assert [variant_key(c, varying_keys(two)) for c in two] == ["none-hidden8", "none-hidden8_4"]

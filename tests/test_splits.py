@@ -1,0 +1,74 @@
+"""Who gets which image: stratified, nested, drawn by the seed alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from study.data import load_splits
+from study.data.digits import digits
+from study.data.fashion_mnist import mini
+from study.data.splits import stratified_order
+
+CPU = torch.device("cpu")
+
+
+def load(dataset, seed=0, **options):
+    return load_splits(dataset, {"root": "unused", "split": "holdout", "train_size": None, **options}, seed, CPU)
+
+
+def rows(part):
+    """Images as hashable rows."""
+    return [image.numpy().tobytes() for image in part.images]
+
+
+def test_val_is_a_stratified_sixth_and_test_is_the_official_one():
+    splits = load(mini())
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (4167, 833, 1000)
+    assert torch.bincount(splits.val.labels).tolist() == pytest.approx([83.3] * 10, abs=1)
+    assert torch.bincount(splits.test.labels).tolist() == [100] * 10
+
+
+def test_train_and_val_are_disjoint_and_complete():
+    textbook, holdout = load(mini(), split="textbook"), load(mini())
+    assert sorted(rows(holdout.train) + rows(holdout.val)) == sorted(rows(textbook.train))
+
+
+def test_textbook_split_scores_the_official_test_set_as_val():
+    splits = load(mini(), split="textbook")
+    assert splits.test is None
+    assert len(splits.train) == 5000
+    assert rows(splits.val) == rows(load(mini()).test)
+
+
+def test_train_sizes_of_one_seed_are_nested_stratified_and_share_val():
+    small, large = load(digits(), train_size=200), load(digits(), train_size=500)
+    assert set(rows(small.train)) < set(rows(large.train))
+    assert rows(small.val) == rows(large.val)
+    shares = torch.bincount(small.train.labels) / 200
+    whole = torch.bincount(load(digits()).train.labels) / len(load(digits()).train)
+    assert torch.allclose(shares, whole, atol=1.5 / 200)
+
+
+def test_the_seed_draws_val_but_never_test():
+    one, other = load(digits(), seed=0), load(digits(), seed=1)
+    assert rows(one.val) != rows(other.val)
+    assert rows(one.test) == rows(other.test)
+    assert rows(one.val) == rows(load(digits(), seed=0).val)
+
+
+def test_pixels_lie_between_0_and_1():
+    for dataset in (digits(), mini()):
+        splits = load(dataset)
+        assert (float(splits.train.images.min()), float(splits.train.images.max())) == (0.0, 1.0)
+        assert splits.train.images.dtype == torch.float32
+        assert tuple(splits.train.images.shape[1:]) == dataset.image_shape
+        assert len(splits.train) + len(splits.val) == dataset.train_count
+
+
+def test_every_prefix_of_a_stratified_order_has_the_shares_of_the_whole():
+    labels = np.array([0] * 60 + [1] * 30 + [2] * 10)
+    order = stratified_order(labels, np.random.default_rng(0))
+    assert sorted(order) == list(range(100))
+    for length in range(1, 101):
+        counts = np.bincount(labels[order[:length]], minlength=3)
+        assert np.all(np.abs(counts - length * np.array([0.6, 0.3, 0.1])) <= 1)

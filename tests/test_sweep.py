@@ -1,0 +1,181 @@
+"""Sweeps: side by side, each run once, failures told and contained, the same bytes every time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from tests.conftest import run_command, run_folders
+
+QUICK = ("data=digits", "epochs=2", "model.hidden=[10]")
+
+
+def state(folder):
+    return json.loads((folder / "status.json").read_text())["state"]
+
+
+def without_seconds(folder):
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    return [line.rpartition(",")[0] for line in lines]
+
+
+def test_the_same_config_gives_the_same_bytes(study, tmp_path):
+    for name in ("one", "two"):
+        assert study(*QUICK, "reg=l1", f"name={name}").code == 0
+    (one,), (two,) = (run_folders(tmp_path / "outputs" / name) for name in ("one", "two"))
+    assert one.name == two.name
+    assert without_seconds(one) == without_seconds(two)
+    for file in ("weights.csv", "histogram.csv", "test.csv", "predictions.npz"):
+        assert (one / file).read_bytes() == (two / file).read_bytes()
+
+
+def test_a_sweep_trains_equal_points_once_and_gives_the_bytes_of_single_runs(study, tmp_path):
+    result = study("-m", *QUICK, "reg=none,l1", "lam=1e-4,1e-3", "name=many")
+    assert result.code == 0
+    many = run_folders(tmp_path / "outputs" / "many")
+    assert [folder.name.rsplit("-", 1)[0] for folder in many] == [
+        "l1-lam0.0001-seed0",
+        "l1-lam0.001-seed0",
+        "none-seed0",
+    ]
+    study(*QUICK, "reg=l1", "lam=1e-3", "name=single")
+    (single,) = run_folders(tmp_path / "outputs" / "single")
+    assert without_seconds(single) == without_seconds(many[1])
+
+
+def test_a_complete_run_is_left_alone_and_only_what_is_missing_is_trained(study, tmp_path):
+    study(*QUICK, "reg=l1")
+    (run,) = run_folders(tmp_path / "outputs" / "default")
+    before = {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
+    result = study("-m", *QUICK, "reg=l1,l2")
+    assert f"outputs/default/{run.name} is there already: left alone" in result.out
+    assert "1 there already, 1 to run" in result.out
+    assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
+    assert len(run_folders(tmp_path / "outputs" / "default")) == 2
+
+
+def test_a_variant_keeps_its_name_when_a_later_sweep_varies_more(study, tmp_path):
+    study(*QUICK, "reg=l1")
+    study(*QUICK, "-m", "reg=l1", "optimizer.lr=1e-3,1e-2", "seeds=2")
+    names = sorted(folder.name.rsplit("-", 1)[0] for folder in run_folders(tmp_path / "outputs" / "default"))
+    assert names == [
+        "l1-lam0.0001-lr0.01-seed0",
+        "l1-lam0.0001-lr0.01-seed1",
+        "l1-lam0.0001-seed0",
+        "l1-lam0.0001-seed1",
+    ]
+
+
+def test_divergence_is_a_result(study, tmp_path):
+    result = study(*QUICK, "optimizer=sgd", "optimizer.lr=1e30")
+    assert result.code == 0
+    assert "diverged" in result.out
+    (run,) = run_folders(tmp_path / "outputs" / "default")
+    assert state(run) == "diverged"
+    assert len(pd.read_csv(run / "metrics.csv")) == 2
+    assert "left alone" in study(*QUICK, "optimizer=sgd", "optimizer.lr=1e30").out
+
+
+FAILS_LATER = """
+import torch
+calls = 0
+def failing(w):
+    global calls
+    calls += 1
+    if calls > 50:
+        raise RuntimeError("no more patience")
+    return w.abs().sum()
+"""
+KILLS_ITSELF = """
+import os, signal, torch
+calls = 0
+def killed(w):
+    global calls
+    calls += 1
+    if calls > 50:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return w.abs().sum()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "function", "cause"),
+    [
+        (FAILS_LATER, "failing", "RuntimeError: no more patience"),
+        (KILLS_ITSELF, "killed", "killed by SIGKILL"),
+    ],
+)
+def test_a_failing_run_stops_no_other_is_shown_and_makes_the_exit_status(tmp_path, source, function, cause):
+    (tmp_path / "own" / "reg").mkdir(parents=True)
+    (tmp_path / "own" / "reg" / "mine.yaml").write_text(f"_target_: my_penalty.{function}\nlam: 1e-3\n")
+    (tmp_path / "my_penalty.py").write_text(source)
+    result = run_command(
+        *("-m", "--config-dir", "own", *QUICK, "reg=mine,l1,l2", "workers=2"),
+        cwd=tmp_path,
+        PYTHONPATH=str(tmp_path),
+    )
+    assert result.code == 1
+    assert cause in result.out
+    states = {folder.name.split("-")[0]: state(folder) for folder in run_folders(tmp_path / "outputs" / "default")}
+    assert states == {"mine": "failed", "l1": "complete", "l2": "complete"}
+    (failed,) = (tmp_path / "outputs" / "default").glob("mine*")
+    assert cause in json.loads((failed / "status.json").read_text())["cause"]
+
+
+def test_a_full_disk_is_a_failure_with_a_cause(tmp_path):
+    code = (
+        "import resource, sys; from study.__main__ import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.argv = ['study', *sys.argv[1:]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data=digits", "epochs=2"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    (run,) = run_folders(tmp_path / "outputs" / "default")
+    assert state(run) == "failed"
+
+
+def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
+    command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=2000", "reg=none,l1", "name=long"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    outputs, deadline = tmp_path / "outputs" / "long", time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if len([f for f in outputs.glob("*/metrics.csv") if f.read_text().count("\n") > 3]) == 2:
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on" in err
+    assert "Traceback" not in err
+    assert [state(folder) for folder in run_folders(outputs)] == ["interrupted", "interrupted"]
+
+
+def test_workers_die_with_their_parent(tmp_path):
+    command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=5000", "reg=none,l1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    outputs, deadline = tmp_path / "outputs" / "default", time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(outputs.glob("*/status.json"))) < 2:
+        time.sleep(0.1)
+    owners = [json.loads(f.read_text())["owner"]["pid"] for f in outputs.glob("*/status.json")]
+    assert len(owners) == 2
+    process.kill()
+    process.wait()
+    time.sleep(2)
+    for pid in owners:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

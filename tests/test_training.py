@@ -1,0 +1,109 @@
+"""The loop does what a plain loop does, and variants of one seed differ in nothing but their regularizer."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from study import optimizers, regularizers
+from study.data import Part, load_splits
+from study.data.digits import digits
+from study.models import MLP
+from study.randomness import Stream, global_stream, torch_generator
+from study.regularizers import Regularizer
+from study.scoring import score
+from study.training import gradient_ratio, train_epoch
+
+PENALTIES = {
+    "none": (regularizers.Unpenalized(), lambda p: 0 * p.sum()),
+    "l1": (regularizers.L1(), lambda p: p.abs().sum()),
+    "l2": (regularizers.L2(), lambda p: (p * p).sum()),
+    "l2_norm": (regularizers.L2Norm(), torch.linalg.vector_norm),
+}
+OPTIMIZERS = {
+    "adam": (lambda p: optimizers.adam(p, lr=1e-3), lambda p: torch.optim.Adam(p, lr=1e-3)),
+    "sgd": (
+        lambda p: optimizers.sgd(p, lr=0.1, momentum=0.9),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def train():
+    splits = load_splits(
+        digits(), {"root": "", "split": "holdout", "train_size": None}, seed=0, device=torch.device("cpu")
+    )
+    return Part(splits.train.images.double(), splits.train.labels)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_the_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penalty, optimizer):
+    """In float64; 1,249 images in batches of 25 are 50 steps an epoch, the last of 24 images."""
+    lam, batch_size = 1e-3, 25
+    torch.manual_seed(0)
+    ours = MLP(64, [30], 10).double()
+    plain = copy.deepcopy(ours)
+    ours_penalty, formula = PENALTIES[penalty]
+    make_ours, make_plain = OPTIMIZERS[optimizer]
+    regularizer = Regularizer(ours_penalty, lam, list(ours.parameters()))
+    optimizer, reference = make_ours(ours.parameters()), make_plain(plain.parameters())
+    order, same_order = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+    for _ in range(4):
+        objective = train_epoch(ours, regularizer, optimizer, train, batch_size, order)
+        losses = []
+        for rows in torch.randperm(len(train), generator=same_order).split(batch_size):
+            reference.zero_grad()
+            loss = F.cross_entropy(plain(train.images[rows]), train.labels[rows])
+            loss = loss + lam * sum(formula(p) for p in plain.parameters())
+            loss.backward()
+            reference.step()
+            losses.append(loss.item())
+        assert objective == pytest.approx(sum(losses) / len(losses), rel=1e-9)
+    for p, q in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_variants_of_one_seed_start_alike_and_see_the_same_batches():
+    starts, batches = [], []
+    for dropout_draws in (0, 7):  # a variant that draws from another stream disturbs neither
+        with global_stream(3, Stream.INITIALIZATION):
+            starts.append(MLP(64, [30], 10).state_dict())
+        order = torch_generator(3, Stream.BATCH_ORDER)
+        with global_stream(3, Stream.DROPOUT):
+            torch.rand(dropout_draws)
+            batches.append(torch.stack([torch.randperm(100, generator=order) for _ in range(3)]))
+    for key in starts[0]:
+        assert torch.equal(starts[0][key], starts[1][key])
+    assert torch.equal(*batches)
+    assert not torch.equal(batches[0][0], batches[0][1])
+
+
+def test_the_scorer_is_in_eval_mode_and_leaves_the_mode_alone():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3), torch.nn.Dropout(0.9))
+    part = Part(torch.rand(2500, 2, 2), torch.randint(0, 3, (2500,)))
+    model.train()
+    first, predictions = score(model, part)
+    assert score(model, part)[0] == first
+    assert model.training
+    logits = model[1](part.images.flatten(1)).detach()
+    assert first.loss == pytest.approx(F.cross_entropy(logits, part.labels).item(), rel=1e-5)
+    assert first.accuracy == pytest.approx((logits.argmax(1) == part.labels).float().mean().item())
+    probability = logits.softmax(1).gather(1, part.labels[:, None])[:, 0]
+    torch.testing.assert_close(predictions.probability, probability)
+
+
+def test_gradient_ratio_is_the_ratio_of_the_two_norms(train):
+    model = MLP(64, [30], 10).double()
+    regularizer = Regularizer(regularizers.L2(), 0.01, list(model.parameters()))
+    ratio = gradient_ratio(model, regularizer, train)
+    penalty = 0.01 * sum((p**2).sum() for p in model.parameters())
+    data = F.cross_entropy(model(train.images[:1000]), train.labels[:1000])
+    norms = [
+        torch.cat([g.flatten() for g in torch.autograd.grad(value, list(model.parameters()))]).norm()
+        for value in (penalty, data)
+    ]
+    assert ratio == pytest.approx(float(norms[0] / norms[1]), rel=1e-9)
+    assert all(p.grad is None for p in model.parameters())
