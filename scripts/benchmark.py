@@ -20,7 +20,7 @@ FEW, MANY = 1, 3
 
 
 def notebook(epochs: int) -> None:
-    """The textbook's loop: DataLoader over tensors, autograd penalty, Adam, per-batch scoring, torch's default threads."""
+    """The textbook's loop: DataLoader over tensors, autograd penalty, Adam, per-batch scoring, default threads."""
     import torch
     import torch.nn.functional as F
     from torch import nn

@@ -11,7 +11,7 @@ from study.errors import ConfigError
 
 
 class MLP(nn.Module):
-    """Fully connected ReLU network; parameters are `hidden.<i>.weight`, `hidden.<i>.bias`, `output.weight`, `output.bias`."""
+    """Fully connected ReLU network; its parameters are `hidden.<i>.weight` and `.bias`, `output.weight` and `.bias`."""
 
     def __init__(self, inputs: int, hidden: Sequence[int], classes: int):
         super().__init__()

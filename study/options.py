@@ -1,4 +1,4 @@
-"""Options written in YAML: `_target_` names Python code, the other keys are its arguments, checked against its signature."""
+"""Options written in YAML: `_target_` names Python code, the other keys are arguments, checked by its signature."""
 
 import hashlib
 import inspect

@@ -66,7 +66,10 @@ class L1(Penalty):
 
 
 class L2(Penalty):
-    """R(w) = Σw² (Hoerl and Kennard 1970, ridge), without ½: λΣw² is torch's weight_decay = 2λ in SGD and Adam, not AdamW."""
+    """R(w) = Σw² (Hoerl and Kennard 1970, ridge), without ½.
+
+    λΣw² is torch's weight_decay = 2λ in SGD and in Adam, but not in AdamW, which decays apart from the gradient.
+    """
 
     def value(self, w: Tensor) -> Tensor:
         return torch.linalg.vector_norm(w).square()

@@ -1,4 +1,4 @@
-"""Shared by all tests: the command `study` run in this process, in a folder of its own, and one small finished study."""
+"""Shared by all tests: the command `study` run in this process in a folder of its own, and one finished study."""
 
 import os
 import subprocess

@@ -53,7 +53,7 @@ def test_a_variant_is_one_yaml_file(study, tmp_path):
     """As the README says: a file of two lines, no Python."""
     (tmp_path / "own" / "reg").mkdir(parents=True)
     (tmp_path / "own" / "reg" / "l1_weights.yaml").write_text("defaults: [l1]\nscope: weights\n")
-    result = study("--config-dir", "own", "-m", "data=digits", "epochs=1", "reg=l1,l1_weights", "lam=1e-3")
+    result = study("--config-dir", "own", "-m", "data=digits", "epochs=1", "reg=l1,l1_weights", "lam=1e-3", "workers=1")
     assert result.code == 0, result.err
     plain, own = run_folders(tmp_path / "outputs" / "default")
     assert own.name.startswith("l1_weights-lam0.001-")

@@ -61,7 +61,7 @@ def test_a_complete_run_is_left_alone_and_only_what_is_missing_is_trained(study,
 
 def test_a_variant_keeps_its_name_when_a_later_sweep_varies_more(study, tmp_path):
     study(*QUICK, "reg=l1")
-    study(*QUICK, "-m", "reg=l1", "optimizer.lr=1e-3,1e-2", "seeds=2")
+    study(*QUICK, "-m", "reg=l1", "optimizer.lr=1e-3,1e-2", "seeds=2", "workers=1")
     names = sorted(folder.name.rsplit("-", 1)[0] for folder in run_folders(tmp_path / "outputs" / "default"))
     assert names == [
         "l1-lam0.0001-lr0.01-seed0",

@@ -17,7 +17,7 @@ MEASURES = (
 
 
 def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The metrics with two columns more: `accuracy_gap` in percentage points (train − val), `loss_gap` in nats (val − train)."""
+    """The metrics and `accuracy_gap` (train − val, in percentage points) and `loss_gap` (val − train, in nats)."""
     return metrics.assign(
         accuracy_gap=100 * (metrics["train_accuracy"] - metrics["val_accuracy"]),
         loss_gap=metrics["val_loss"] - metrics["train_loss"],

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the package: facts that a config is checked against, and a function that reads it."""
+"""What a data set is to the rest of the package: facts to check a config against, and a function that reads it."""
 
 import hashlib
 from collections.abc import Callable, Mapping

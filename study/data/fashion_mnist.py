@@ -1,4 +1,4 @@
-"""Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747), whole or as the small part that ships with the package."""
+"""Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747), whole, or the part that ships with the package."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where the four files of Fashion-MNIST come from: a folder, Debian's package, torchvision, apt-get; checked at every load."""
+"""Where Fashion-MNIST's files come from: a folder, Debian's package, torchvision, apt-get; checked at every load."""
 
 import gzip
 import os

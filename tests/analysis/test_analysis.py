@@ -81,7 +81,7 @@ def test_the_same_files_give_the_same_bytes(study, small):
 
 
 def test_one_seed_is_called_noise_and_the_textbook_split_is_named(study, tmp_path):
-    study("-m", "data=digits", "data.split=textbook", "epochs=1", "reg=none,l1", "name=book")
+    study("-m", "data=digits", "data.split=textbook", "epochs=1", "reg=none,l1", "name=book", "workers=1")
     out = study("analyze", "name=book", *TABLES).out
     assert "One seed per variant" in out
     assert "Val is the official test set" in out
@@ -148,7 +148,7 @@ def test_a_run_that_has_not_ended_is_named_and_left_out(study, small, state):
 
 
 def test_a_diverged_run_is_counted_and_not_averaged(study, tmp_path):
-    study("-m", "data=digits", "epochs=2", "optimizer=sgd", "optimizer.lr=1e30,0.1", "name=wild")
+    study("-m", "data=digits", "epochs=2", "optimizer=sgd", "optimizer.lr=1e30,0.1", "name=wild", "workers=1")
     assert study("analyze", "name=wild").code == 0
     rows = table(tmp_path / "outputs" / "wild")
     assert rows.loc["none-lr1e+30", ["n", "diverged"]].tolist() == [0, 1]
@@ -157,7 +157,7 @@ def test_a_diverged_run_is_counted_and_not_averaged(study, tmp_path):
 
 
 def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
-    study("-m", "data=digits", "epochs=1,2", "name=mixed")
+    study("-m", "data=digits", "epochs=1,2", "name=mixed", "workers=1")
     result = study("analyze", "name=mixed", *TABLES)
     assert result.code == 1
     assert "epochs differ between runs: 1, 2" in result.err

@@ -1,0 +1,53 @@
+"""What the README tells a user to type works, as a process of its own."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+ON_DIGITS = [command for command in COMMANDS if "data=digits" in command or "name=small" in command]
+
+
+def run(command: str, cwd: Path) -> subprocess.CompletedProcess:
+    words = shlex.split(command)
+    words = [sys.executable, *(["-m", "study"] if words[0] == "study" else []), *words[1:]]
+    words = [str(ROOT / word) if word.startswith("scripts/") else word for word in words]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_the_commands_on_digits_run_one_after_the_other(tmp_path):
+    assert len(ON_DIGITS) == 2
+    for command in ON_DIGITS:
+        done = run(command, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert "l2-lam0.01" in done.stdout
+    assert (tmp_path / "outputs" / "small" / "analysis" / "figures" / "weights.pdf").stat().st_size > 1000
+
+
+def test_scripts_analyze_is_study_analyze(finished):
+    outputs = [run(c, finished).stdout for c in ("study analyze name=small", "python scripts/analyze.py name=small")]
+    assert outputs[0] == outputs[1] != ""
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("study ") and "analyze" not in c])
+def test_every_command_that_trains_is_valid(study, command):
+    """The same overrides with one epoch on few images, so that Fashion-MNIST itself is not needed."""
+    arguments = shlex.split(command)[1:]
+    result = study(*arguments, *("data=digits", "epochs=1", "data.train_size=50", "name=check", "workers=1"))
+    assert result.code == 0, result.err
+
+
+def test_every_file_and_folder_that_the_readme_names_is_there():
+    for name in re.findall(r"\]\((docs/[^)]+)\)", README) + re.findall(r"`((?:conf|scripts)/[\w/.]+)`", README):
+        assert (ROOT / name).exists() or name == "conf/reg/l1_weights.yaml", name
