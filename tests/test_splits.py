@@ -72,3 +72,12 @@ def test_every_prefix_of_a_stratified_order_has_the_shares_of_the_whole():
     for length in range(1, 101):
         counts = np.bincount(labels[order[:length]], minlength=3)
         assert np.all(np.abs(counts - length * np.array([0.6, 0.3, 0.1])) <= 1)
+
+
+def test_digits_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    ours, theirs = digits().read(None), load_digits()
+    images = torch.cat([ours.train_images, ours.test_images]).flatten(1)
+    assert sorted(images.tolist()) == sorted(theirs.data.astype(int).tolist())
+    assert torch.bincount(ours.test_labels).tolist() == pytest.approx([29.9] * 10, abs=1.5)

@@ -1,5 +1,6 @@
 """scikit-learn's handwritten digits (UCI, Alpaydin and Kaynak 1998): 1,797 real images that come with scikit-learn."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import torch
 
 from study.data.dataset import DataSet, RawImages, check_sum, sha256
 from study.data.splits import stratified_order
+from study.errors import StudyError
 
 # The data set has no official test set: a stratified sixth drawn with this constant takes its place in every run.
 TEST_DRAW = 1797
 
+FILE = "datasets/data/digits.csv.gz"  # in scikit-learn's package: 64 pixels and the label per row
 CHECKSUMS = {
     "images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
     "labels": "a3c91c262eddcf7ba8f0e37507c30284493c9b20412ffe4af30d536401f7ba21",
@@ -32,10 +35,12 @@ def digits() -> DataSet:
 
 
 def _read(_root: Path) -> RawImages:
-    from sklearn.datasets import load_digits  # slow to import, and no other data set needs it
-
-    bunch = load_digits()
-    images, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
+    # Read from the file itself: importing scikit-learn takes longer than training on these images.
+    package = find_spec("sklearn")
+    if package is None:
+        raise StudyError("data=digits comes with scikit-learn, which is not installed: pip install scikit-learn")
+    rows = np.loadtxt(Path(package.origin).parent / FILE, delimiter=",", dtype=np.uint8)
+    images, labels = rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
     for what, array in (("images", images), ("labels", labels)):
         check_sum(f"digits' {what}", sha256(array), CHECKSUMS[what], "reinstall scikit-learn")
     order = stratified_order(labels, np.random.default_rng(TEST_DRAW))
