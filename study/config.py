@@ -14,6 +14,7 @@ from study.errors import ConfigError
 
 GROUPS = ("data", "model", "optimizer", "reg")
 SPLITS = ("holdout", "textbook")
+ON_FAILURE = ("continue", "stop")
 
 
 @dataclass
@@ -37,6 +38,12 @@ class StudySchema:
     device: str = MISSING
     threads: int = MISSING
     workers: int | None = None
+    checkpoint_every: int = MISSING
+    keep_checkpoint: bool = MISSING
+    keep_model: bool = MISSING
+    retry_failed: bool = MISSING
+    on_failure: str = MISSING
+    dry_run: bool = MISSING
 
 
 @dataclass
@@ -74,6 +81,9 @@ class RunConfig:
     reg: Mapping[str, Any]
     device: str
     threads: int
+    checkpoint_every: int = 1
+    keep_checkpoint: bool = False
+    keep_model: bool = False
 
     def to_yaml(self) -> str:
         """The config as YAML."""
@@ -127,10 +137,12 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam; give one: lam=1e-4") from None
         raise
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1}
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "checkpoint_every": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: a whole number of at least {low} is allowed")
+    if values["on_failure"] not in ON_FAILURE:
+        raise ConfigError(f"on_failure={values['on_failure']}: allowed: {', '.join(ON_FAILURE)}")
     lam = values["lam"]
     if not (math.isfinite(lam) and lam >= 0):
         raise ConfigError(f"lam={lam}: any finite number of at least 0 is allowed")
@@ -147,5 +159,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
         **{group: values[group] for group in GROUPS},
         device=values["device"],
         threads=values["threads"],
+        checkpoint_every=values["checkpoint_every"],
+        keep_checkpoint=values["keep_checkpoint"],
+        keep_model=values["keep_model"],
     )
     return checks.checked(config)

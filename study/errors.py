@@ -17,7 +17,7 @@ class ConfigError(StudyError):
 USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError)
 
 # OmegaConf's types, in words.
-KINDS = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false", "String": "a text"}
+KINDS = {"Float": "a number", "Integer": "a whole number", "Bool": "true or false", "String": "a text"}
 
 
 def one_line(error: BaseException) -> str:
@@ -37,8 +37,9 @@ def one_line(error: BaseException) -> str:
     merging = "Error merging override "
     if lines and lines[0].startswith(merging) and error.__cause__ is not None:
         cause = str(error.__cause__).splitlines()[0]
-        kind = re.search(r"could not be converted to (\w+)", cause)
-        allowed = f"{KINDS[kind[1]]} is allowed" if kind and kind[1] in KINDS else cause
+        kind = re.search(r"could not be converted to (\w+)|is not a valid (\w+)", cause)
+        kind = kind and (kind[1] or kind[2].capitalize())
+        allowed = f"{KINDS[kind]} is allowed" if kind in KINDS else cause
         return f"{lines[0].removeprefix(merging)}: {allowed}"
     internals = ("reference_type=", "object_type=", "See https://hydra.cc", "Config search path", "provider=")
     lines = [line for line in lines if not line.startswith(internals)]

@@ -13,7 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from study.errors import ConfigError
 
 # How to run, not what: one value for the whole sweep.
-ENGINE_KEYS = ("name", "seeds", "variants", "device", "threads", "workers", "data.root")
+ENGINE_KEYS = (
+    *("name", "seeds", "variants", "device", "threads", "workers", "data.root", "on_failure", "dry_run"),
+    *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
+)
 
 Point = list[str]  # overrides, one value each
 

@@ -61,6 +61,11 @@ def variant_id(config: RunConfig) -> str:
     return _hash({key: value for key, value in canonical(config).items() if key != "seed"})
 
 
+def budget_free_id(config: RunConfig) -> str:
+    """The run id without the number of epochs: equal for runs of which one is the beginning of the other."""
+    return _hash({key: value for key, value in canonical(config).items() if key != "epochs"})
+
+
 def settings(config: RunConfig) -> dict[str, Any]:
     """The settings that may tell variants of a study apart, by the key that sets them; reg, lam and seed aside."""
     flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size}

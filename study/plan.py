@@ -1,6 +1,6 @@
 """Which runs a sweep needs, which of them are there already, and what the new ones are called."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import yaml
 from study import identity
 from study.config import RunConfig
 from study.errors import StudyError
-from study.recording import CONFIG, read_status
+from study.recording import CHECKPOINT, CONFIG, FILES, PART, read_status
 
 # Divergence is a result: such a run is not trained again.
 ENDED = ("complete", "diverged")
@@ -18,13 +18,23 @@ ENDED = ("complete", "diverged")
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be trained: its config, its full id, the id and the key of its variant, and its folder."""
+    """A run to be trained.
+
+    Attributes:
+        config: its config.
+        run_id: its full id.
+        variant_id: the id of its variant.
+        variant: what its variant is called.
+        folder: where its files go.
+        extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
+    """
 
     config: RunConfig
     run_id: str
     variant_id: str
     variant: str
     folder: Path
+    extends: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,23 @@ class Existing:
     folder: Path
     status: dict[str, Any]
     config: RunConfig | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep has to do.
+
+    Attributes:
+        tasks: runs to train, in the order of the sweep; those that were broken off among them.
+        resumed: how many of the tasks go on from a checkpoint.
+        ended: folders of runs that are complete or diverged.
+        failed: folders of runs that failed earlier and are not to be tried again.
+    """
+
+    tasks: tuple[Task, ...]
+    resumed: int
+    ended: tuple[Path, ...]
+    failed: tuple[Path, ...]
 
 
 def existing_runs(study_folder: Path) -> dict[str, Existing]:
@@ -50,12 +77,13 @@ def read_config(folder: Path) -> RunConfig | None:
     """The config of a run folder, None where it cannot be read."""
     try:
         values = yaml.load((folder / CONFIG).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return RunConfig(**{field.name: values[field.name] for field in fields(RunConfig)})
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        known = [field.name for field in fields(RunConfig)]
+        return RunConfig(**{key: value for key, value in values.items() if key in known})
+    except (OSError, yaml.YAMLError, AttributeError, TypeError):
         return None
 
 
-def plan_runs(study_folder: Path, configs: Sequence[RunConfig]) -> tuple[list[Task], list[Path]]:
+def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bool = False) -> Plan:
     """What is to be trained, and what is there already.
 
     Points with one run id are one run. Runs are found by their id, never by their name. A variant keeps the key
@@ -64,9 +92,7 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig]) -> tuple[list[Ta
     Args:
         study_folder: outputs/<name>.
         configs: one for each point of the sweep.
-
-    Returns:
-        Tasks to train, and the folders of runs that have ended already.
+        retry_failed: whether runs that failed earlier are trained again.
 
     Raises:
         StudyError: a folder is in the way that is not the run it is named after.
@@ -78,12 +104,14 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig]) -> tuple[list[Ta
     known = [run.config for run in existing.values() if run.config is not None]
     varying = identity.varying_keys([*known, *configs])
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
+    extendable = _extendable(existing.values())
 
-    tasks, ended = [], []
+    tasks, ended, failed = [], [], []
     for run_id, config in wanted.items():
         run = existing.get(run_id)
-        if run is not None and run.status["state"] in ENDED:
-            ended.append(run.folder)
+        state = run.status["state"] if run else None
+        if state in ENDED or (state == "failed" and not retry_failed):
+            (ended if state in ENDED else failed).append(run.folder)
             continue
         variant = identity.variant_id(config)
         if variant not in key_of:
@@ -92,7 +120,26 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig]) -> tuple[list[Ta
                 key = f"{key}-{variant[:6]}"
             key_of[variant] = key
         folder = run.folder if run else study_folder / identity.run_folder_name(key_of[variant], config, run_id)
-        if run is None and folder.exists():
-            raise StudyError(f"{folder} is in the way: it is not the run it is named after; move it elsewhere")
-        tasks.append(Task(config, run_id, variant, key_of[variant], folder))
-    return tasks, ended
+        if run is None:
+            _check_free(folder)
+        shorter = [known for known in extendable.get(identity.budget_free_id(config), ()) if known[0] < config.epochs]
+        extends = max(shorter)[1] if shorter else None
+        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends))
+    resumed = sum((task.folder / CHECKPOINT).is_file() for task in tasks)
+    return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
+
+
+def _check_free(folder: Path) -> None:
+    """A run that was killed in its first moments leaves a folder without a status; anything else is not ours."""
+    foreign = [p.name for p in folder.iterdir() if p.name not in FILES and p.suffix != PART] if folder.is_dir() else []
+    if foreign or (folder.exists() and not folder.is_dir()):
+        raise StudyError(f"{folder} is in the way: it is not the run it is named after; move it elsewhere")
+
+
+def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
+    """Complete runs with a kept checkpoint: budget and folder, by the id without the budget."""
+    result: dict[str, list[tuple[int, Path]]] = {}
+    for run in runs:
+        if run.status["state"] == "complete" and run.config and (run.folder / CHECKPOINT).is_file():
+            result.setdefault(identity.budget_free_id(run.config), []).append((run.config.epochs, run.folder))
+    return result

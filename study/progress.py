@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from study.plan import Task
+from study.plan import Plan, Task
+from study.recording import read_status
 
 if TYPE_CHECKING:
     from study.run import Outcome
@@ -16,13 +18,49 @@ if TYPE_CHECKING:
 console = Console(highlight=False, soft_wrap=True)
 
 
-def say_plan(study_folder: Path, tasks: Sequence[Task], ended: Sequence[Path]) -> None:
+SHOWN = 10  # folders that are listed one by one
+
+
+def say_plan(study_folder: Path, plan: Plan) -> None:
     """Say what is left alone and what will be trained."""
-    for folder in ended[:10]:
-        console.print(f"{folder} is there already: left alone", markup=False)
-    if len(ended) > 10:
-        console.print(f"and {len(ended) - 10} more")
-    console.print(f"{study_folder}: {len(ended)} there already, {len(tasks)} to run", markup=False)
+    for folders, what in (
+        (plan.ended, "is there already: left alone"),
+        (plan.failed, "failed earlier: left alone; retry_failed=true trains it again"),
+    ):
+        for folder in folders[:SHOWN]:
+            console.print(f"{folder} {what}", markup=False)
+        if len(folders) > SHOWN:
+            console.print(f"and {len(folders) - SHOWN} more")
+    counts = [f"{len(plan.ended)} there already"]
+    if plan.failed:
+        counts.append(f"{len(plan.failed)} failed earlier")
+    if plan.resumed:
+        counts.append(f"{plan.resumed} to go on")
+    counts.append(f"{len(plan.tasks) - plan.resumed} to run")
+    console.print(f"{study_folder}: {', '.join(counts)}", markup=False)
+
+
+def say_dry_run(plan: Plan, workers: int) -> None:
+    """Say which runs would be trained, and how long that would take by the epochs of runs that are there."""
+    for task in plan.tasks:
+        console.print(f"would train {task.folder}", markup=False)
+    seconds = [seconds for folder in plan.ended if (seconds := _seconds_per_epoch(folder)) is not None]
+    if seconds and plan.tasks:
+        epochs = sum(task.config.epochs for task in plan.tasks)
+        left = _duration(sum(seconds) / len(seconds) * epochs / workers)
+        console.print(f"about {left} with {workers} side by side, by the {len(seconds)} runs that are there")
+
+
+def _seconds_per_epoch(folder: Path) -> float | None:
+    """Wall time of an epoch of a run that was trained in one go, scoring included."""
+    status = read_status(folder)
+    try:
+        with open(folder / "metrics.csv") as file:
+            epochs = sum(1 for _ in file) - 2
+        began, ended = (datetime.fromisoformat(status[key]) for key in ("started", "ended"))
+    except (OSError, TypeError, KeyError, ValueError):
+        return None
+    return (ended - began).total_seconds() / epochs if epochs > 0 and not status.get("resumed") else None
 
 
 class Display:
@@ -32,7 +70,7 @@ class Display:
         self.tasks = tasks
         self.epochs = [0] * len(tasks)  # trained so far, all of them once a run has ended
         self.running: set[int] = set()
-        self.count = {"done": 0, "failed": 0}
+        self.count = {"done": 0, "failed": 0, "interrupted": 0}
         self.start = time.monotonic()
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -55,6 +93,8 @@ class Display:
     def started(self, number: int) -> None:
         """A run has begun."""
         self.running.add(number)
+        if not console.is_terminal and len(self.tasks) > 1:
+            self._print(f"started {self.tasks[number].folder}")
         self._refresh()
 
     def epoch(self, number: int, epoch: int, row: Mapping[str, Any]) -> None:
@@ -69,11 +109,15 @@ class Display:
         task = self.tasks[number]
         self.running.discard(number)
         self.epochs[number] = task.config.epochs
-        self.count["failed" if outcome.state == "failed" else "done"] += 1
-        ended = self.count["done"] + self.count["failed"]
+        self.count[outcome.state if outcome.state in self.count else "done"] += 1
+        ended = sum(self.count.values())
         detail = outcome.cause if outcome.cause else _metrics(outcome.metrics or {})
         self._print(f"[{ended}/{len(self.tasks)}] {outcome.state} {task.folder}: {detail}")
         self._refresh()
+
+    def say(self, line: str) -> None:
+        """A line about the sweep as a whole."""
+        self._print(line)
 
     def _print(self, line: str) -> None:
         self.bar.console.print(line, markup=False)

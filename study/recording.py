@@ -20,6 +20,8 @@ from study.config import RunConfig
 
 CONTRACT = 1  # version of the files' layout; readers refuse others
 STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
+CHECKPOINT, MODEL = "checkpoint.pt", "model.safetensors"  # only while needed, or when kept on request
+PART = ".part"  # suffix of files that are not whole yet
 COLUMNS: dict[str, tuple[str, ...]] = {
     "metrics.csv": (
         *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "penalty", "objective"),
@@ -29,17 +31,30 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "histogram.csv": ("epoch", "parameter", "bin_left", "bin_right", "count"),
     "test.csv": ("split", "epoch", "loss", "accuracy", "count"),
 }
-FILES = (STATUS, CONFIG, LOG, PREDICTIONS, *COLUMNS)
+FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place, then rename: readers see the old content or the new, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def append_whole(path: Path, content: bytes) -> None:
+    """Add to a file: all of the content or, where the disk is full, nothing."""
+    rest = memoryview(content)
+    with open(path, "ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
@@ -86,23 +101,36 @@ def _git(folder: Path) -> dict[str, Any]:
 class RunFolder:
     """The folder of one run while it is written."""
 
-    def __init__(self, path: Path, config: RunConfig, status: Mapping[str, Any]):
-        """Start a run: files of an earlier, broken-off attempt go, `config.yaml` and headers are written.
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        status: Mapping[str, Any],
+        sizes: Mapping[str, int] | None = None,
+        rows: Mapping[str, bytes] | None = None,
+    ):
+        """Start a run, or go on with one.
 
         Args:
             path: the folder, made if missing.
             config: the resolved config.
             status: facts for status.json besides state, times, versions and owner.
+            sizes: bytes of each CSV to go on from: later rows are cut off. None: files of an earlier attempt go.
+            rows: what a new run's CSVs begin with, if not with their header alone.
         """
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
+        earlier = read_status(path) if sizes is not None else None
+        for name in FILES if sizes is None else ():
             (path / name).unlink(missing_ok=True)
+        for part in path.glob(f".*{PART}"):  # left by a process that was killed while it wrote
+            part.unlink()
         self._status = {
             "contract": CONTRACT,
             "state": "running",
             **status,
-            "started": now(),
+            "started": (earlier or {}).get("started", now()),
+            "resumed": (earlier or {}).get("resumed", 0) + (earlier is not None),
             "ended": None,
             "versions": versions(),
             "owner": {"host": socket.gethostname(), "pid": os.getpid()},
@@ -110,7 +138,14 @@ class RunFolder:
         self._write_status()
         write_whole(path / CONFIG, config.to_yaml())
         for name, columns in COLUMNS.items():
-            write_whole(path / name, _csv([columns]))
+            if sizes is None:
+                write_whole(path / name, (rows or {}).get(name) or _csv([columns]))
+            else:
+                os.truncate(path / name, sizes[name])
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each CSV now."""
+        return {name: (self.path / name).stat().st_size for name in COLUMNS}
 
     def log(self, line: str) -> None:
         """Add a line to run.log."""
@@ -118,9 +153,8 @@ class RunFolder:
             file.write(f"{now()}  {line}\n")
 
     def append(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Add whole rows to a CSV, in one write."""
-        with open(self.path / name, "a", newline="") as file:
-            file.write(_csv(rows))
+        """Add rows to a CSV."""
+        append_whole(self.path / name, _csv(rows).encode())
 
     def append_weights(self, epoch: int, last: int, parameters: Iterable[tuple[str, np.ndarray]]) -> None:
         """Add an epoch's statistics of every parameter, and their histograms where the epoch has them."""

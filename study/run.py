@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from study import checkpoint
 from study.build import build_dataset, build_model, build_optimizer, choose_device, penalty_of
+from study.checkpoint import Checkpoint, State
 from study.config import RunConfig
 from study.data import Part, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
-from study.recording import RunFolder
+from study.recording import CHECKPOINT, RunFolder
 from study.regularizers import Regularizer, names_in_scope
 from study.scoring import score
 from study.training import PATH, gradient_ratio, train_epoch
@@ -41,15 +43,25 @@ def prepare_process(threads: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def train_run(task: Task, on_epoch: Callable[[int, Mapping[str, Any]], None]) -> Outcome:
+# Called with an epoch's number and its row of metrics.csv; False stops the run there, to go on another time.
+OnEpoch = Callable[[int, Mapping[str, Any]], bool]
+
+
+def train_run(task: Task, on_epoch: OnEpoch) -> Outcome:
     """Train one run and write its folder; whatever goes wrong is an outcome.
+
+    A run that was broken off goes on from its checkpoint, if that was made by the same torch, device, path and
+    number of threads.
 
     Args:
         task: what to train, and where to.
-        on_epoch: called after each epoch with its number and its row of metrics.csv.
+        on_epoch: told of each epoch, and asked whether to go on.
 
     Returns:
         The outcome, which status.json holds as well unless even that could not be written.
+
+    Raises:
+        KeyboardInterrupt: the process was told to stop at once; the run is marked as interrupted.
     """
     config = task.config
     prepare_process(config.threads)
@@ -57,25 +69,28 @@ def train_run(task: Task, on_epoch: Callable[[int, Mapping[str, Any]], None]) ->
     folder = None
     try:
         dataset = build_dataset(config.data)
+        maker = checkpoint.made_by(device, config.threads)
+        start = checkpoint.load(task.folder, maker)
+        facts = {
+            "run_id": task.run_id,
+            "variant": task.variant,
+            "variant_id": task.variant_id,
+            "device": _device_name(device),
+            "threads": config.threads,
+            "path": PATH,
+            "data_checksums": dict(dataset.checksums),
+        }
+        if start is None and task.extends is not None:
+            start = checkpoint.load_shorter(task.extends, maker, config.epochs)
         folder = RunFolder(
-            task.folder,
-            config,
-            {
-                "run_id": task.run_id,
-                "variant": task.variant,
-                "variant_id": task.variant_id,
-                "device": _device_name(device),
-                "threads": config.threads,
-                "path": PATH,
-                "data_checksums": dict(dataset.checksums),
-            },
+            task.folder, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
         splits = load_splits(dataset, config.data, config.seed, device)
         folder.log(f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device}")
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset).to(device)
         with global_stream(config.seed, Stream.DROPOUT):
-            outcome = _train(config, model, splits, folder, on_epoch)
+            outcome = _Training(config, model, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
         if folder is not None:
             folder.log("interrupted")
@@ -102,85 +117,95 @@ def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
         pass  # the disk that made the run fail takes no status either; the command still reports the cause
 
 
-def _train(
-    config: RunConfig,
-    model: nn.Module,
-    splits: Splits,
-    folder: RunFolder,
-    on_epoch: Callable[[int, Mapping[str, Any]], None],
-) -> Outcome:
-    regularizer = _regularizer(config, model)
-    optimizer = build_optimizer(config.optimizer, list(model.parameters()))
-    order = torch_generator(config.seed, Stream.BATCH_ORDER)
-    row = _record_epoch(0, None, 0.0, config, model, regularizer, optimizer, splits, folder)
-    on_epoch(0, row)
-    for epoch in range(1, config.epochs + 1):
-        start = time.perf_counter()
-        objective = train_epoch(model, regularizer, optimizer, splits.train, config.batch_size, order)
-        seconds = time.perf_counter() - start  # reading the objective has waited for the device
-        row = _record_epoch(epoch, objective, seconds, config, model, regularizer, optimizer, splits, folder)
-        on_epoch(epoch, row)
-        if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
-            cause = f"the loss stopped being finite in epoch {epoch}"
-            folder.log(f"diverged: {cause}")
-            folder.finish("diverged", cause)
-            return Outcome("diverged", cause, row)
-    _score_once(config.epochs, model, splits, folder)
-    folder.log("complete")
-    folder.finish("complete")
-    return Outcome("complete", metrics=row)
+class _Training:
+    """The epochs of one run: train, score, record, checkpoint."""
 
+    def __init__(
+        self, config: RunConfig, model: nn.Module, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]
+    ):
+        parameters, scope = dict(model.named_parameters()), config.reg["scope"]
+        names = names_in_scope(model, scope) if scope is not None else []
+        self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
+        self.state = State(
+            model,
+            Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names]),
+            build_optimizer(config.optimizer, list(model.parameters())),
+            torch_generator(config.seed, Stream.BATCH_ORDER),
+        )
 
-def _regularizer(config: RunConfig, model: nn.Module) -> Regularizer:
-    parameters = dict(model.named_parameters())
-    scope = config.reg["scope"]
-    names = names_in_scope(model, scope) if scope is not None else []
-    return Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names])
+    def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
+        """Train from the start or from a checkpoint until the budget is used, the loss diverges, or told to stop."""
+        config = self.config
+        if start is None:
+            row = self._record(0, None, 0.0)
+            on_epoch(0, row)
+        else:
+            checkpoint.restore(self.state, start)
+            self.folder.log(f"goes on after epoch {start.epoch}")
+            row = None
+        for epoch in range(start.epoch + 1 if start else 1, config.epochs + 1):
+            began = time.perf_counter()
+            objective = train_epoch(
+                *(self.state.model, self.state.regularizer, self.state.optimizer),
+                *(self.splits.train, config.batch_size, self.state.order),
+            )
+            seconds = time.perf_counter() - began  # reading the objective has waited for the device
+            row = self._record(epoch, objective, seconds)
+            if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
+                return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
+            go_on = on_epoch(epoch, row)
+            if epoch % config.checkpoint_every == 0 or not go_on or epoch == config.epochs:
+                checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+            if not go_on and epoch < config.epochs:
+                self.folder.log(f"interrupted after epoch {epoch}")
+                self.folder.finish("interrupted")
+                return Outcome("interrupted", f"stopped after epoch {epoch}", row)
+        self._score_once()
+        if config.keep_model:
+            checkpoint.save_model(self.folder.path, self.state.model)
+        return self._end(Outcome("complete", metrics=row))
 
+    def _end(self, outcome: Outcome) -> Outcome:
+        self.folder.log(outcome.state + (f": {outcome.cause}" if outcome.cause else ""))
+        if not (self.config.keep_checkpoint and outcome.state == "complete"):
+            (self.folder.path / CHECKPOINT).unlink(missing_ok=True)
+        self.folder.finish(outcome.state, outcome.cause)
+        return outcome
 
-def _record_epoch(
-    epoch: int,
-    objective: float | None,
-    seconds: float,
-    config: RunConfig,
-    model: nn.Module,
-    regularizer: Regularizer,
-    optimizer: torch.optim.Optimizer,
-    splits: Splits,
-    folder: RunFolder,
-) -> dict[str, Any]:
-    """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
-    (train, _), (val, _) = score(model, splits.train), score(model, splits.val)
-    row = {
-        "epoch": epoch,
-        "train_loss": train.loss,
-        "train_accuracy": train.accuracy,
-        "val_loss": val.loss,
-        "val_accuracy": val.accuracy,
-        "penalty": float(regularizer.value()),
-        "objective": objective,
-        "gradient_ratio": gradient_ratio(model, regularizer, splits.train),
-        "lam": config.lam,
-        "learning_rate": optimizer.param_groups[0]["lr"],
-        "seconds": round(seconds, 6),
-    }
-    folder.append("metrics.csv", [list(row.values())])
-    parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
-    folder.append_weights(epoch, config.epochs, parameters)
-    folder.log(
-        f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
-        f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
-    )
-    return row
+    def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
+        """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
+        model, regularizer = self.state.model, self.state.regularizer
+        (train, _), (val, _) = score(model, self.splits.train), score(model, self.splits.val)
+        row = {
+            "epoch": epoch,
+            "train_loss": train.loss,
+            "train_accuracy": train.accuracy,
+            "val_loss": val.loss,
+            "val_accuracy": val.accuracy,
+            "penalty": float(regularizer.value()),
+            "objective": objective,
+            "gradient_ratio": gradient_ratio(model, regularizer, self.splits.train),
+            "lam": self.config.lam,
+            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
+            "seconds": round(seconds, 6),
+        }
+        self.folder.append("metrics.csv", [list(row.values())])
+        parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
+        self.folder.append_weights(epoch, self.config.epochs, parameters)
+        self.folder.log(
+            f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
+            f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
+        )
+        return row
 
-
-def _score_once(epoch: int, model: nn.Module, splits: Splits, folder: RunFolder) -> None:
-    """Score the test set, the only time in a run, and keep the predictions of val and test."""
-    arrays: dict[str, np.ndarray] = {}
-    parts: dict[str, Part] = {"val": splits.val} | ({"test": splits.test} if splits.test else {})
-    for split, part in parts.items():
-        scored, predictions = score(model, part)
-        arrays |= {f"{split}_{key}": value.cpu().numpy() for key, value in vars(predictions).items()}
-        if split == "test":
-            folder.append("test.csv", [[split, epoch, scored.loss, scored.accuracy, scored.count]])
-    folder.save_predictions(arrays)
+    def _score_once(self) -> None:
+        """Score the test set, the only time in a run, and keep the predictions of val and test."""
+        arrays: dict[str, np.ndarray] = {}
+        parts: dict[str, Part] = {"val": self.splits.val} | ({"test": self.splits.test} if self.splits.test else {})
+        for split, part in parts.items():
+            scored, predictions = score(self.state.model, part)
+            arrays |= {f"{split}_{key}": value.cpu().numpy() for key, value in vars(predictions).items()}
+            if split == "test":
+                row = [split, self.config.epochs, scored.loss, scored.accuracy, scored.count]
+                self.folder.append("test.csv", [row])
+        self.folder.save_predictions(arrays)

@@ -1,8 +1,10 @@
 """A whole command: plan every run, validate all before the first starts, leave finished ones alone, train the rest."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
@@ -10,12 +12,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from study import grid, identity, progress
+from study import grid, identity, progress, recording
 from study.config import RunConfig, check_name, resolve
 from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 from study.plan import Task, plan_runs
 
 OUTPUTS = Path("outputs")
+SWEEPS = "sweeps.jsonl"  # in a study's folder: a line for each sweep, with the configs it was going to train
 
 
 def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> None:
@@ -29,7 +32,8 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
     Raises:
         ConfigError: one or more points are not allowed; nothing has been trained.
         StudyError: the study's folder cannot be used.
-        SystemExit: with 1 if a run failed.
+        SystemExit: with 1 if a run failed, now or in an earlier sweep.
+        KeyboardInterrupt: runs were stopped before their end.
     """
     multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
     if base.hydra.runtime.choices["hydra/launcher"] != "basic":
@@ -38,17 +42,25 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
     points = grid.points(base, OverridesParser.create(config_loader=loader), arguments, multirun)
     configs = _compose_all(base, loader, points)
     study_folder = OUTPUTS / base.name
-    tasks, complete = plan_runs(study_folder, configs)
-    progress.say_plan(study_folder, tasks, complete)
-    if not tasks:
+    plan = plan_runs(study_folder, configs, base.retry_failed)
+    workers = _worker_count(base.workers, base.threads, len(plan.tasks))
+    progress.say_plan(study_folder, plan)
+    if base.dry_run:
+        progress.say_dry_run(plan, workers)
         return
-    _check_writable(study_folder)
-    _load_data_once(tasks)
-    from study.workers import train_all
+    states = {"failed"} if plan.failed else set()
+    if plan.tasks:
+        _check_writable(study_folder)
+        _write_frozen(study_folder, plan.tasks)
+        _load_data_once(plan.tasks)
+        from study.workers import train_all
 
-    outcomes = train_all(tasks, _worker_count(base.workers, base.threads, len(tasks)))
-    if any(outcome.state != "complete" and outcome.state != "diverged" for outcome in outcomes):
+        stop_on_failure = base.on_failure == "stop"
+        states |= {outcome.state for outcome in train_all(plan.tasks, workers, stop_on_failure)}
+    if "failed" in states:
         raise SystemExit(1)
+    if "interrupted" in states:
+        raise KeyboardInterrupt
 
 
 def _compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[grid.Point]) -> list[RunConfig]:
@@ -83,6 +95,16 @@ def _check_writable(study_folder: Path) -> None:
         raise StudyError(
             f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"
         ) from None
+
+
+def _write_frozen(study_folder: Path, tasks: Sequence[Task]) -> None:
+    """Keep what this sweep was going to train, as it was when the sweep started."""
+    frozen = {
+        "started": recording.now(),
+        "command": sys.argv[1:],
+        "runs": [{"run_id": task.run_id, "folder": task.folder.name, "config": asdict(task.config)} for task in tasks],
+    }
+    recording.append_whole(study_folder / SWEEPS, (json.dumps(frozen) + "\n").encode())
 
 
 def _load_data_once(tasks: Sequence[Task]) -> None:

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from tests.conftest import run_folders
+
 MISTAKES = {
     "typo=1": "typo is no key",
     "+typo=1": "typo is no key of the config; allowed: name, seed, epochs",
@@ -33,6 +35,9 @@ MISTAKES = {
     "reg=none,l1": "add -m",
     "seeds=2 seed=1": "seed and seeds are both given",
     "seeds=two": "a number of seeds",
+    "on_failure=shrug": "allowed: continue, stop",
+    "checkpoint_every=0": "at least 1 is allowed",
+    "keep_model=maybe": "true or false is allowed",
     "-m workers=1,2": "one value is allowed",
     "-m name=a,b": "one value is allowed",
     "-m lam=interval(0,1)": "a sweep takes listed values",
@@ -82,7 +87,7 @@ def test_a_read_only_output_folder(study, tmp_path):
 
 def test_a_folder_in_the_way_is_not_touched(study, tmp_path):
     study("data=digits", "epochs=1")
-    (run,) = (tmp_path / "outputs" / "default").iterdir()
+    (run,) = run_folders(tmp_path / "outputs" / "default")
     for file in run.iterdir():
         file.unlink()
     (run / "thesis.txt").write_text("mine")

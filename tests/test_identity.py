@@ -43,6 +43,9 @@ HOW = {
     "device": "device=cpu",
     "threads": "threads=2",
     "data.root": "data.root=/elsewhere",
+    "checkpoint_every": "checkpoint_every=2",
+    "keep_checkpoint": "keep_checkpoint=true",
+    "keep_model": "keep_model=true",
 }
 
 
