@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from study import identity
+from study import claims, identity
 from study.config import RunConfig
 from study.errors import StudyError
 from study.recording import CHECKPOINT, CONFIG, FILES, PART, read_status
@@ -25,7 +25,8 @@ class Task:
         run_id: its full id.
         variant_id: the id of its variant.
         variant: what its variant is called.
-        folder: where its files go.
+        folder: where it will lie when it has ended.
+        retry: whether it is to be trained although it failed earlier.
         extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
     """
 
@@ -35,13 +36,22 @@ class Task:
     variant: str
     folder: Path
     extends: Path | None = None
+    retry: bool = False
 
 
 @dataclass(frozen=True)
 class Existing:
-    """A run whose folder is there, in whatever state."""
+    """A run whose folder is there, in whatever state.
+
+    Attributes:
+        folder: where its files are: in its place, or under way.
+        published: its place.
+        status: the content of status.json.
+        config: its config, None where it cannot be read.
+    """
 
     folder: Path
+    published: Path
     status: dict[str, Any]
     config: RunConfig | None
 
@@ -64,12 +74,13 @@ class Plan:
 
 
 def existing_runs(study_folder: Path) -> dict[str, Existing]:
-    """The runs in a study's folder by their full id; other folders are passed over."""
+    """The runs in a study's folder, those under way included, by their full id; other folders are passed over."""
     runs = {}
-    for folder in sorted(study_folder.glob("*-seed*-*")):
+    for folder in [*claims.work_folders(study_folder), *sorted(study_folder.glob("*-seed*-*"))]:
         status = read_status(folder)
         if status and {"run_id", "variant", "variant_id"} <= status.keys():
-            runs[status["run_id"]] = Existing(folder, status, read_config(folder))
+            published = study_folder / folder.name.rpartition("@")[0] if "@" in folder.name else folder
+            runs[status["run_id"]] = Existing(folder, published, status, read_config(folder))
     return runs
 
 
@@ -106,10 +117,10 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
     extendable = _extendable(existing.values())
 
-    tasks, ended, failed = [], [], []
+    tasks, ended, failed, resumed = [], [], [], 0
     for run_id, config in wanted.items():
         run = existing.get(run_id)
-        state = run.status["state"] if run else None
+        state = run.status["state"] if run and run.folder == run.published else None
         if state in ENDED or (state == "failed" and not retry_failed):
             (ended if state in ENDED else failed).append(run.folder)
             continue
@@ -119,13 +130,13 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
             if key in key_of.values():  # other settings that look alike once they are fit for a file name
                 key = f"{key}-{variant[:6]}"
             key_of[variant] = key
-        folder = run.folder if run else study_folder / identity.run_folder_name(key_of[variant], config, run_id)
+        folder = run.published if run else study_folder / identity.run_folder_name(key_of[variant], config, run_id)
         if run is None:
             _check_free(folder)
         shorter = [known for known in extendable.get(identity.budget_free_id(config), ()) if known[0] < config.epochs]
         extends = max(shorter)[1] if shorter else None
-        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends))
-    resumed = sum((task.folder / CHECKPOINT).is_file() for task in tasks)
+        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends, retry=state == "failed"))
+        resumed += run is not None and (run.folder / CHECKPOINT).is_file()
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
 
 

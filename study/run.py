@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,10 @@ from study.training import PATH, gradient_ratio, train_epoch
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `complete`, `diverged` or `failed` (with its cause), and its last metrics."""
+    """How a run ended: `complete`, `diverged`, `failed` or `interrupted` (with the cause), and its last metrics.
+
+    `elsewhere`: it has not ended, but another process trains it.
+    """
 
     state: str
     cause: str | None = None
@@ -47,14 +51,15 @@ def prepare_process(threads: int) -> None:
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
-def train_run(task: Task, on_epoch: OnEpoch) -> Outcome:
-    """Train one run and write its folder; whatever goes wrong is an outcome.
+def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
+    """Train one run and write its files; whatever goes wrong is an outcome.
 
     A run that was broken off goes on from its checkpoint, if that was made by the same torch, device, path and
     number of threads.
 
     Args:
-        task: what to train, and where to.
+        task: what to train.
+        work: the folder to write, which this process has a claim on.
         on_epoch: told of each epoch, and asked whether to go on.
 
     Returns:
@@ -70,7 +75,7 @@ def train_run(task: Task, on_epoch: OnEpoch) -> Outcome:
     try:
         dataset = build_dataset(config.data)
         maker = checkpoint.made_by(device, config.threads)
-        start = checkpoint.load(task.folder, maker)
+        start = checkpoint.load(work, maker)
         facts = {
             "run_id": task.run_id,
             "variant": task.variant,
@@ -83,7 +88,7 @@ def train_run(task: Task, on_epoch: OnEpoch) -> Outcome:
         if start is None and task.extends is not None:
             start = checkpoint.load_shorter(task.extends, maker, config.epochs)
         folder = RunFolder(
-            task.folder, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
+            work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
         splits = load_splits(dataset, config.data, config.seed, device)
         folder.log(f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device}")
@@ -97,6 +102,8 @@ def train_run(task: Task, on_epoch: OnEpoch) -> Outcome:
             folder.finish("interrupted")
         raise
     except Exception as error:
+        if not work.is_dir():
+            return Outcome("elsewhere", "another process has taken it over")
         cause = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {one_line(error)}"
         outcome = Outcome("failed", cause)
         _record_failure(folder, cause, traceback.format_exc())

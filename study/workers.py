@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from study import recording
+from study import claims, recording
+from study.claims import Claim
+from study.identity import ID_DIGITS
 from study.plan import Task
 from study.progress import Display
 from study.run import OnEpoch, Outcome, train_run
@@ -45,12 +47,62 @@ def train_all(tasks: Sequence[Task], workers: int, stop_on_failure: bool = False
 
 
 class _Crew:
-    """Whoever trains: what a stop means, and how outcomes are kept."""
+    """Whoever trains: which run is next, what a stop means, and how outcomes are kept."""
 
     def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
         self.tasks, self.display, self.stop_on_failure = tasks, display, stop_on_failure
+        self.waiting = list(range(len(tasks)))
         self.outcomes: dict[int, Outcome] = {}
         self.stopping = False
+
+    def take(self, pid: int) -> tuple[int, Claim] | None:
+        """Claim the next run for a process; None where other commands have all that is left.
+
+        Runs that another command has ended in the meantime are noted as what they are.
+        """
+        for number in list(self.waiting):
+            task = self.tasks[number]
+            if claims.is_ended(task.folder) and not self._to_retry(task):
+                self.waiting.remove(number)
+                self._ended_elsewhere(number)
+                continue
+            claim = claims.claim(task.folder, task.run_id[:ID_DIGITS], pid)
+            if claim is None:
+                continue
+            self.waiting.remove(number)
+            if claims.is_ended(claim.work) and not self._to_retry(task):  # killed before it was published
+                claim.publish()
+                self._ended_elsewhere(number)
+                continue
+            self.display.started(number)
+            return number, claim
+        return None
+
+    def _to_retry(self, task: Task) -> bool:
+        status = recording.read_status(task.folder) or {}
+        return task.retry and status.get("state", "failed") == "failed"
+
+    def _ended_elsewhere(self, number: int) -> None:
+        status = recording.read_status(self.tasks[number].folder) or {}
+        self._note(number, Outcome(status.get("state", "failed"), status.get("cause") or "trained by another command"))
+
+    def ended(self, number: int, claim: Claim, outcome: Outcome) -> None:
+        """A process has done with a run, one way or another."""
+        if outcome.state == "elsewhere":
+            self.waiting.append(number)
+            return
+        if outcome.state == "interrupted":
+            claim.give_back()
+        elif not claim.publish():
+            self.display.say(f"{claim.published} was trained twice, with the same result; one copy is kept")
+        self._note(number, outcome)
+
+    def _note(self, number: int, outcome: Outcome) -> None:
+        self.outcomes[number] = outcome
+        self.display.ended(number, outcome)
+        if outcome.state == "failed" and self.stop_on_failure and not self.stopping:
+            self.display.say("a run failed: stopping, since on_failure=stop")
+            self.stop()
 
     def interrupted(self) -> None:
         """Ctrl-C: the first time finish the running epochs, the second time stop at once."""
@@ -63,14 +115,6 @@ class _Crew:
         """Start no more runs, and let the running ones end after their epoch."""
         self.stopping = True
 
-    def ended(self, number: int, outcome: Outcome) -> None:
-        """A run has ended, one way or another."""
-        self.outcomes[number] = outcome
-        self.display.ended(number, outcome)
-        if outcome.state == "failed" and self.stop_on_failure and not self.stopping:
-            self.display.say("a run failed: stopping, since on_failure=stop")
-            self.stop()
-
     def in_order(self) -> list[Outcome]:
         """The outcomes of all tasks."""
         return [self.outcomes.get(number, NOT_STARTED) for number in range(len(self.tasks))]
@@ -80,11 +124,21 @@ class _Alone(_Crew):
     """This process, one task after the other."""
 
     def run(self) -> list[Outcome]:
-        for number, task in enumerate(self.tasks):
-            if self.stopping:
-                break
-            self.display.started(number)
-            self.ended(number, train_run(task, self._on_epoch(number)))
+        """Train until nothing is left, or told to stop."""
+        while self.waiting and not self.stopping:
+            taken = self.take(os.getpid())
+            if taken is None:
+                if self.waiting:
+                    claims.wait_a_moment()
+                continue
+            number, claim = taken
+            try:
+                with claim.heartbeat():
+                    outcome = train_run(self.tasks[number], claim.work, self._on_epoch(number))
+            except KeyboardInterrupt:
+                claim.give_back()
+                raise
+            self.ended(number, claim, outcome)
         return self.in_order()
 
     def _on_epoch(self, number: int) -> OnEpoch:
@@ -100,6 +154,7 @@ class _Worker:
     process: multiprocessing.process.BaseProcess
     connection: Connection
     number: int | None = None  # of the task it is at
+    claim: Claim | None = None
 
 
 class _Pool(_Crew):
@@ -107,7 +162,6 @@ class _Pool(_Crew):
 
     def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
         super().__init__(tasks, workers, display, stop_on_failure)
-        self.waiting = list(range(len(tasks)))[::-1]
         # Spawned, not forked: torch's threads and CUDA do not survive a fork.
         self.context = multiprocessing.get_context("spawn")
         self.workers = [self._start() for _ in range(workers)]
@@ -117,35 +171,35 @@ class _Pool(_Crew):
         process = self.context.Process(target=_serve, args=(theirs,), daemon=True)
         process.start()
         theirs.close()
-        worker = _Worker(process, ours)
-        self._hand_out(worker)
-        return worker
-
-    def _hand_out(self, worker: _Worker) -> None:
-        worker.number = self.waiting.pop() if self.waiting else None
-        if worker.number is not None:
-            self.display.started(worker.number)
-            worker.connection.send(self.tasks[worker.number])
+        return _Worker(process, ours)
 
     def run(self) -> list[Outcome]:
+        """Train until nothing is left, or told to stop."""
         try:
-            while any(worker.number is not None for worker in self.workers):
-                self._wait()
+            while True:
+                self._hand_out()
+                busy = {worker.connection: worker for worker in self.workers if worker.number is not None}
+                if not busy and (self.stopping or not self.waiting):
+                    return self.in_order()
+                if busy:
+                    self._hear(busy)
+                else:
+                    claims.wait_a_moment()
         finally:
             self._dismiss()
-        return self.in_order()
 
-    def stop(self) -> None:
-        super().stop()
-        self.waiting.clear()
+    def _hand_out(self) -> None:
         for worker in self.workers:
-            if worker.number is not None:
-                with suppress(OSError):  # it may just have died
-                    worker.connection.send("stop")
+            if worker.number is not None or self.stopping:
+                continue
+            taken = self.take(worker.process.pid)
+            if taken is None:
+                return
+            worker.number, worker.claim = taken
+            worker.connection.send((self.tasks[worker.number], worker.claim))
 
-    def _wait(self) -> None:
-        busy = {worker.connection: worker for worker in self.workers if worker.number is not None}
-        for connection in wait(list(busy)):  # the end of a process closes its connection
+    def _hear(self, busy: Mapping[Connection, _Worker]) -> None:
+        for connection in wait(list(busy), timeout=1):  # the end of a process closes its connection
             worker = busy[connection]
             try:
                 message = connection.recv()
@@ -153,10 +207,19 @@ class _Pool(_Crew):
                 self._died(worker)
                 continue
             if isinstance(message, Outcome):
-                self.ended(worker.number, message)
-                self._hand_out(worker)
+                number, claim = worker.number, worker.claim
+                worker.number = worker.claim = None
+                self.ended(number, claim, message)
             else:
                 self.display.epoch(worker.number, *message)
+
+    def stop(self) -> None:
+        """Start no more runs, and tell the workers to end theirs after the epoch."""
+        super().stop()
+        for worker in self.workers:
+            if worker.number is not None:
+                with suppress(OSError):  # it may just have died
+                    worker.connection.send("stop")
 
     def _died(self, worker: _Worker) -> None:
         worker.process.join()
@@ -167,10 +230,10 @@ class _Pool(_Crew):
                 cause += ", which is what a system does that runs out of memory; workers=1 needs least"
         else:
             cause = f"its process ended by itself with code {code}"
-        recording.mark_failed(self.tasks[worker.number].folder, cause)
-        self.ended(worker.number, Outcome("failed", cause))
+        recording.mark_failed(worker.claim.work, cause)
         self.workers.remove(worker)
-        if self.waiting:
+        self.ended(worker.number, worker.claim, Outcome("failed", cause))
+        if self.waiting and not self.stopping:
             self.workers.append(self._start())
 
     def _dismiss(self) -> None:
@@ -181,6 +244,8 @@ class _Pool(_Crew):
                 worker.process.terminate()
         for worker in self.workers:
             worker.process.join(timeout=10)
+            if worker.claim is not None:
+                worker.claim.give_back()
 
 
 def _serve(connection: Connection) -> None:
@@ -195,13 +260,16 @@ def _serve(connection: Connection) -> None:
 
     while True:
         try:
-            task = connection.recv()
+            message = connection.recv()
         except (EOFError, OSError, KeyboardInterrupt):
             return
-        if not isinstance(task, Task):
-            continue  # a "stop" that came after the last epoch
+        if message == "stop":
+            continue  # it came after the last epoch
+        task, claim = message
         try:
-            connection.send(train_run(task, on_epoch))
+            with claim.heartbeat():
+                outcome = train_run(task, claim.work, on_epoch)
+            connection.send(outcome)
         except KeyboardInterrupt:
             return
 

@@ -61,6 +61,11 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
+def under_way(outputs: Path) -> list[Path]:
+    """The folders of runs that have not ended."""
+    return sorted((outputs / ".work").glob("*@*"))
+
+
 def run_folders(outputs: Path) -> list[Path]:
     """The run folders of a study."""
     return sorted(path for path in outputs.iterdir() if (path / "status.json").is_file())

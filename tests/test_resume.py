@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from tests.conftest import run_folders
+from tests.conftest import run_folders, under_way
 from tests.test_sweep import state, without_seconds
 
 LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1")
@@ -37,7 +37,7 @@ def break_off(tmp_path, signal_, *arguments, after=5):
     metrics = tmp_path / "outputs" / "default"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if any(file.read_text().count("\n") > after for file in metrics.glob("*/metrics.csv")):
+        if any(file.read_text().count("\n") > after for file in metrics.glob(".work/*/metrics.csv")):
             break
         time.sleep(0.01)
     os.kill(process.pid, signal_)
@@ -56,13 +56,15 @@ def undisturbed(study, tmp_path):
 def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp_path, undisturbed, every):
     code, *_ = break_off(tmp_path, signal.SIGKILL, *LONG, f"checkpoint_every={every}")
     assert code == -signal.SIGKILL
-    (run,) = run_folders(tmp_path / "outputs" / "default")
-    assert state(run) == "running"
-    with (run / "metrics.csv").open("a") as file:
+    (broken_off,) = under_way(tmp_path / "outputs" / "default")
+    assert state(broken_off) == "running"
+    with (broken_off / "metrics.csv").open("a") as file:
         file.write("99,0.1,0.")  # what a kill in the middle of a write leaves
     result = study(*LONG)
     assert result.code == 0
     assert "1 to go on, 0 to run" in result.out
+    (run,) = run_folders(tmp_path / "outputs" / "default")
+    assert under_way(run.parent) == []
     assert "goes on after epoch" in (run / "run.log").read_text()
     assert json.loads((run / "status.json").read_text())["resumed"] == 1
     assert not (run / "checkpoint.pt").exists()
@@ -74,11 +76,13 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
     assert code == 130
     assert "finishing the running epochs" in out
     assert "the same command goes on" in err
-    (run,) = run_folders(tmp_path / "outputs" / "default")
-    assert state(run) == "interrupted"
-    assert (run / "checkpoint.pt").exists()
-    rows = len(pd.read_csv(run / "metrics.csv"))
+    (given_back,) = under_way(tmp_path / "outputs" / "default")
+    assert given_back.name.endswith("@free")
+    assert state(given_back) == "interrupted"
+    assert (given_back / "checkpoint.pt").exists()
+    rows = len(pd.read_csv(given_back / "metrics.csv"))
     study(*LONG)
+    (run,) = run_folders(tmp_path / "outputs" / "default")
     assert f"goes on after epoch {rows - 1}" in (run / "run.log").read_text()
     same_bytes(run, undisturbed)
 
@@ -86,15 +90,16 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
 @pytest.mark.parametrize("damage", ["cut", "foreign", "other threads", "rows lost"])
 def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_path, undisturbed, damage):
     break_off(tmp_path, signal.SIGKILL, *LONG)
-    (run,) = run_folders(tmp_path / "outputs" / "default")
-    checkpoint = run / "checkpoint.pt"
+    (broken_off,) = under_way(tmp_path / "outputs" / "default")
+    checkpoint = broken_off / "checkpoint.pt"
     if damage == "cut":
         checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     elif damage == "foreign":
         checkpoint.write_text("my thesis")
     elif damage == "rows lost":
-        (run / "weights.csv").write_text("")
+        (broken_off / "weights.csv").write_text("")
     assert study(*LONG, *(["threads=2"] if damage == "other threads" else [])).code == 0
+    (run,) = run_folders(tmp_path / "outputs" / "default")
     assert "goes on" not in (run / "run.log").read_text()
     if damage == "other threads":
         assert json.loads((run / "status.json").read_text())["threads"] == 2

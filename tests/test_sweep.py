@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from tests.conftest import run_command, run_folders
+from tests.conftest import run_command, run_folders, under_way
 
 QUICK = ("data=digits", "epochs=2", "model.hidden=[10]")
 
@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
     )
     outputs, deadline = tmp_path / "outputs" / "long", time.monotonic() + 60
     while time.monotonic() < deadline:
-        if len([f for f in outputs.glob("*/metrics.csv") if f.read_text().count("\n") > 3]) == 2:
+        if len([f for f in outputs.glob(".work/*/metrics.csv") if f.read_text().count("\n") > 3]) == 2:
             break
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
@@ -162,16 +162,16 @@ def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
     assert process.returncode == 130
     assert "interrupted; the same command goes on" in err
     assert "Traceback" not in err
-    assert [state(folder) for folder in run_folders(outputs)] == ["interrupted", "interrupted"]
+    assert [state(folder) for folder in under_way(outputs)] == ["interrupted", "interrupted"]
 
 
 def test_workers_die_with_their_parent(tmp_path):
     command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=5000", "reg=none,l1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     outputs, deadline = tmp_path / "outputs" / "default", time.monotonic() + 60
-    while time.monotonic() < deadline and len(list(outputs.glob("*/status.json"))) < 2:
+    while time.monotonic() < deadline and len(list(outputs.glob(".work/*/status.json"))) < 2:
         time.sleep(0.1)
-    owners = [json.loads(f.read_text())["owner"]["pid"] for f in outputs.glob("*/status.json")]
+    owners = [json.loads(f.read_text())["owner"]["pid"] for f in outputs.glob(".work/*/status.json")]
     assert len(owners) == 2
     process.kill()
     process.wait()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from study.claims import work_folders
 from study.config import RunConfig
 from study.errors import StudyError
 from study.plan import read_config
@@ -72,6 +73,10 @@ def collect(folder: Path) -> Study:
             for tables, table in ((metrics, run_metrics), (weights, run_weights)):
                 table[["run", "variant", "seed"]] = facts["run"], facts["variant"], facts["seed"]
                 tables.append(table)
+    for path in work_folders(folder):
+        state = (read_status(path) or {"state": "running"})["state"]
+        name = path.name.rpartition("@")[0]
+        left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or broken off'}: left out")
     if not runs:
         reasons = "; ".join([*damaged, *left_out]) or "it is empty"
         raise StudyError(f"{folder} has no run to analyze: {reasons}")

@@ -1,0 +1,195 @@
+"""Who trains which run, so that several commands, on one host or several, can share a sweep.
+
+A run is written in a folder of its own, outputs/<name>/.work/<run>@<owner>, and moved to outputs/<name>/<run> when
+it has ended. The owner is a process: its host, number and start. Taking over from an owner that is gone renames the
+folder; only one process can succeed in that, and an owner that was merely asleep finds its folder gone. An owner
+shows that it is alive by touching the folder.
+"""
+
+import os
+import random
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+from study.recording import read_status
+
+WORK = ".work"
+LEASE = 60.0  # seconds without a sign of life after which an owner on another host counts as gone
+HEARTBEAT = 10.0  # seconds between signs of life
+FREE = "free"  # instead of an owner: given back, to be taken by anyone
+ENDED = ("complete", "diverged", "failed")
+
+
+class LostClaimError(Exception):
+    """Another process has taken the run over: this one must not write any more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run's folder while one process owns it.
+
+    Attributes:
+        work: the folder that is written.
+        published: where it goes when the run has ended.
+    """
+
+    work: Path
+    published: Path
+
+    def publish(self) -> bool:
+        """Move the folder to its place; False where the same run is there already: ours is dropped, not theirs.
+
+        Raises:
+            LostClaimError: another process has taken the run over.
+        """
+        if is_ended(self.published):
+            shutil.rmtree(self.work, ignore_errors=True)
+            return False
+        if not self.work.is_dir():
+            raise LostClaimError(self.work)
+        try:
+            os.rename(self.work, self.published)
+        except OSError:
+            if not is_ended(self.published):
+                raise
+            shutil.rmtree(self.work, ignore_errors=True)
+            return False
+        with suppress(OSError):  # others may still be at work there
+            self.work.parent.rmdir()
+        return True
+
+    def give_back(self) -> None:
+        """Leave the run, as it is, to whoever takes it next."""
+        with suppress(OSError):
+            os.rename(self.work, self.work.with_name(f"{_run(self.work)}@{FREE}"))
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Show signs of life while the block runs."""
+        done = Event()
+
+        def beat() -> None:
+            while not done.wait(HEARTBEAT):
+                try:
+                    os.utime(self.work)
+                except OSError:  # taken over; the next write finds out
+                    return
+
+        thread = Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+
+def is_ended(folder: Path) -> bool:
+    """Whether a run's folder says that the run has ended."""
+    status = read_status(folder)
+    return status is not None and status["state"] in ENDED
+
+
+def work_folders(study_folder: Path, run_digits: str = "") -> list[Path]:
+    """The folders under way in a study, of one run or of all; owned, given back, or left by the dead."""
+    work = study_folder / WORK
+    return sorted(work.glob(f"*{run_digits}@*")) if work.is_dir() else []
+
+
+def is_held(work: Path) -> bool:
+    """Whether the owner of a folder is alive: by its process on this host, by its signs of life elsewhere."""
+    owner = work.name.rpartition("@")[2]
+    if owner == FREE:
+        return False
+    host, pid, start, _ = owner.split("~")
+    if host == _host():
+        return _start_of(int(pid)) == start
+    try:
+        return _file_system_time(work.parent) - work.stat().st_mtime < LEASE
+    except OSError:
+        return True  # it has just been moved
+
+
+def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
+    """Take a run for a process, with what an owner who is gone has left of it.
+
+    Args:
+        published: the run's place in the study's folder.
+        run_digits: the digits of the run id that its folder's name ends with.
+        pid: the process, on this host, that will train it.
+
+    Returns:
+        The claim; None where another process has the run, or has just ended it.
+    """
+    study_folder = published.parent
+    owner = f"{_host()}~{pid}~{_start_of(pid)}~{uuid.uuid4().hex[:8]}"
+    target = study_folder / WORK / f"{published.name}@{owner}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    under_way = work_folders(study_folder, run_digits)
+    if under_way:
+        if any(is_held(folder) for folder in under_way):
+            return None
+        return _moved(under_way[0], target, published)
+    if published.exists():  # failed, and to be tried again
+        return _moved(published, target, published)
+    target.mkdir()
+    others = [folder for folder in work_folders(study_folder, run_digits) if folder != target]
+    if others or is_ended(published):  # two came at once: both step back, and come again
+        shutil.rmtree(target, ignore_errors=True)
+        return None
+    return Claim(target, published)
+
+
+def _moved(source: Path, target: Path, published: Path) -> Claim | None:
+    try:
+        os.utime(source)  # the old sign of life must not make the new owner look dead
+        os.rename(source, target)
+    except OSError:
+        return None  # another process was faster
+    return Claim(target, published)
+
+
+def _run(work: Path) -> str:
+    return work.name.rpartition("@")[0]
+
+
+def _host() -> str:
+    return socket.gethostname().replace("@", "_").replace("~", "_").replace("/", "_")
+
+
+def _start_of(pid: int) -> str:
+    """When a process of this host started, so that a number used again is not taken for the same; '' if none runs."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state == "Z" else rest[18]
+    except OSError:
+        if os.path.isdir("/proc/self"):
+            return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "0"  # no /proc on this system: only the number tells
+
+
+def _file_system_time(folder: Path) -> float:
+    """The time by the clock of the file system, which may be another host's."""
+    probe = folder / f".time-{uuid.uuid4().hex}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def wait_a_moment() -> None:
+    """Between two looks at runs that other processes hold; at random, or two that step back would do so for ever."""
+    time.sleep(random.uniform(0.2, 0.8))

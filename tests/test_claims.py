@@ -1,0 +1,138 @@
+"""Several commands share one sweep: each run has one owner, and a dead owner's run is taken over with its rows."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from study import claims
+from tests.conftest import run_folders, under_way
+from tests.test_resume import same_bytes
+from tests.test_sweep import state
+
+RUN = "l1-lam0.1-seed0-0123456789ab"
+DIGITS = "0123456789ab"
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "mine").mkdir()
+    return tmp_path / "mine" / RUN
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has been and is gone."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def owned_by(place, owner):
+    folder = place.parent / ".work" / f"{RUN}@{owner}"
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("rows")
+    return folder
+
+
+def test_a_run_has_one_owner(place):
+    first = claims.claim(place, DIGITS, os.getpid())
+    assert first is not None
+    assert claims.claim(place, DIGITS, os.getpid()) is None
+    first.give_back()
+    assert claims.claim(place, DIGITS, os.getpid()) is not None
+
+
+def test_of_many_that_come_at_once_at_most_one_gets_the_run(place):
+    for _ in range(20):
+        got = []
+        start = threading.Barrier(8)
+
+        def come(got=got, start=start):
+            start.wait()
+            got.append(claims.claim(place, DIGITS, os.getpid()))
+
+        threads = [threading.Thread(target=come) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        owners = [claim for claim in got if claim is not None]
+        assert len(owners) <= 1
+        assert len(claims.work_folders(place.parent)) == len(owners)
+        for claim in owners:
+            claim.give_back()
+            claims.claim(place, DIGITS, os.getpid()).work.rmdir()
+
+
+def test_a_dead_owner_on_this_host_is_noticed_at_once_and_leaves_its_rows(place, dead):
+    owned_by(place, f"{claims._host()}~{dead}~1~aaaa")
+    taken = claims.claim(place, DIGITS, os.getpid())
+    assert (taken.work / "metrics.csv").read_text() == "rows"
+    assert len(claims.work_folders(place.parent)) == 1
+
+
+def test_a_process_number_that_is_used_again_is_not_the_owner(place):
+    owned_by(place, f"{claims._host()}~{os.getpid()}~1~aaaa")
+    assert claims.claim(place, DIGITS, os.getpid()) is not None
+
+
+def test_an_owner_on_another_host_is_gone_once_its_lease_has_passed(place):
+    folder = owned_by(place, "elsewhere~1~1~aaaa")
+    assert claims.claim(place, DIGITS, os.getpid()) is None
+    os.utime(folder, (time.time() - 50, time.time() - 50))
+    assert claims.claim(place, DIGITS, os.getpid()) is None
+    os.utime(folder, (time.time() - 61, time.time() - 61))
+    assert claims.claim(place, DIGITS, os.getpid()) is not None
+
+
+def test_an_owner_shows_signs_of_life(place, monkeypatch):
+    monkeypatch.setattr(claims, "HEARTBEAT", 0.05)
+    claim = claims.claim(place, DIGITS, os.getpid())
+    os.utime(claim.work, (0, 0))
+    with claim.heartbeat():
+        time.sleep(0.5)
+    assert time.time() - claim.work.stat().st_mtime < 10
+
+
+def test_who_was_asleep_too_long_finds_the_run_gone(place):
+    asleep = claims.claim(place, DIGITS, os.getpid())
+    os.rename(asleep.work, asleep.work.with_name(f"{RUN}@elsewhere~1~1~bbbb"))
+    with pytest.raises(claims.LostClaimError):
+        asleep.publish()
+
+
+def test_of_a_run_trained_twice_the_first_copy_stays(place):
+    claim = claims.claim(place, DIGITS, os.getpid())
+    place.mkdir()
+    (place / "status.json").write_text('{"state": "complete"}')
+    assert claim.publish() is False
+    assert not claim.work.exists()
+    assert (place / "status.json").read_text() == '{"state": "complete"}'
+
+
+SHARED = ("-m", "data=digits", "epochs=30", "model.hidden=[200]", "reg=l1", "lam=1e-4,3e-4,1e-3,3e-3")
+
+
+def test_the_same_sweep_started_twice_shares_the_work(study, tmp_path):
+    command = [sys.executable, "-m", "study", *SHARED, "name=shared", "workers=1"]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outs
+    shared = tmp_path / "outputs" / "shared"
+    assert under_way(shared) == []
+    assert len(run_folders(shared)) == 4
+    started = [out.count("started ") for out, _ in outs]
+    assert sum(started) == 4
+    assert min(started) >= 1
+    assert all(out.count("] complete") == 4 for out, _ in outs)
+    assert study(*SHARED, "name=alone", "workers=1").code == 0
+    for one, two in zip(run_folders(shared), run_folders(tmp_path / "outputs" / "alone"), strict=True):
+        assert state(one) == "complete"
+        same_bytes(one, two)
