@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package, a checkout beside it.
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
 
+READING = ("status", "show", "diff")  # subcommands that only look
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
@@ -35,15 +36,24 @@ VALUE_FLAGS = (
 def main() -> None:
     """Entry point of the command `study`."""
     sys.argv[1:] = _flags_first(sys.argv[1:])
-    if sys.argv[1:2] == ["analyze"]:
+    subcommand = sys.argv[1] if len(sys.argv) > 1 else ""
+    if subcommand == "analyze":
         del sys.argv[1]
         analyze()
+    if subcommand in READING:
+        _one_line_errors(lambda: _read(subcommand, sys.argv[2:]))
     _one_line_errors(_train)
 
 
 def analyze() -> None:
     """Turn a study's CSVs into tables and figures: `study analyze` and scripts/analyze.py."""
     _one_line_errors(_analyze)
+
+
+def _read(subcommand: str, arguments: list[str]) -> int:
+    from study import status
+
+    return getattr(status, f"study_{subcommand}")(arguments)
 
 
 def _train() -> int:

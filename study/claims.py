@@ -102,8 +102,13 @@ def work_folders(study_folder: Path, run_digits: str = "") -> list[Path]:
     return sorted(work.glob(f"*{run_digits}@*")) if work.is_dir() else []
 
 
-def is_held(work: Path) -> bool:
-    """Whether the owner of a folder is alive: by its process on this host, by its signs of life elsewhere."""
+def is_held(work: Path, now: float | None = None) -> bool:
+    """Whether the owner of a folder is alive: by its process on this host, by its signs of life elsewhere.
+
+    Args:
+        work: a folder under way.
+        now: seconds since the epoch; None asks the clock of the file system, which takes a write.
+    """
     owner = work.name.rpartition("@")[2]
     if owner == FREE:
         return False
@@ -111,7 +116,7 @@ def is_held(work: Path) -> bool:
     if host == _host():
         return _start_of(int(pid)) == start
     try:
-        return _file_system_time(work.parent) - work.stat().st_mtime < LEASE
+        return (now or _file_system_time(work.parent)) - work.stat().st_mtime < LEASE
     except OSError:
         return True  # it has just been moved
 

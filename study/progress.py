@@ -47,7 +47,7 @@ def say_dry_run(plan: Plan, workers: int) -> None:
     seconds = [seconds for folder in plan.ended if (seconds := _seconds_per_epoch(folder)) is not None]
     if seconds and plan.tasks:
         epochs = sum(task.config.epochs for task in plan.tasks)
-        left = _duration(sum(seconds) / len(seconds) * epochs / workers)
+        left = duration(sum(seconds) / len(seconds) * epochs / workers)
         console.print(f"about {left} with {workers} side by side, by the {len(seconds)} runs that are there")
 
 
@@ -125,7 +125,7 @@ class Display:
     def _refresh(self) -> None:
         trained = sum(self.epochs)
         elapsed = time.monotonic() - self.start
-        left = f"about {_duration(elapsed / trained * (self.total - trained))} left" if trained else "time left unknown"
+        left = f"about {duration(elapsed / trained * (self.total - trained))} left" if trained else "time left unknown"
         failed = f", {self.count['failed']} failed" if self.count["failed"] else ""
         self.bar.update(
             self.row,
@@ -142,7 +142,8 @@ def _metrics(row: Mapping[str, Any]) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time span in words."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -5,13 +5,14 @@ import io
 import json
 import os
 import platform
+import signal
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,11 +35,30 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 
 
+class _Fault:
+    """For scripts/reliability.py alone: kills this process halfway through the write of that number."""
+
+    left = int(os.environ.get("REGSTUDY_FAULT_AT_WRITE", "0"))
+
+    @classmethod
+    def point(cls, file: BinaryIO, content: bytes) -> None:
+        """Called at the beginning of every write."""
+        if cls.left:
+            cls.left -= 1
+            if not cls.left:
+                file.write(content[: len(content) // 2])
+                file.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place, then rename: readers see the old content or the new, never a part."""
     beside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    content = content.encode() if isinstance(content, str) else content
     try:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        with open(beside, "wb") as file:
+            _Fault.point(file, content)
+            file.write(content)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -49,6 +69,7 @@ def append_whole(path: Path, content: bytes) -> None:
     rest = memoryview(content)
     with open(path, "ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
+        _Fault.point(file, content)
         try:
             while rest:
                 rest = rest[file.write(rest) :]

@@ -36,7 +36,9 @@ def test_the_commands_on_digits_run_one_after_the_other(tmp_path):
 
 
 def test_scripts_analyze_is_study_analyze(finished):
-    outputs = [run(c, finished).stdout for c in ("study analyze name=small", "python scripts/analyze.py name=small")]
+    outputs = [
+        run(f"{c} name=small figures=[]", finished).stdout for c in ("study analyze", "python scripts/analyze.py")
+    ]
     assert outputs[0] == outputs[1] != ""
 
 

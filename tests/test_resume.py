@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from tests.conftest import run_folders, under_way
+from tests.conftest import run_command, run_folders, under_way
 from tests.test_sweep import state, without_seconds
 
 LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1")
@@ -45,17 +46,24 @@ def break_off(tmp_path, signal_, *arguments, after=5):
     return process.returncode, out, err
 
 
-@pytest.fixture
-def undisturbed(study, tmp_path):
-    assert study(*LONG, "name=undisturbed").code == 0
-    (folder,) = run_folders(tmp_path / "outputs" / "undisturbed")
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The folder of the run when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert run_command(*LONG, cwd=folder).code == 0
+    return run_folders(folder / "outputs" / "default")[0]
+
+
+@pytest.fixture(scope="session")
+def killed(tmp_path_factory):
+    """A folder in which the run was killed."""
+    folder = tmp_path_factory.mktemp("killed")
+    assert break_off(folder, signal.SIGKILL, *LONG)[0] == -signal.SIGKILL
     return folder
 
 
-@pytest.mark.parametrize("every", [1, 3])
-def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp_path, undisturbed, every):
-    code, *_ = break_off(tmp_path, signal.SIGKILL, *LONG, f"checkpoint_every={every}")
-    assert code == -signal.SIGKILL
+def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp_path, undisturbed, killed):
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     (broken_off,) = under_way(tmp_path / "outputs" / "default")
     assert state(broken_off) == "running"
     with (broken_off / "metrics.csv").open("a") as file:
@@ -72,7 +80,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp
 
 
 def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_path, undisturbed):
-    code, out, err = break_off(tmp_path, signal.SIGINT, *LONG, "checkpoint_every=1000")
+    code, out, err = break_off(tmp_path, signal.SIGINT, *LONG, "checkpoint_every=7")
     assert code == 130
     assert "finishing the running epochs" in out
     assert "the same command goes on" in err
@@ -88,8 +96,8 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "other threads", "rows lost"])
-def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_path, undisturbed, damage):
-    break_off(tmp_path, signal.SIGKILL, *LONG)
+def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_path, undisturbed, killed, damage):
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     (broken_off,) = under_way(tmp_path / "outputs" / "default")
     checkpoint = broken_off / "checkpoint.pt"
     if damage == "cut":

@@ -1,0 +1,165 @@
+"""`study status`, `study show` and `study diff`: what is there, read from the files alone."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.claims import FREE, is_held, work_folders
+from study.config import check_name
+from study.errors import ConfigError, StudyError
+from study.progress import console, duration
+from study.recording import CONFIG, read_status
+from study.sweep import OUTPUTS, SWEEPS
+
+SHOWN = 40  # rows before the rest is only counted
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One run as `study status` lists it: `stale` is running without a living owner, `planned` has no folder yet."""
+
+    run: str
+    state: str
+    detail: str = ""
+
+
+def study_status(arguments: list[str]) -> int:
+    """`study status name=mine`: states, progress and failures of a study."""
+    given = _key_values(arguments, {"name": "default"})
+    folder = OUTPUTS / check_name(given["name"])
+    if not folder.is_dir():
+        raise StudyError(f"{folder} does not exist: give a study with name=..., from the folder that holds outputs/")
+    runs = sorted(run_states(folder), key=lambda row: (row.state, row.run))
+    counts = Counter(row.state for row in runs)
+    console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
+    listed = [row for row in runs if row.state != "complete"]
+    for row in listed[:SHOWN]:
+        console.print(f"  {row.state:<12} {row.run}  {row.detail}".rstrip(), markup=False)
+    if len(listed) > SHOWN:
+        console.print(f"  and {len(listed) - SHOWN} more")
+    return 0
+
+
+def run_states(folder: Path) -> Iterator[RunState]:
+    """Every run of a study: those in their place, those under way, and those that a sweep planned and did not start."""
+    seen = set()
+    for path in folder.iterdir():
+        status = read_status(path) if path.is_dir() and not path.name.startswith(".") else None
+        if status:
+            seen.add(path.name)
+            yield RunState(path.name, status["state"], status.get("cause") or "")
+    for work in work_folders(folder):
+        run, _, owner = work.name.rpartition("@")
+        if run in seen:
+            continue
+        seen.add(run)
+        status = read_status(work)
+        state = "interrupted" if owner == FREE else "running" if is_held(work, time.time()) else "stale"
+        yield RunState(run, state, _progress(work, status) if status else "")
+    for run in sorted(_planned(folder) - seen):
+        yield RunState(run, "planned")
+
+
+def _planned(folder: Path) -> set[str]:
+    try:
+        lines = (folder / SWEEPS).read_text().splitlines()
+        return {run["folder"] for line in lines for run in json.loads(line)["runs"]}
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
+def _progress(work: Path, status: Mapping[str, Any]) -> str:
+    try:
+        trained = (work / "metrics.csv").read_bytes().count(b"\n") - 2
+        epochs = yaml.safe_load((work / CONFIG).read_text())["epochs"]
+        elapsed = (datetime.now(UTC) - datetime.fromisoformat(status["started"])).total_seconds()
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return ""
+    trained = max(trained, 0)
+    fresh = trained > 0 and not status.get("resumed")  # the time since the start says nothing of one that stood still
+    left = f", about {duration(elapsed / trained * (epochs - trained))} left" if fresh else ""
+    return f"epoch {trained} of {epochs}{left}"
+
+
+def study_show(arguments: list[str]) -> int:
+    """`study show <folder or id prefix>`: config, versions and last metrics of a run."""
+    if len(arguments) != 1:
+        raise ConfigError("study show takes one run: its folder, or the beginning of its id")
+    folder = find_run(arguments[0])
+    status = read_status(folder) or {}
+    console.print(f"{folder}", markup=False)
+    facts = ("state", "cause", "run_id", "started", "ended", "resumed", "device", "threads", "path")
+    for key in facts:
+        if status.get(key) not in (None, 0):
+            console.print(f"  {key:<10} {status[key]}", markup=False)
+    for key, value in status.get("versions", {}).items():
+        console.print(f"  {key:<10} {value}", markup=False)
+    try:
+        header, *rows = (folder / "metrics.csv").read_text().splitlines()
+        for key, value in zip(header.split(","), rows[-1].split(","), strict=False):
+            console.print(f"  {key:<14} {value}", markup=False)
+    except (OSError, ValueError, IndexError):
+        console.print("  no metrics yet")
+    console.print((folder / CONFIG).read_text().rstrip(), markup=False)
+    return 0
+
+
+def study_diff(arguments: list[str]) -> int:
+    """`study diff <run> <run>`: keys of the config and facts of the environment in which two runs differ."""
+    if len(arguments) != 2:
+        raise ConfigError("study diff takes two runs: their folders, or the beginnings of their ids")
+    one, other = (
+        {**_flat(yaml.safe_load((run / CONFIG).read_text())), **_environment(run)} for run in map(find_run, arguments)
+    )
+    differing = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    for key in differing:
+        console.print(f"{key}: {one.get(key)} | {other.get(key)}", markup=False)
+    if not differing:
+        console.print("no difference")
+    return 0
+
+
+def find_run(given: str) -> Path:
+    """The run folder that is meant by a path or by the beginning of a run id.
+
+    Raises:
+        StudyError: no run, or several, fit.
+    """
+    if read_status(Path(given)):
+        return Path(given)
+    folders = [path.parent for path in OUTPUTS.glob("*/*/status.json")]
+    folders += [work for study in OUTPUTS.glob("*/") for work in work_folders(study)]
+    fitting = [folder for folder in folders if ((read_status(folder) or {}).get("run_id") or "").startswith(given)]
+    if len(fitting) != 1:
+        found = f"fits {', '.join(map(str, fitting[:5]))}" if fitting else "fits no run in outputs/"
+        raise StudyError(f"{given} {found}; give a run's folder, or enough of its id")
+    return fitting[0]
+
+
+def _environment(run: Path) -> dict[str, Any]:
+    status = read_status(run) or {}
+    return {key: status.get(key) for key in ("path", "device", "data_checksums")} | status.get("versions", {})
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _key_values(arguments: list[str], defaults: Mapping[str, str]) -> dict[str, str]:
+    given = dict(defaults)
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or key not in given:
+            raise ConfigError(f"{argument}: allowed: {', '.join(f'{key}=...' for key in defaults)}")
+        given[key] = value
+    return given
