@@ -13,7 +13,6 @@ from torch import nn
 from study import weights
 from study.recording import CHECKPOINT, MODEL, write_whole
 from study.regularizers import Regularizer
-from study.training import PATH
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,9 @@ class Checkpoint:
     rows: Mapping[str, bytes] | None = None
 
 
-def made_by(device: torch.device, threads: int) -> dict[str, Any]:
+def made_by(device: torch.device, threads: int, path: str) -> dict[str, Any]:
     """What the bytes of a run depend on besides its config. A checkpoint made by anything else is not continued."""
-    return {"path": PATH, "threads": threads, "device": device.type, "torch": str(torch.__version__)}
+    return {"path": path, "threads": threads, "device": device.type, "torch": str(torch.__version__)}
 
 
 def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker: Mapping[str, Any]) -> None:

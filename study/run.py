@@ -7,24 +7,25 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from study import checkpoint
+from study import checkpoint, mlp_training, training
 from study.build import build_dataset, build_model, build_optimizer, choose_device, penalty_of
 from study.checkpoint import Checkpoint, State
 from study.config import RunConfig
-from study.data import Part, Splits, load_splits
+from study.data import DataSet, Part, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, RunFolder
 from study.regularizers import Regularizer, names_in_scope
 from study.scoring import score
-from study.training import PATH, gradient_ratio, train_epoch
+from study.training import gradient_ratio
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     folder = None
     try:
         dataset = build_dataset(config.data)
-        maker = checkpoint.made_by(device, config.threads)
+        path = _loop_for(_shell(config, dataset), device).PATH
+        maker = checkpoint.made_by(device, config.threads, path)
         start = checkpoint.load(work, maker)
         facts = {
             "run_id": task.run_id,
@@ -82,7 +84,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "variant_id": task.variant_id,
             "device": _device_name(device),
             "threads": config.threads,
-            "path": PATH,
+            "path": path,
             "data_checksums": dict(dataset.checksums),
         }
         if start is None and task.extends is not None:
@@ -110,6 +112,17 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     return outcome
 
 
+def _loop_for(model: nn.Module, device: torch.device) -> ModuleType:
+    """The module that trains a model: the general loop, or a faster one of the same signature that fits."""
+    return mlp_training if mlp_training.fits(model, device) else training
+
+
+def _shell(config: RunConfig, dataset: DataSet) -> nn.Module:
+    """The model without its weights."""
+    with torch.device("meta"):
+        return build_model(config.model, dataset)
+
+
 def _device_name(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
@@ -133,6 +146,7 @@ class _Training:
         parameters, scope = dict(model.named_parameters()), config.reg["scope"]
         names = names_in_scope(model, scope) if scope is not None else []
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
+        self.loop = _loop_for(model, splits.train.images.device)
         self.state = State(
             model,
             Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names]),
@@ -152,7 +166,7 @@ class _Training:
             row = None
         for epoch in range(start.epoch + 1 if start else 1, config.epochs + 1):
             began = time.perf_counter()
-            objective = train_epoch(
+            objective = self.loop.train_epoch(
                 *(self.state.model, self.state.regularizer, self.state.optimizer),
                 *(self.splits.train, config.batch_size, self.state.order),
             )

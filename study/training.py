@@ -1,4 +1,4 @@
-"""The training loop: plain enough to read in one go, without a DataLoader and without waiting for the device."""
+"""The general training loop, for any model: to be read in one go, no DataLoader, no waiting for the device."""
 
 import torch
 import torch.nn.functional as F
@@ -39,8 +39,7 @@ def train_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(model(train.images[batch]), train.labels[batch])
         loss.backward()
-        regularizer.add_gradients()
-        objective.append(loss.detach() + regularizer.value())
+        objective.append(loss.detach() + regularizer.add_gradients())
         optimizer.step()
     return float(torch.stack(objective).cpu().double().mean())
 

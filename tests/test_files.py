@@ -101,7 +101,7 @@ def test_status_and_config(run):
     assert run.name == f"{status['variant']}-seed{run.name.split('seed')[1][0]}-{status['run_id'][:12]}"
     assert len(status["run_id"]) == 64
     assert status["threads"] == 1
-    assert status["path"] == "general"
+    assert status["path"] == "mlp"
     assert status["device"] == "cpu"
     assert set(status["data_checksums"]) == {"images", "labels"}
     assert {"python", "torch", "regstudy", "git_commit", "git_dirty"} <= set(status["versions"])

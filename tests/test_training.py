@@ -6,14 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from study import optimizers, regularizers
+from study import mlp_training, optimizers, regularizers, training
 from study.data import Part, load_splits
 from study.data.digits import digits
 from study.models import MLP
 from study.randomness import Stream, global_stream, torch_generator
 from study.regularizers import Regularizer
 from study.scoring import score
-from study.training import gradient_ratio, train_epoch
+from study.training import gradient_ratio
 
 PENALTIES = {
     "none": (regularizers.Unpenalized(), lambda p: 0 * p.sum()),
@@ -38,13 +38,15 @@ def train():
     return Part(splits.train.images.double(), splits.train.labels)
 
 
+@pytest.mark.parametrize("hidden", [[30], [], [20, 15]], ids=str)
+@pytest.mark.parametrize("loop", [training, mlp_training], ids=lambda loop: loop.PATH)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_the_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penalty, optimizer):
+def test_each_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penalty, optimizer, loop, hidden):
     """In float64; 1,249 images in batches of 25 are 50 steps an epoch, the last of 24 images."""
     lam, batch_size = 1e-3, 25
     torch.manual_seed(0)
-    ours = MLP(64, [30], 10).double()
+    ours = MLP(64, hidden, 10).double()
     plain = copy.deepcopy(ours)
     ours_penalty, formula = PENALTIES[penalty]
     make_ours, make_plain = OPTIMIZERS[optimizer]
@@ -52,7 +54,7 @@ def test_the_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penalt
     optimizer, reference = make_ours(ours.parameters()), make_plain(plain.parameters())
     order, same_order = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
     for _ in range(4):
-        objective = train_epoch(ours, regularizer, optimizer, train, batch_size, order)
+        objective = loop.train_epoch(ours, regularizer, optimizer, train, batch_size, order)
         losses = []
         for rows in torch.randperm(len(train), generator=same_order).split(batch_size):
             reference.zero_grad()
@@ -64,6 +66,26 @@ def test_the_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penalt
         assert objective == pytest.approx(sum(losses) / len(losses), rel=1e-9)
     for p, q in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_both_loops_agree_where_only_some_parameters_are_penalized(train):
+    results = []
+    for loop in (training, mlp_training):
+        torch.manual_seed(1)
+        model = MLP(64, [30], 10).double()
+        regularizer = Regularizer(regularizers.L1(), 0.01, [model.hidden[0].weight, model.output.bias])
+        optimizer = optimizers.adam(model.parameters(), lr=1e-3)
+        objective = loop.train_epoch(model, regularizer, optimizer, train, 32, torch.Generator().manual_seed(5))
+        results.append([objective, *model.parameters()])
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-9)
+    for p, q in zip(results[0][1:], results[1][1:], strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
+
+
+def test_the_fast_loop_is_for_mlps_on_a_cpu_alone():
+    assert mlp_training.fits(MLP(4, [3], 2), torch.device("cpu"))
+    assert not mlp_training.fits(MLP(4, [3], 2), torch.device("cuda"))
+    assert not mlp_training.fits(torch.nn.Linear(4, 2), torch.device("cpu"))
 
 
 def test_variants_of_one_seed_start_alike_and_see_the_same_batches():
