@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from study import claims, recording
-from study.claims import Claim
+from study.claims import Claim, LostClaimError
 from study.identity import ID_DIGITS
 from study.plan import Task
 from study.progress import Display
@@ -93,8 +93,13 @@ class _Crew:
             return
         if outcome.state == "interrupted":
             claim.give_back()
-        elif not claim.publish():
-            self.display.say(f"{claim.published} was trained twice, with the same result; one copy is kept")
+        else:
+            try:
+                if not claim.publish():
+                    self.display.say(f"{claim.published} was trained twice, with the same result; one copy is kept")
+            except LostClaimError:  # taken over after a pause longer than the lease: the other one ends it
+                self.waiting.append(number)
+                return
         self._note(number, outcome)
 
     def _note(self, number: int, outcome: Outcome) -> None:

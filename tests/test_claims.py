@@ -9,6 +9,8 @@ import time
 import pytest
 
 from study import claims
+from study.run import Outcome
+from study.workers import _Crew
 from tests.conftest import run_folders, under_way
 from tests.test_resume import same_bytes
 from tests.test_sweep import state
@@ -103,6 +105,16 @@ def test_who_was_asleep_too_long_finds_the_run_gone(place):
     os.rename(asleep.work, asleep.work.with_name(f"{RUN}@elsewhere~1~1~bbbb"))
     with pytest.raises(claims.LostClaimError):
         asleep.publish()
+
+
+def test_a_sweep_waits_for_a_run_that_was_taken_over_before_it_was_published(place):
+    asleep = claims.claim(place, DIGITS, os.getpid())
+    os.rename(asleep.work, asleep.work.with_name(f"{RUN}@elsewhere~1~1~bbbb"))
+    crew = _Crew([object()], 1, display=None, stop_on_failure=False)
+    crew.waiting.clear()
+    crew.ended(0, asleep, Outcome("complete"))
+    assert crew.waiting == [0]
+    assert crew.outcomes == {}
 
 
 def test_of_a_run_trained_twice_the_first_copy_stays(place):
