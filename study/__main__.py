@@ -112,7 +112,7 @@ def _flags_first(arguments: Sequence[str]) -> list[str]:
 def _keep_caches_together() -> None:
     """Libraries keep their caches in the data folder: nothing is written elsewhere but in outputs/."""
     root = Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser()
-    for variable, folder in {"MPLCONFIGDIR": "matplotlib", "TORCH_HOME": "torch"}.items():
+    for variable, folder in {"MPLCONFIGDIR": "matplotlib", "TORCH_HOME": "torch", "NUMBA_CACHE_DIR": "numba"}.items():
         os.environ.setdefault(variable, str(root / folder))
 
 

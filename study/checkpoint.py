@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from study import weights
-from study.recording import CHECKPOINT, MODEL, write_whole
+from study.recording import CHECKPOINT, MODEL, versions, write_whole
 from study.regularizers import Regularizer
 
 
@@ -44,7 +44,8 @@ class Checkpoint:
 
 def made_by(device: torch.device, threads: int, path: str) -> dict[str, Any]:
     """What the bytes of a run depend on besides its config. A checkpoint made by anything else is not continued."""
-    return {"path": path, "threads": threads, "device": device.type, "torch": str(torch.__version__)}
+    libraries = {name: versions()[name] for name in ("torch", "scipy", "numba")}
+    return {"path": path, "threads": threads, "device": device.type, **libraries}
 
 
 def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker: Mapping[str, Any]) -> None:

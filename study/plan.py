@@ -28,6 +28,7 @@ class Task:
         folder: where it will lie when it has ended.
         retry: whether it is to be trained although it failed earlier.
         extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
+        path: the training loop that trains it, a key of `loops.LOOPS`.
     """
 
     config: RunConfig
@@ -37,6 +38,7 @@ class Task:
     folder: Path
     extends: Path | None = None
     retry: bool = False
+    path: str = "general"
 
 
 @dataclass(frozen=True)

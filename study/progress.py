@@ -40,6 +40,11 @@ def say_plan(study_folder: Path, plan: Plan) -> None:
     console.print(f"{study_folder}: {', '.join(counts)}", markup=False)
 
 
+def say(line: str) -> None:
+    """Say something about the sweep as a whole."""
+    console.print(line, markup=False)
+
+
 def say_dry_run(plan: Plan, workers: int) -> None:
     """Say which runs would be trained, and how long that would take by the epochs of runs that are there."""
     for task in plan.tasks:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -95,14 +96,19 @@ def now() -> str:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, Any]:
     """Versions of what computes, and the commit of this project's checkout, if it is one."""
-    import torch
-
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        **{name: _installed(name) for name in ("torch", "scipy", "numba")},
         "regstudy": __version__,
         **_git(Path(__file__).parent.parent),
     }
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _git(folder: Path) -> dict[str, Any]:

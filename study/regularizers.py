@@ -25,9 +25,11 @@ class Penalty:
 
     Attributes:
         takes_lam: False where λ has no meaning; it is then saved as 0, and the option has no scope.
+        norms: (a, b, c) where R(w) = aΣ|w| + bΣw² + c‖w‖₂, which lets compiled code train it; None for any other R.
     """
 
     takes_lam: ClassVar[bool] = True
+    norms: tuple[float, float, float] | None = None
 
     def value(self, w: Tensor) -> Tensor:
         """R(w), a scalar."""
@@ -53,6 +55,7 @@ class Unpenalized(Penalty):
     """R = 0: the reference of every comparison."""
 
     takes_lam: ClassVar[bool] = False
+    norms = (0.0, 0.0, 0.0)
 
     def value(self, w: Tensor) -> Tensor:
         return w.new_zeros(())
@@ -68,6 +71,8 @@ class L1(Penalty):
     A subgradient step never lands on an exact zero: weights hover around it at the scale of the step.
     """
 
+    norms = (1.0, 0.0, 0.0)
+
     def value(self, w: Tensor) -> Tensor:
         return w.abs().sum()
 
@@ -82,6 +87,8 @@ class L2(Penalty):
     λΣw² is torch's weight_decay = 2λ in SGD and in Adam, but not in AdamW, which decays apart from the gradient.
     """
 
+    norms = (0.0, 1.0, 0.0)
+
     def value(self, w: Tensor) -> Tensor:
         return w.square().sum()
 
@@ -94,6 +101,8 @@ class L2Norm(Penalty):
     """R(w) = ‖w‖₂ = √Σw², not squared; over a model Σ‖p‖₂, a group lasso whose groups are whole tensors
     (Yuan and Lin 2006, without their size factors). Subgradient w/‖w‖₂, 0 at 0.
     """
+
+    norms = (0.0, 0.0, 1.0)
 
     def value(self, w: Tensor) -> Tensor:
         return torch.linalg.vector_norm(w)
@@ -188,11 +197,6 @@ class Regularizer:
             values.append(self.penalty.value_and_gradient(parameter, scratch))
             parameter.grad.add_(scratch, alpha=self.lam)
         return self._total(values)
-
-    @torch.no_grad()
-    def start_gradients(self) -> Tensor:
-        """Set the gradient of each parameter in scope to dR/dw, without λ; returns λ R(w)."""
-        return self._total([self.penalty.value_and_gradient(p, p.grad) for p in self.parameters])
 
     def _total(self, values: list[Tensor]) -> Tensor:
         return self.lam * torch.stack(values).sum() if values else torch.zeros(())

@@ -7,19 +7,20 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+import scipy.linalg  # noqa: F401  loads the BLAS whose threads are pinned
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
-from study import checkpoint, mlp_training, training
+from study import checkpoint
 from study.build import build_dataset, build_model, build_optimizer, choose_device, penalty_of
 from study.checkpoint import Checkpoint, State
-from study.config import RunConfig
-from study.data import DataSet, Part, Splits, load_splits
+from study.data import Part, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
+from study.loops import LOOPS
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, RunFolder
@@ -44,6 +45,7 @@ def prepare_process(threads: int) -> None:
     """Make this process compute the same bytes every time: pinned threads, no denormals, deterministic kernels."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")  # scipy's BLAS, which compiled code uses
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=True)
 
@@ -75,8 +77,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     folder = None
     try:
         dataset = build_dataset(config.data)
-        path = _loop_for(_shell(config, dataset), device).PATH
-        maker = checkpoint.made_by(device, config.threads, path)
+        maker = checkpoint.made_by(device, config.threads, task.path)
         start = checkpoint.load(work, maker)
         facts = {
             "run_id": task.run_id,
@@ -84,7 +85,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "variant_id": task.variant_id,
             "device": _device_name(device),
             "threads": config.threads,
-            "path": path,
+            "path": task.path,
             "data_checksums": dict(dataset.checksums),
         }
         if start is None and task.extends is not None:
@@ -93,11 +94,14 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
         splits = load_splits(dataset, config.data, config.seed, device)
-        folder.log(f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device}")
+        folder.log(
+            f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device},"
+            f" trained by the {task.path} loop"
+        )
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset).to(device)
         with global_stream(config.seed, Stream.DROPOUT):
-            outcome = _Training(config, model, splits, folder, maker).run(start, on_epoch)
+            outcome = _Training(task, model, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
         if folder is not None:
             folder.log("interrupted")
@@ -110,17 +114,6 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         outcome = Outcome("failed", cause)
         _record_failure(folder, cause, traceback.format_exc())
     return outcome
-
-
-def _loop_for(model: nn.Module, device: torch.device) -> ModuleType:
-    """The module that trains a model: the general loop, or a faster one of the same signature that fits."""
-    return mlp_training if mlp_training.fits(model, device) else training
-
-
-def _shell(config: RunConfig, dataset: DataSet) -> nn.Module:
-    """The model without its weights."""
-    with torch.device("meta"):
-        return build_model(config.model, dataset)
 
 
 def _device_name(device: torch.device) -> str:
@@ -140,13 +133,12 @@ def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
 class _Training:
     """The epochs of one run: train, score, record, checkpoint."""
 
-    def __init__(
-        self, config: RunConfig, model: nn.Module, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]
-    ):
+    def __init__(self, task: Task, model: nn.Module, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]):
+        config = task.config
         parameters, scope = dict(model.named_parameters()), config.reg["scope"]
         names = names_in_scope(model, scope) if scope is not None else []
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
-        self.loop = _loop_for(model, splits.train.images.device)
+        self.loop = LOOPS[task.path]
         self.state = State(
             model,
             Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names]),

@@ -53,10 +53,11 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
         _check_writable(study_folder)
         _write_frozen(study_folder, plan.tasks)
         _load_data_once(plan.tasks)
+        from study.loops import choose_loops
         from study.workers import train_all
 
-        stop_on_failure = base.on_failure == "stop"
-        states |= {outcome.state for outcome in train_all(plan.tasks, workers, stop_on_failure)}
+        tasks, stop_on_failure = choose_loops(plan.tasks, progress.say), base.on_failure == "stop"
+        states |= {outcome.state for outcome in train_all(tasks, workers, stop_on_failure)}
     if "failed" in states:
         raise SystemExit(1)
     if "interrupted" in states:

@@ -7,7 +7,7 @@ from torch import nn
 from study.data import Part
 from study.regularizers import Regularizer
 
-PATH = "general"  # recorded in status.json; a faster path for some models would bear another name
+PATH = "general"  # recorded in status.json
 GRADIENT_BATCH = 1_000  # images on which the two gradients are compared
 
 

@@ -179,3 +179,17 @@ def test_workers_die_with_their_parent(tmp_path):
     for pid in owners:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_without_a_compiler_the_general_loop_trains_all_runs_after_a_word_of_warning(tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "numba.py").write_text("raise ImportError('no compiler on this machine')\n")
+    result = run_command(
+        *("-m", "reg=none,l1", "data=digits", "epochs=1", "model.hidden=[5]"),
+        cwd=tmp_path,
+        PYTHONPATH=str(tmp_path / "broken"),
+    )
+    assert result.code == 0, result.err
+    assert "compiled loop of MLPs cannot be used here (ImportError: no compiler on this machine)" in result.out
+    paths = [json.loads(file.read_text())["path"] for file in tmp_path.glob("outputs/default/*/status.json")]
+    assert paths == ["general", "general"]

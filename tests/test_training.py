@@ -1,6 +1,7 @@
 """The loop does what a plain loop does, and variants of one seed differ in nothing but their regularizer."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -82,10 +83,63 @@ def test_both_loops_agree_where_only_some_parameters_are_penalized(train):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
 
 
-def test_the_fast_loop_is_for_mlps_on_a_cpu_alone():
-    assert mlp_training.fits(MLP(4, [3], 2), torch.device("cpu"))
-    assert not mlp_training.fits(MLP(4, [3], 2), torch.device("cuda"))
-    assert not mlp_training.fits(torch.nn.Linear(4, 2), torch.device("cpu"))
+def test_the_compiled_loop_is_for_what_it_knows_alone():
+    mlp, adam, cpu = MLP(4, [3], 2), "study.optimizers.adam", torch.device("cpu")
+    own = regularizers.FunctionPenalty(lambda w: w.abs().sum())
+    assert mlp_training.fits(mlp, regularizers.L1(), adam, cpu)
+    assert not mlp_training.fits(mlp, regularizers.L1(), adam, torch.device("cuda"))
+    assert not mlp_training.fits(mlp, regularizers.L1(), "my_optimizers.adam", cpu)
+    assert not mlp_training.fits(mlp, own, adam, cpu)
+    assert not mlp_training.fits(torch.nn.Linear(4, 2), regularizers.L1(), adam, cpu)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_compiled_loop_leaves_the_optimizer_as_its_own_steps_would(train, optimizer):
+    """So that a checkpoint of either loop is the same thing."""
+    states = []
+    for loop in (training, mlp_training):
+        torch.manual_seed(1)
+        model = MLP(64, [30], 10).double()
+        regularizer = Regularizer(regularizers.L2(), 0.01, list(model.parameters()))
+        stepped = OPTIMIZERS[optimizer][0](model.parameters())
+        loop.train_epoch(model, regularizer, stepped, train, 32, torch.Generator().manual_seed(5))
+        states.append(stepped.state_dict())
+    torch.testing.assert_close(states[0], states[1], rtol=1e-9, atol=1e-12)
+
+
+def test_weights_that_nothing_pulls_stay_where_they_are_in_float32(train):
+    """Adam divides by √v: pixels that are always 0 have v = 0, which must not become NaN."""
+    model = MLP(64, [30], 10)
+    start = model.hidden[0].weight.detach().clone()
+    part = Part(train.images.float(), train.labels)
+    regularizer = Regularizer(regularizers.Unpenalized(), 0.0, [])
+    mlp_training.train_epoch(model, regularizer, optimizers.adam(model.parameters(), 0.1), part, 32, torch.Generator())
+    dark = part.images.flatten(1).amax(dim=0) == 0
+    assert dark.any()
+    assert torch.equal(model.hidden[0].weight[:, dark], start[:, dark])
+    assert not torch.equal(model.hidden[0].weight, start)
+
+
+def test_a_loss_that_is_not_finite_shows_in_the_compiled_loop_too(train):
+    model = MLP(64, [30], 10)
+    part = Part(train.images.float(), train.labels)
+    regularizer = Regularizer(regularizers.L2(), 1e30, list(model.parameters()))
+    sgd = optimizers.sgd(model.parameters(), 1e10)
+    assert not math.isfinite(mlp_training.train_epoch(model, regularizer, sgd, part, 32, torch.Generator()))
+
+
+def test_float32_losses_of_the_compiled_loop_are_the_general_ones_to_1e_4(train):
+    part = Part(train.images.float(), train.labels)
+    for penalty, _ in PENALTIES.values():
+        objectives = []
+        for loop in (training, mlp_training):
+            torch.manual_seed(1)
+            model = MLP(64, [30], 10)
+            regularizer = Regularizer(penalty, 0.001, list(model.parameters()))
+            adam = optimizers.adam(model.parameters(), lr=1e-3)
+            order = torch.Generator().manual_seed(5)
+            objectives.append([loop.train_epoch(model, regularizer, adam, part, 32, order) for _ in range(5)])
+        assert objectives[1] == pytest.approx(objectives[0], rel=1e-4)
 
 
 def test_variants_of_one_seed_start_alike_and_see_the_same_batches():

@@ -1,0 +1,48 @@
+"""Which training loop each run gets: decided for a whole sweep, before its first run starts."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from study import mlp_training, training
+from study.build import build_dataset, build_model, choose_device, penalty_of
+from study.config import RunConfig
+from study.plan import Task
+
+LOOPS = {loop.PATH: loop for loop in (training, mlp_training)}
+PATIENCE = 2.0  # seconds of compiling after which a word is due
+
+
+def choose_loops(tasks: Sequence[Task], say: Callable[[str], None]) -> list[Task]:
+    """The tasks with the fastest loop that can train them.
+
+    Where compiled code fails for one of them, none uses it: loops agree up to rounding only, and runs that are
+    compared should not differ in it without need.
+
+    Args:
+        tasks: of one sweep.
+        say: told of what takes long, and of what cannot be used here.
+    """
+    depths = [_mlp_depth(task.config) for task in tasks]
+    timer = threading.Timer(PATIENCE, say, ["compiling the training loop of MLPs, once on this machine"])
+    timer.daemon = True
+    timer.start()
+    reasons = {mlp_training.unavailable(depth) for depth in set(depths) if depth is not None} - {None}
+    timer.cancel()
+    if reasons:
+        say(f"the compiled loop of MLPs cannot be used here ({'; '.join(sorted(reasons))}): a slower one trains them")
+        return [replace(task, path=training.PATH) for task in tasks]
+    return [
+        replace(task, path=training.PATH if depth is None else mlp_training.PATH)
+        for task, depth in zip(tasks, depths, strict=True)
+    ]
+
+
+def _mlp_depth(config: RunConfig) -> int | None:
+    """Number of hidden layers of a model that the compiled loop fits; None for any other."""
+    with torch.device("meta"):
+        model = build_model(config.model, build_dataset(config.data))
+    optimizer, device = config.optimizer["_target_"], choose_device(config.device)
+    return len(model.hidden) if mlp_training.fits(model, penalty_of(config.reg), optimizer, device) else None
