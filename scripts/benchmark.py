@@ -92,6 +92,8 @@ def main() -> None:
     if arguments.notebook:
         notebook(arguments.notebook)
         return
+    with tempfile.TemporaryDirectory() as folder:  # so that data is there and code compiled
+        _seconds(_commands(FEW, Path(folder))["study, one run on one core"][0], Path(folder))
     measured: dict[str, list[float]] = {}
     for _ in range(arguments.repeats):
         for label in _commands(FEW, Path()):

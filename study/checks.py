@@ -1,7 +1,9 @@
 """What can be known to be wrong with a config before anything is read or trained: options, ranges, scope, device."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -26,18 +28,27 @@ def checked(config: RunConfig) -> RunConfig:
     Raises:
         ConfigError: what is wrong, and what is allowed.
     """
-    data = _checked_data(config.data)
+    content = json.dumps([config.data, config.model, config.optimizer, config.reg])
+    data, model, optimizer, reg = _checked_groups(content)
+    _check_device(config.device)
+    lam = config.lam if reg["scope"] is not None else 0.0
+    return replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam)
+
+
+@lru_cache(maxsize=1_000)
+def _checked_groups(content: str) -> tuple[dict[str, Any], ...]:
+    """Data, model, optimizer and reg, from the same as JSON: the points of a sweep share few of them."""
+    given_data, given_model, given_optimizer, given_reg = json.loads(content)
+    data = _checked_data(given_data)
     dataset = build_dataset(data)
     if data["train_size"] is not None:
         _check_train_size(data, dataset)
-    model = _checked_group("model", config.model, supplied=2)
+    model = _checked_group("model", given_model, supplied=2)
     with torch.device("meta"):
         network = build_model(model, dataset)
-    optimizer = _checked_group("optimizer", config.optimizer, supplied=1)
+    optimizer = _checked_group("optimizer", given_optimizer, supplied=1)
     build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))])
-    reg, lam = _checked_reg(config.reg, config.lam, network)
-    _check_device(config.device)
-    return replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam)
+    return data, model, optimizer, _checked_reg(given_reg, network)
 
 
 def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:
@@ -71,7 +82,7 @@ def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
         )
 
 
-def _checked_reg(given: Mapping[str, Any], lam: float, network: nn.Module) -> tuple[dict[str, Any], float]:
+def _checked_reg(given: Mapping[str, Any], network: nn.Module) -> dict[str, Any]:
     target = locate("reg", given["_target_"])
     own = {k: v for k, v in given.items() if k not in ("option", "_target_", "scope", "lam")}
     is_class = isinstance(target, type)
@@ -82,12 +93,12 @@ def _checked_reg(given: Mapping[str, Any], lam: float, network: nn.Module) -> tu
         **checked_arguments("reg", target, own, supplied=0 if is_class else 1),
     }
     if not penalty_of(reg).takes_lam:
-        return {**reg, "scope": None}, 0.0
+        return {**reg, "scope": None}
     if not isinstance(reg["scope"], str):
         raise ConfigError(f"reg.scope={reg['scope']}: all, weights, or a regular expression is allowed")
     parameter = network.get_parameter(names_in_scope(network, reg["scope"])[0])
     _check_value(given["option"], reg, torch.ones(parameter.shape))
-    return reg, lam
+    return reg
 
 
 def _check_value(option: str, reg: Mapping[str, Any], w: torch.Tensor) -> None:

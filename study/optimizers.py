@@ -12,6 +12,19 @@ from torch import Tensor
 from study.errors import ConfigError
 
 
+def _leave_compiler_alone() -> None:
+    """Spare each process the two seconds in which torch imports its compiler for the first optimizer.
+
+    It does so to mark methods that are not to be compiled; we compile none, and mark them as they are.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        if callable(plain := getattr(method, "__wrapped__", None)):
+            plain.__dynamo_disable = plain
+
+
+_leave_compiler_alone()
+
+
 def adam(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) with torch's defaults; the fused kernel, since it is the fastest on every device."""
     return torch.optim.Adam(parameters, lr=_positive("lr", lr), fused=True)

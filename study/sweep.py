@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from study import grid, identity, progress, recording
-from study.config import RunConfig, check_name, resolve
-from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
+from study.compose import compose_all
+from study.config import check_name
+from study.errors import ConfigError, StudyError
 from study.plan import Task, plan_runs
 
 OUTPUTS = Path("outputs")
@@ -40,7 +40,7 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
         raise ConfigError("hydra/launcher: study trains side by side by itself (workers=N); leave the launcher out")
     check_name(base.name)
     points = grid.points(base, OverridesParser.create(config_loader=loader), arguments, multirun)
-    configs = _compose_all(base, loader, points)
+    configs = compose_all(base, loader, points)
     study_folder = OUTPUTS / base.name
     plan = plan_runs(study_folder, configs, base.retry_failed)
     workers = _worker_count(base.workers, base.threads, len(plan.tasks))
@@ -62,28 +62,6 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
         raise SystemExit(1)
     if "interrupted" in states:
         raise KeyboardInterrupt
-
-
-def _compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[grid.Point]) -> list[RunConfig]:
-    """The config of every point; one error lists all bad points."""
-    configs, errors = [], {}
-    hydra_overrides = list(base.hydra.overrides.hydra)
-    for point in points:
-        try:
-            cfg = loader.load_configuration(base.hydra.job.config_name, [*hydra_overrides, *point], RunMode.RUN)
-            choices = dict(cfg.hydra.runtime.choices)
-            with open_dict(cfg):
-                del cfg["hydra"]
-            configs.append(resolve(cfg, choices))
-        except USER_ERRORS as error:
-            errors.setdefault(one_line(error), []).append(" ".join(point))
-    if errors:
-        lines = [
-            line if len(points) == 1 else f"{line}  [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]"
-            for line, where in errors.items()
-        ]
-        raise ConfigError("\n".join(lines))
-    return configs
 
 
 def _check_writable(study_folder: Path) -> None:

@@ -1,0 +1,87 @@
+"""From the points of a sweep to checked configs: Hydra composes once per distinct choice of groups.
+
+Composing takes Hydra tens of milliseconds. Most points of a sweep differ in plain values alone, such as `lam=` or
+`seed=`, and these are set in a copy of the config that their groups give.
+"""
+
+import copy
+from collections.abc import Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from study.config import RunConfig, resolve
+from study.errors import USER_ERRORS, ConfigError, one_line
+from study.grid import Point
+
+
+def compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[Point]) -> list[RunConfig]:
+    """The checked config of every point.
+
+    Args:
+        base: the config composed from the overrides that do not sweep, with Hydra's own node.
+        loader: composes configs.
+        points: overrides of each point.
+
+    Raises:
+        ConfigError: one or more points are not allowed; all mistakes are listed, a line each.
+    """
+    composer = _Composer(base, loader)
+    configs, errors = [], {}
+    for point in points:
+        try:
+            configs.append(resolve(*composer.compose(point)))
+        except USER_ERRORS as error:
+            errors.setdefault(one_line(error), []).append(" ".join(point))
+    if errors:
+        lines = [
+            line if len(points) == 1 else f"{line}  [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]"
+            for line, where in errors.items()
+        ]
+        raise ConfigError("\n".join(lines))
+    return configs
+
+
+class _Composer:
+    def __init__(self, base: DictConfig, loader: ConfigLoader):
+        self.config_name = base.hydra.job.config_name
+        self.hydra_overrides = list(base.hydra.overrides.hydra)
+        self.groups = set(base.hydra.runtime.choices)
+        self.loader = loader
+        self.parser = OverridesParser.create(config_loader=loader)
+        self.composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, str]]] = {}
+
+    def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
+        """The config of a point, without Hydra's own node, and the option chosen for each group."""
+        overrides = self.parser.parse_overrides(point)
+        values = [override for override in overrides if self._is_plain_value(override)]
+        rest = tuple(line for line, override in zip(point, overrides, strict=True) if override not in values)
+        cfg, choices = self._by_hydra(rest)
+        cfg = copy.deepcopy(cfg)
+        try:
+            for override in values:
+                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+        except USER_ERRORS:
+            return self._by_hydra(tuple(point))  # which fails as well, and says it in Hydra's words
+        return cfg, choices
+
+    def _is_plain_value(self, override: Override) -> bool:
+        key = override.key_or_group
+        return (
+            override.type == OverrideType.CHANGE
+            and override.package is None
+            and key not in self.groups
+            and not key.startswith("hydra.")
+        )
+
+    def _by_hydra(self, overrides: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
+        if overrides not in self.composed:
+            cfg = self.loader.load_configuration(self.config_name, [*self.hydra_overrides, *overrides], RunMode.RUN)
+            choices = dict(cfg.hydra.runtime.choices)
+            with open_dict(cfg):
+                del cfg["hydra"]
+            self.composed[overrides] = (cfg, choices)
+        return self.composed[overrides]
