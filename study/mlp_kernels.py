@@ -14,7 +14,11 @@ import numpy as np
 from numba import njit
 
 # Sums may be reordered, and so vectorized; NaN and infinity keep their meaning, since divergence must show.
-compiled = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+FLAGS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+compiled = njit(cache=True, **FLAGS)
+# A part of its caller: as a function of its own it would exist in several machine codes that round differently, and
+# the one that is called would depend on what else the process has compiled.
+inlined = njit(forceinline=True, **FLAGS)
 
 
 class Rule(NamedTuple):
@@ -117,7 +121,7 @@ def train_epoch(
     return objective / count
 
 
-@compiled
+@inlined
 def _update_weight(
     weight: np.ndarray,
     error: np.ndarray,
@@ -158,26 +162,26 @@ def _update_weight(
     return norms
 
 
-@compiled
+@inlined
 def _rows_at_a_time(size: int, width: int):
     """Few enough for a tile to stay in cache, and for the kernels that OpenBLAS has for small matrices."""
     return max(1, min(32, 1_200 // size, 1_000_000 // (size * width)))
 
 
-@compiled
+@inlined
 def _columns(buffer: np.ndarray, size: int):
     """The beginning of a buffer (width, batch_size) as a contiguous (width, size)."""
     return buffer.reshape(-1)[: buffer.shape[0] * size].reshape(buffer.shape[0], size)
 
 
-@compiled
+@inlined
 def _gather(images: np.ndarray, rows: np.ndarray, out: np.ndarray):
     for i in range(len(rows)):
         for j in range(images.shape[1]):
             out[i, j] = images[rows[i], j]
 
 
-@compiled
+@inlined
 def _add_bias(output: np.ndarray, bias: np.ndarray, relu: bool):
     zero = output.dtype.type(0)
     for j in range(output.shape[0]):
@@ -186,7 +190,7 @@ def _add_bias(output: np.ndarray, bias: np.ndarray, relu: bool):
             output[j, i] = zero if relu and value < zero else value
 
 
-@compiled
+@inlined
 def _pass_relu(error: np.ndarray, output: np.ndarray):
     """Derivatives by what went into a ReLU, from those by what came out of it."""
     zero = error.dtype.type(0)
@@ -195,14 +199,16 @@ def _pass_relu(error: np.ndarray, output: np.ndarray):
             error[j, i] = error[j, i] if output[j, i] > zero else zero
 
 
-@compiled
+@inlined
 def _cross_entropy(logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, error: np.ndarray):
     """The mean cross-entropy of logits (classes, n); `error` becomes its derivatives by them."""
     classes, size = logits.shape
     total = 0.0
     for i in range(size):
         label = labels[rows[i]]
-        largest = np.max(logits[:, i])
+        largest = logits[0, i]
+        for c in range(1, classes):
+            largest = max(largest, logits[c, i])
         exponentials = logits.dtype.type(0)
         for c in range(classes):
             error[c, i] = np.exp(logits[c, i] - largest)
@@ -214,21 +220,23 @@ def _cross_entropy(logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, err
     return total / size
 
 
-@compiled
+@inlined
 def _row_sums(error: np.ndarray):
     sums = np.empty(error.shape[0], error.dtype)
     for j in range(len(sums)):
-        sums[j] = np.sum(error[j])
+        sums[j] = 0
+        for i in range(error.shape[1]):
+            sums[j] += error[j, i]
     return sums
 
 
-@compiled
+@inlined
 def _value(penalty: tuple[float, float, float], norms: np.ndarray):
     """λR of one tensor, from its Σ|w| and Σw²."""
     return penalty[0] * norms[0] + penalty[1] * norms[1] + penalty[2] * np.sqrt(norms[1])
 
 
-@compiled
+@inlined
 def _coefficients(penalty: tuple[float, float, float], norms: np.ndarray, in_scope: bool):
     """(s, d) of the penalty's gradient s sign(w) + d w; the subgradient of the norm at 0 is 0."""
     if not in_scope:
@@ -236,7 +244,7 @@ def _coefficients(penalty: tuple[float, float, float], norms: np.ndarray, in_sco
     return penalty[0], 2 * penalty[1] + (penalty[2] / np.sqrt(norms[1]) if norms[1] > 0 else 0.0)
 
 
-@compiled
+@inlined
 def _sums(w: np.ndarray):
     """Σ|w| and Σw²."""
     absolute = squares = w.dtype.type(0)
@@ -246,7 +254,7 @@ def _sums(w: np.ndarray):
     return np.array([absolute, squares], np.float64)
 
 
-@compiled
+@inlined
 def _update(
     w: np.ndarray,
     gradient: np.ndarray,

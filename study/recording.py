@@ -187,9 +187,10 @@ class RunFolder:
         """Add an epoch's statistics of every parameter, and their histograms where the epoch has them."""
         statistics, bins = [], []
         for name, w in parameters:
-            statistics.append([epoch, name, *weights.summarize(w).values()])
-            if weights.is_histogram_epoch(epoch, last) and np.isfinite(w).all():
-                bins += [[epoch, name, *row] for row in weights.histogram(w)]
+            values = weights.ordered(w)
+            statistics.append([epoch, name, *weights.summarize(values).values()])
+            if weights.is_histogram_epoch(epoch, last) and np.isfinite(values[[0, -1]]).all():
+                bins += [[epoch, name, *row] for row in weights.histogram(values)]
         self.append("weights.csv", statistics)
         if bins:
             self.append("histogram.csv", bins)
@@ -199,6 +200,10 @@ class RunFolder:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)
         write_whole(self.path / PREDICTIONS, content.getvalue())
+
+    def note(self, **facts: Any) -> None:
+        """Facts for status.json, to be written when the run ends."""
+        self._status |= facts
 
     def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
         """Say how the run ended. Only now is a run complete."""

@@ -4,7 +4,8 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,7 @@ class _Training:
         names = names_in_scope(model, scope) if scope is not None else []
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
+        self.seconds = {"training": 0.0, "scoring": 0.0, "statistics": 0.0}
         self.state = State(
             model,
             Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names]),
@@ -158,13 +160,13 @@ class _Training:
             self.folder.log(f"goes on after epoch {start.epoch}")
             row = None
         for epoch in range(start.epoch + 1 if start else 1, config.epochs + 1):
-            began = time.perf_counter()
-            objective = self.loop.train_epoch(
-                *(self.state.model, self.state.regularizer, self.state.optimizer),
-                *(self.splits.train, config.batch_size, self.state.order),
-            )
-            seconds = time.perf_counter() - began  # reading the objective has waited for the device
-            row = self._record(epoch, objective, seconds)
+            before = self.seconds["training"]
+            with self._timed("training"):
+                objective = self.loop.train_epoch(
+                    *(self.state.model, self.state.regularizer, self.state.optimizer),
+                    *(self.splits.train, config.batch_size, self.state.order),
+                )
+            row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
@@ -179,7 +181,15 @@ class _Training:
             checkpoint.save_model(self.folder.path, self.state.model)
         return self._end(Outcome("complete", metrics=row))
 
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        """Count the time that something takes; what is timed reads its result, and so has waited for the device."""
+        began = time.perf_counter()
+        yield
+        self.seconds[part] += time.perf_counter() - began
+
     def _end(self, outcome: Outcome) -> Outcome:
+        self.folder.note(seconds={part: round(seconds, 6) for part, seconds in self.seconds.items()})
         self.folder.log(outcome.state + (f": {outcome.cause}" if outcome.cause else ""))
         if not (self.config.keep_checkpoint and outcome.state == "complete"):
             (self.folder.path / CHECKPOINT).unlink(missing_ok=True)
@@ -189,23 +199,28 @@ class _Training:
     def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
-        (train, _), (val, _) = score(model, self.splits.train), score(model, self.splits.val)
+        with self._timed("scoring"):
+            (train, _), (val, _) = score(model, self.splits.train), score(model, self.splits.val)
+            penalty = float(regularizer.value())
+        with self._timed("statistics"):
+            ratio = gradient_ratio(model, regularizer, self.splits.train)
         row = {
             "epoch": epoch,
             "train_loss": train.loss,
             "train_accuracy": train.accuracy,
             "val_loss": val.loss,
             "val_accuracy": val.accuracy,
-            "penalty": float(regularizer.value()),
+            "penalty": penalty,
             "objective": objective,
-            "gradient_ratio": gradient_ratio(model, regularizer, self.splits.train),
+            "gradient_ratio": ratio,
             "lam": self.config.lam,
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
             "seconds": round(seconds, 6),
         }
         self.folder.append("metrics.csv", [list(row.values())])
-        parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
-        self.folder.append_weights(epoch, self.config.epochs, parameters)
+        with self._timed("statistics"):
+            parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
+            self.folder.append_weights(epoch, self.config.epochs, parameters)
         self.folder.log(
             f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
             f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
@@ -217,7 +232,8 @@ class _Training:
         arrays: dict[str, np.ndarray] = {}
         parts: dict[str, Part] = {"val": self.splits.val} | ({"test": self.splits.test} if self.splits.test else {})
         for split, part in parts.items():
-            scored, predictions = score(self.state.model, part)
+            with self._timed("scoring"):
+                scored, predictions = score(self.state.model, part)
             arrays |= {f"{split}_{key}": value.cpu().numpy() for key, value in vars(predictions).items()}
             if split == "test":
                 row = [split, self.config.epochs, scored.loss, scored.accuracy, scored.count]

@@ -45,13 +45,14 @@ def score(model: nn.Module, part: Part) -> tuple[Score, Predictions]:
     """
     was_training = model.training
     model.eval()
-    losses, predicted = [], []
-    for images, labels in zip(part.images.split(BATCH), part.labels.split(BATCH), strict=True):
-        logits = model(images)
-        losses.append(F.cross_entropy(logits, labels, reduction="none"))
-        predicted.append(logits.argmax(dim=1))
+    # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
+    loss, guess = part.images.new_empty(len(part)), torch.empty_like(part.labels)
+    for start in range(0, len(part), BATCH):
+        rows = slice(start, start + BATCH)
+        logits = model(part.images[rows])
+        loss[rows] = F.cross_entropy(logits, part.labels[rows], reduction="none")
+        guess[rows] = logits.argmax(dim=1)
     model.train(was_training)
-    loss, guess = torch.cat(losses), torch.cat(predicted)
     correct = int((guess == part.labels).sum())
     # Summed in float64 on the CPU: the mean must not depend on the batch size, and MPS has no float64.
     result = Score(float(loss.cpu().double().mean()), correct / len(part), len(part))

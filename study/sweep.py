@@ -89,9 +89,10 @@ def _write_frozen(study_folder: Path, tasks: Sequence[Task]) -> None:
 def _load_data_once(tasks: Sequence[Task]) -> None:
     """Fetch and check the data before any worker starts, so that what is wrong with it is said once."""
     from study.build import build_dataset
+    from study.data import read_once
 
     for data in {identity.settings(task.config)["data"]: task.config.data for task in tasks}.values():
-        build_dataset(data).read(Path(data["root"]).expanduser())
+        read_once(build_dataset(data), data["root"])
 
 
 def _worker_count(workers: int | None, threads: int, runs: int) -> int:

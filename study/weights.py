@@ -25,63 +25,84 @@ STATISTICS = (
 EDGES = np.array([float(f"{10 ** (k / 40):.6g}") for k in range(-6 * 40, 2 * 40 + 1)])
 
 
-def summarize(w: np.ndarray) -> dict[str, float]:
+def ordered(w: np.ndarray) -> np.ndarray:
+    """The values of one parameter tensor, of any shape, from small to large, float64 (n,); undefined ones last.
+
+    All below is then read off, or counted by bisection.
+    """
+    return np.sort(w, axis=None).astype(np.float64)
+
+
+def summarize(values: np.ndarray) -> dict[str, float]:
     """Statistics of one parameter tensor, the columns of weights.csv.
 
     Args:
-        w: the values, any shape. Non-finite values are allowed and show in the statistics.
+        values: as `ordered` returns them. Non-finite values are allowed and show in the statistics.
 
     Returns:
         count; mean and population standard deviation; min, max; l1 = Σ|w|, l2 = √Σw²; the largest |w|; the share of
         exact zeros and of |w| < 1e-3 (zeros included); excess kurtosis (NaN for a constant tensor); quantiles,
         linearly interpolated.
     """
-    flat = np.asarray(w, dtype=np.float64).ravel()
-    magnitude = np.abs(flat)
+    count = values.size
+    highest = values[-1]  # NaN if any value is
+    lowest = highest if np.isnan(highest) else values[0]
     with np.errstate(all="ignore"):  # a diverged run has infinities: its statistics say so
-        centred = flat - flat.mean()
-        squared = centred * centred
+        mean = values.mean()
+        squared = np.square(values - mean)
         variance = squared.mean()
-        values = {
-            "count": flat.size,
-            "mean": flat.mean(),
-            "std": np.sqrt(variance),
-            "min": flat.min(),
-            "max": flat.max(),
-            "l1": magnitude.sum(),
-            "l2": np.sqrt(np.dot(flat, flat)),
-            "abs_max": magnitude.max(),
-            "zero_fraction": np.mean(flat == 0),
-            "near_zero_fraction": np.mean(magnitude < NEAR_ZERO),
-            "kurtosis": np.mean(squared * squared) / variance**2 - 3 if variance > 0 else np.nan,
+        return {
+            "count": count,
+            "mean": float(mean),
+            "std": float(np.sqrt(variance)),
+            "min": float(lowest),
+            "max": float(highest),
+            "l1": float(np.abs(values).sum()),
+            "l2": float(np.sqrt(np.dot(values, values))),
+            "abs_max": float(np.maximum(-lowest, highest)),
+            "zero_fraction": _between(values, 0.0, 0.0) / count,
+            "near_zero_fraction": _between(values, np.nextafter(-NEAR_ZERO, 0), np.nextafter(NEAR_ZERO, 0)) / count,
+            "kurtosis": float(np.dot(squared, squared) / count / variance**2 - 3) if variance > 0 else np.nan,
+            **{name: _quantile(values, share) for name, share in QUANTILES.items()},
         }
-        values |= zip(QUANTILES, np.quantile(w, list(QUANTILES.values())).astype(np.float64), strict=True)
-    return {key: value.item() if isinstance(value, np.generic) else value for key, value in values.items()}
 
 
-def histogram(w: np.ndarray) -> list[tuple[float, float, int]]:
+def _between(values: np.ndarray, low: float, high: float) -> int:
+    """How many values are in [low, high]."""
+    return int(np.searchsorted(values, high, side="right") - np.searchsorted(values, low, side="left"))
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """Hyndman and Fan (1996), definition 7, which is NumPy's default."""
+    if np.isnan(values[-1]):
+        return float("nan")
+    position = share * (values.size - 1)
+    below = int(position)
+    left, right = values[below], values[min(below + 1, values.size - 1)]
+    return float(left if left == right else left + (position - below) * (right - left))
+
+
+def histogram(values: np.ndarray) -> list[tuple[float, float, int]]:
     """Counts of one parameter tensor on the signed-logarithmic grid, occupied bins only, from left to right.
 
     A positive bin (left, right] has the mirrored negative bin [-right, -left). Exact zeros are a bin of their own,
     (0, 0). The innermost bins reach to 0, the outermost to infinity.
 
     Args:
-        w: finite values, any shape.
+        values: as `ordered` returns them; finite.
 
     Returns:
         (bin_left, bin_right, count) rows; the counts add up to the number of values.
     """
-    flat = np.asarray(w, dtype=np.float64).ravel()
     edges = np.concatenate([[0.0], EDGES, [np.inf]])
-
-    def one_side(magnitude: np.ndarray) -> list[tuple[float, float, int]]:
-        counts = np.bincount(np.searchsorted(EDGES, magnitude, side="left"), minlength=len(EDGES) + 1)
-        occupied = np.flatnonzero(counts)
-        return [(float(edges[i]), float(edges[i + 1]), int(counts[i])) for i in occupied]
-
-    negative = [(0.0 - right, 0.0 - left, count) for left, right, count in reversed(one_side(-flat[flat < 0]))]
-    zeros = int(np.count_nonzero(flat == 0))
-    return [*negative, *([(0.0, 0.0, zeros)] if zeros else []), *one_side(flat[flat > 0])]
+    above = np.diff(np.searchsorted(values, edges, side="right"))  # of each positive bin
+    below = np.diff(np.searchsorted(values, 0.0 - edges[::-1], side="left"))
+    zeros = _between(values, 0.0, 0.0)
+    return [
+        *((0.0 - float(edges[-i - 1]), 0.0 - float(edges[-i - 2]), int(below[i])) for i in np.flatnonzero(below)),
+        *([(0.0, 0.0, zeros)] if zeros else []),
+        *((float(edges[i]), float(edges[i + 1]), int(above[i])) for i in np.flatnonzero(above)),
+    ]
 
 
 def is_histogram_epoch(epoch: int, last: int) -> bool:

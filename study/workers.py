@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from study import claims, recording
+from study import claims, preload, recording
 from study.claims import Claim, LostClaimError
 from study.identity import ID_DIGITS
 from study.plan import Task
@@ -167,8 +167,10 @@ class _Pool(_Crew):
 
     def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
         super().__init__(tasks, workers, display, stop_on_failure)
-        # Spawned, not forked: torch's threads and CUDA do not survive a fork.
-        self.context = multiprocessing.get_context("spawn")
+        # Not forked from here: this process's threads, and CUDA, would not survive it.
+        self.context = multiprocessing.get_context("forkserver")
+        preload.announce(tasks)
+        self.context.set_forkserver_preload([preload.__name__])
         self.workers = [self._start() for _ in range(workers)]
 
     def _start(self) -> _Worker:

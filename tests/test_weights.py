@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from study.weights import EDGES, QUANTILES, histogram, is_histogram_epoch, summarize
+from study.weights import EDGES, QUANTILES, histogram, is_histogram_epoch, ordered, summarize
 
 RANDOM = np.random.default_rng(3).normal(0, 0.05, (60, 50)).astype(np.float32)
 
@@ -14,7 +14,7 @@ def test_statistics_agree_with_scipy():
     w[:3] = 0
     w[4, :7] = 0.0009
     flat = w.astype(np.float64).ravel()
-    found = summarize(w)
+    found = summarize(ordered(w))
     assert found["count"] == 3000
     assert found["mean"] == pytest.approx(flat.mean())
     assert found["std"] == pytest.approx(flat.std(ddof=0))
@@ -29,13 +29,22 @@ def test_statistics_agree_with_scipy():
         assert found[key] == pytest.approx(np.quantile(flat, share), rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_statistics_of_a_diverged_tensor_show_it(bad):
+    w = np.array([1.0, bad, -2.0], np.float32)
+    found = summarize(ordered(w))
+    assert not np.isfinite([found[key] for key in ("mean", "std", "l1", "l2", "abs_max")]).any()
+    assert found["zero_fraction"] == 0
+    assert np.array_equal([found["min"], found["max"]], [w.min(), w.max()], equal_nan=True)
+
+
 def test_a_constant_tensor_has_no_kurtosis():
-    assert np.isnan(summarize(np.zeros(10))["kurtosis"])
+    assert np.isnan(summarize(ordered(np.zeros(10)))["kurtosis"])
 
 
 def test_histogram_counts_every_weight_once_and_zeros_apart():
     w = np.array([0.0, 0.0, -0.0, 1e-9, -1e-9, 1e5, -1e5, 0.5, -0.5, EDGES[10], -EDGES[10]])
-    rows = histogram(w)
+    rows = histogram(ordered(w))
     assert sum(count for *_, count in rows) == len(w)
     assert (0.0, 0.0, 3) in rows
     assert rows[0] == (-np.inf, -EDGES[-1], 1)
@@ -49,7 +58,7 @@ def test_histogram_counts_every_weight_once_and_zeros_apart():
 
 
 def test_histogram_agrees_with_numpy():
-    rows = histogram(RANDOM)
+    rows = histogram(ordered(RANDOM))
     edges = np.concatenate([-EDGES[::-1], EDGES])
     counts, _ = np.histogram(RANDOM.astype(np.float64), edges)
     inner = [count for left, right, count in rows if np.isfinite([left, right]).all() and left * right > 0]

@@ -1,6 +1,6 @@
 """Train, val and test: who gets which image, drawn from the seed alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,14 +72,14 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     Raises:
         StudyError: the data cannot be had or is not what its checksums say.
     """
-    raw = _read_once(dataset.name, dataset.read, Path(options["root"]).expanduser())
+    raw = read_once(dataset, options["root"])
     order = stratified_order(raw.train_labels.numpy(), numpy_generator(seed, Stream.SPLIT))
 
     def part(images: Tensor, labels: Tensor, rows: np.ndarray | None = None) -> Part:
         if rows is not None:
             chosen = torch.as_tensor(rows)
             images, labels = images[chosen], labels[chosen]
-        return Part((images.float() / dataset.pixel_max).to(device), labels.to(device))
+        return Part(images.float().div_(dataset.pixel_max).to(device), labels.to(device))
 
     official_test = part(raw.test_images, raw.test_labels)
     if options["split"] == "textbook":
@@ -97,6 +97,15 @@ def val_count(dataset: DataSet) -> int:
     return dataset.train_count // VAL_SHARE
 
 
+def read_once(dataset: DataSet, root: str) -> RawImages:
+    """A data set's images, read from the data folder the first time only.
+
+    Raises:
+        StudyError: the data cannot be had or is not what its checksums say.
+    """
+    return _read(dataset.read, Path(root).expanduser())
+
+
 @lru_cache(maxsize=2)
-def _read_once(_name: str, read: Any, root: Path) -> RawImages:  # a worker trains many runs on one data set
+def _read(read: Callable[[Path], RawImages], root: Path) -> RawImages:
     return read(root)
