@@ -1,7 +1,9 @@
 """The command `study`: a subcommand, or a Hydra command line that says what to train."""
 
+import importlib
 import itertools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,7 +20,15 @@ PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package, a checkout beside it.
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
 
-READING = ("status", "show", "diff")  # subcommands that only look
+# Subcommands by their module's function: what is there, and what to do with it.
+COMMANDS = {
+    "status": ("status", "study_status"),
+    "show": ("status", "study_show"),
+    "diff": ("status", "study_diff"),
+    "verify": ("verify", "study_verify"),
+    "merge": ("merge", "study_merge"),
+    "clean": ("clean", "study_clean"),
+}
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
@@ -30,6 +40,8 @@ VALUE_FLAGS = (
     "-p",
     "--cfg",
     "-c",
+    "--info",
+    "-i",
 )
 
 
@@ -40,8 +52,8 @@ def main() -> None:
     if subcommand == "analyze":
         del sys.argv[1]
         analyze()
-    if subcommand in READING:
-        _one_line_errors(lambda: _read(subcommand, sys.argv[2:]))
+    if subcommand in COMMANDS:
+        _one_line_errors(lambda: _call(subcommand, sys.argv[2:]))
     _one_line_errors(_train)
 
 
@@ -50,19 +62,36 @@ def analyze() -> None:
     _one_line_errors(_analyze)
 
 
-def _read(subcommand: str, arguments: list[str]) -> int:
-    from study import status
-
-    return getattr(status, f"study_{subcommand}")(arguments)
+def _call(subcommand: str, arguments: list[str]) -> int:
+    module, function = COMMANDS[subcommand]
+    command = getattr(importlib.import_module(f"study.{module}"), function)
+    if {"-h", "--help"} & set(arguments):
+        print(command.__doc__)
+        return 0
+    return command(arguments)
 
 
 def _train() -> int:
     """Train what the command line says: Hydra hands it to our sweeper, a single run being a sweep of one."""
+    words = [word for word, before in _words(sys.argv) if before not in VALUE_FLAGS]
+    if words:
+        raise ConfigError(
+            f"{words[0]} is neither a subcommand ({', '.join(['analyze', *COMMANDS])}) nor a key with a value (reg=l1);"
+            " study --help shows them"
+        )
     _run_hydra("config")
     return 0
 
 
+def _words(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Arguments that are neither flags nor overrides, each with the argument before it."""
+    return [(word, before) for before, word in itertools.pairwise(arguments) if re.fullmatch(r"[A-Za-z0-9_.]+", word)]
+
+
 def _analyze() -> int:
+    words = [word for word, before in _words(sys.argv) if before not in VALUE_FLAGS]
+    if words:
+        raise ConfigError(f"{words[0]}: name a study with name={words[0]}; study analyze --help shows all keys")
     cfg = _run_hydra("analysis")
     if cfg is None:  # --help and its like have been answered
         return 0
@@ -93,6 +122,14 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
     except USER_ERRORS as error:
         for line in str(error).splitlines() if isinstance(error, ConfigError) else [one_line(error)]:
             print(f"study: error: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except ValueError as error:  # Hydra's, of an option that YAML reads as a number: data=1
+        if not str(error).startswith("Config group override must be a string"):
+            raise
+        print(
+            "study: error: a group takes the name of an option, such as reg=l1; study --help lists them",
+            file=sys.stderr,
+        )
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("study: interrupted; the same command goes on with what is missing", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import re
 
+import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -14,7 +15,7 @@ class ConfigError(StudyError):
     """A value or key of the config that is not allowed."""
 
 
-USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError)
+USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError, yaml.YAMLError)
 
 # OmegaConf's types, in words.
 KINDS = {"Float": "a number", "Integer": "a whole number", "Bool": "true or false", "String": "a text"}

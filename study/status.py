@@ -30,12 +30,21 @@ class RunState:
     detail: str = ""
 
 
-def study_status(arguments: list[str]) -> int:
-    """`study status name=mine`: states, progress and failures of a study."""
-    given = _key_values(arguments, {"name": "default"})
-    folder = OUTPUTS / check_name(given["name"])
+def study_folder(folder: Path) -> Path:
+    """The folder of a study, if it is there.
+
+    Raises:
+        StudyError: it is not.
+    """
     if not folder.is_dir():
-        raise StudyError(f"{folder} does not exist: give a study with name=..., from the folder that holds outputs/")
+        names = ", ".join(sorted(path.name for path in OUTPUTS.glob("*/"))) or "none"
+        raise StudyError(f"{folder} does not exist; studies here: {names}. Work from the folder that holds outputs/")
+    return folder
+
+
+def study_status(arguments: list[str]) -> int:
+    """study status name=mine: how many runs are complete, running, broken off (stale), failed or missing, and which."""
+    folder = study_folder(OUTPUTS / check_name(key_values(arguments, {"name": "default"})["name"]))
     runs = sorted(run_states(folder), key=lambda row: (row.state, row.run))
     counts = Counter(row.state for row in runs)
     console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
@@ -89,7 +98,7 @@ def _progress(work: Path, status: Mapping[str, Any]) -> str:
 
 
 def study_show(arguments: list[str]) -> int:
-    """`study show <folder or id prefix>`: config, versions and last metrics of a run."""
+    """study show <run>, by its folder or the beginning of its id: config, versions and last metrics of a run."""
     if len(arguments) != 1:
         raise ConfigError("study show takes one run: its folder, or the beginning of its id")
     folder = find_run(arguments[0])
@@ -112,7 +121,7 @@ def study_show(arguments: list[str]) -> int:
 
 
 def study_diff(arguments: list[str]) -> int:
-    """`study diff <run> <run>`: keys of the config and facts of the environment in which two runs differ."""
+    """study diff <run> <run>: keys of the config and facts of the environment in which two runs differ."""
     if len(arguments) != 2:
         raise ConfigError("study diff takes two runs: their folders, or the beginnings of their ids")
     one, other = (
@@ -122,7 +131,8 @@ def study_diff(arguments: list[str]) -> int:
     for key in differing:
         console.print(f"{key}: {one.get(key)} | {other.get(key)}", markup=False)
     if not differing:
-        console.print("no difference")
+        same = len({(read_status(find_run(argument)) or {}).get("run_id") for argument in arguments}) == 1
+        console.print("no difference" if same else "only in what is behind the config: code of one's own, or its data")
     return 0
 
 
@@ -155,11 +165,20 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _key_values(arguments: list[str], defaults: Mapping[str, str]) -> dict[str, str]:
+def key_values(
+    arguments: list[str], defaults: Mapping[str, str], allowed: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, str]:
+    """The arguments `key=value` of a subcommand, over their defaults.
+
+    Raises:
+        ConfigError: a key is unknown, or its value is not among those allowed.
+    """
     given = dict(defaults)
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or key not in given:
             raise ConfigError(f"{argument}: allowed: {', '.join(f'{key}=...' for key in defaults)}")
+        if value not in (allowed or {}).get(key, (value,)):
+            raise ConfigError(f"{argument}: allowed: {', '.join(allowed[key])}")
         given[key] = value
     return given

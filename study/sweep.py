@@ -70,6 +70,8 @@ def _check_writable(study_folder: Path) -> None:
         probe = study_folder / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
+    except FileExistsError:
+        raise StudyError(f"{study_folder} is a file: move it elsewhere, or give another name=...") from None
     except OSError as error:
         raise StudyError(
             f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"

@@ -45,9 +45,25 @@ MISTAKES = {
     "name=..": "no '/' and no '..'",
     "~reg": "cannot be removed",
     "variants=[3]": "is no set of overrides",
-    "reg": "missing EQUAL",
+    "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean) nor a key with a value",
+    "reg=1": "a group takes the name of an option",
     "=3": "no key before",
 }
+
+
+def test_broken_yaml_of_ones_own_is_told_with_its_place(study, tmp_path):
+    (tmp_path / "reg").mkdir()
+    (tmp_path / "reg" / "mine.yaml").write_text("_target_: study.regularizers.L1\n power: [1.5\n")
+    result = study(f"--config-dir={tmp_path}", "reg=mine", "data=digits")
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert 'mine.yaml", line 2' in result.err
+
+
+def test_a_file_where_a_study_should_be_is_named(study, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "mine").touch()
+    assert "is a file: move it elsewhere" in study("data=digits", "epochs=1", "name=mine").err
 
 
 @pytest.mark.parametrize("arguments", MISTAKES)

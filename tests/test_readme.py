@@ -1,5 +1,6 @@
 """What the README tells a user to type works, as a process of its own."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -21,18 +22,32 @@ ON_DIGITS = [command for command in COMMANDS if "data=digits" in command or "nam
 
 def run(command: str, cwd: Path) -> subprocess.CompletedProcess:
     words = shlex.split(command)
+    environment = dict(word.split("=") for word in words if word.startswith("PYTHONPATH="))
+    words = words[len(environment) :]
     words = [sys.executable, *(["-m", "study"] if words[0] == "study" else []), *words[1:]]
     words = [str(ROOT / word) if word.startswith("scripts/") else word for word in words]
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(words, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120)
 
 
 def test_the_commands_on_digits_run_one_after_the_other(tmp_path):
-    assert len(ON_DIGITS) == 2
-    for command in ON_DIGITS:
+    *on_small, _ = ON_DIGITS
+    assert len(on_small) == 2
+    for command in on_small:
         done = run(command, tmp_path)
         assert done.returncode == 0, done.stderr
     assert "l2-lam0.01" in done.stdout
     assert (tmp_path / "outputs" / "small" / "analysis" / "figures" / "weights.pdf").stat().st_size > 1000
+
+
+def test_the_penalty_that_the_readme_writes_is_trained_by_its_command(tmp_path):
+    for language, name in (("python", "my_penalties.py"), ("yaml", "reg/bridge.yaml")):
+        (block,) = (b for b in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if f"# mine/{name}" in b)
+        (tmp_path / "mine" / "reg").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text(block)
+    assert run(ON_DIGITS[-1], tmp_path).returncode == 0
+    done = run("study analyze name=bridges figures=[]", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "bridge-lam0.001" in done.stdout
 
 
 def test_scripts_analyze_is_study_analyze(finished):

@@ -83,3 +83,19 @@ def test_mistakes_are_told_in_one_line(study, small, arguments, message):
     assert result.code == 1
     assert result.err.count("\n") == 1
     assert message in result.err
+
+
+def test_diff_tells_when_only_what_is_behind_the_config_differs(study, small):
+    run = run_folders(small)[0]
+    copy = small / run.name.replace("seed0", "seed9")
+    shutil.copytree(run, copy)
+    (copy / "status.json").write_text((copy / "status.json").read_text().replace('"run_id": "', '"run_id": "0'))
+    assert "only in what is behind the config" in study("diff", str(run), str(copy)).out
+    assert study("diff", str(run), str(run)).out == "no difference\n"
+
+
+@pytest.mark.parametrize("command", ["status", "show", "diff", "verify", "merge", "clean"])
+def test_every_subcommand_has_help(study, command):
+    result = study(command, "--help")
+    assert result.code == 0
+    assert f"study {command}" in result.out

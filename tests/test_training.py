@@ -15,6 +15,7 @@ from study.randomness import Stream, global_stream, torch_generator
 from study.regularizers import Regularizer
 from study.scoring import score
 from study.training import gradient_ratio
+from tests.conftest import run_command
 
 PENALTIES = {
     "none": (regularizers.Unpenalized(), lambda p: 0 * p.sum()),
@@ -183,3 +184,18 @@ def test_gradient_ratio_is_the_ratio_of_the_two_norms(train):
     ]
     assert ratio == pytest.approx(float(norms[0] / norms[1]), rel=1e-9)
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_compiled_code_gives_the_same_bytes_whenever_it_was_compiled(tmp_path):
+    """In the process that compiles it, from the cache, and beside code for other depths."""
+    cold = {"NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    quick = ("reg=l1", "data=digits", "epochs=1")
+    for name, hidden in (("one", "[40]"), ("both", "[40,20],[40]"), ("two", "[40,20]")):
+        result = run_command("-m", *quick, f"model.hidden={hidden}", f"name={name}", cwd=tmp_path, **cold)
+        assert result.code == 0, result.err
+    content = {}
+    for weights in sorted((tmp_path / "outputs").glob("*/*/weights.csv")):
+        content.setdefault(weights.parent.name[-12:], []).append(weights.read_bytes())
+    assert [len(copies) for copies in content.values()] == [2, 2]
+    for one, other in content.values():
+        assert one == other

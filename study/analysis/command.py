@@ -48,6 +48,8 @@ def analyze_study(name: str, at: str | int, allow: Sequence[str], drawn: Sequenc
     notes = check_comparable(study.runs, allow)
     rows = at_epoch(study, at)
     table = gap_table(rows)
+    if study.damaged:
+        notes = [*notes, f"Left out as unsound: {len(study.damaged)} of the study's folder, named by study analyze."]
     text, notes = tables.formatted(table), tables.footer(rows, at, notes)
     target = folder / ANALYSIS
     try:

@@ -9,9 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from study.analysis.collect import Study
 from study.analysis.gaps import with_gaps
-from study.analysis.style import grid_shape, legend_below, looks
+from study.analysis.style import grid_shape, legend_below, looks, wrapped
 
 COLUMNS = 4  # panels side by side
+TITLE_WIDTH = 20  # characters over a panel
 TRAIN = {"color": "black", "linestyle": "solid"}
 VAL = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
 
@@ -25,7 +26,7 @@ def curves(study: Study) -> Figure:
     figure, axes = plt.subplots(
         2 * blocks,
         columns,
-        figsize=(1.65 * columns + 0.6, 3.1 * blocks + 0.3),
+        figsize=(1.65 * columns + 0.6, 3.1 * blocks),
         sharex=True,
         sharey=False,
         squeeze=False,
@@ -50,7 +51,7 @@ def curves(study: Study) -> Figure:
             axis.set_ylim(limits[kind])
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
             axis.tick_params(labelbottom=axis is lower, labelleft=column == 0)
-        upper.set_title(styles[variant].label)
+        upper.set_title(wrapped(styles[variant].label, TITLE_WIDTH))
         lower.set_xlabel("Epoch")
         if column == 0:
             upper.set_ylabel("Data loss (nats)")
@@ -73,7 +74,7 @@ def gap(study: Study) -> Figure:
     """Accuracy gap and loss gap over the epochs, all variants."""
     styles = looks(study.runs)
     metrics = with_gaps(study.metrics)
-    figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0 + 0.22 * -(-len(styles) // 4)))
+    figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.8))
     panels = (
         ("accuracy_gap", "Accuracy gap, train − val (points)"),
         ("loss_gap", "Loss gap, val − train (nats)"),

@@ -7,8 +7,10 @@ import pandas as pd
 from study.analysis.collect import Study
 from study.errors import ConfigError, StudyError
 
-# What a comparison must hold fixed, and the word of `allow=[...]` that lifts it.
-FIXED = ("epochs", "data", "split", "path", "threads")
+# What a comparison must hold fixed; the word of `allow=[...]` that lifts it.
+FIXED = ("epochs", "data", "split")
+# What may differ, with a warning: it changes results by rounding.
+ROUNDING = {"path": "training loops (path)", "threads": "threads"}
 
 MEASURES = (
     *("train_accuracy", "val_accuracy", "accuracy_gap", "train_loss", "val_loss", "loss_gap"),
@@ -42,16 +44,19 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
         values = sorted(runs[key].unique())
         if len(values) == 1:
             continue
-        mixed = f"{key} differ between runs: {', '.join(map(str, values))}"
-        if key == "threads":
-            notes.append(f"Warning: {mixed}; results may differ in the last digits.")
-        elif key in allow:
+        mixed = f"the runs differ in {key}: {', '.join(map(str, values))}"
+        if key in allow:
             notes.append(f"Compared all the same, as allowed: {mixed}.")
         else:
             raise StudyError(
                 f"{mixed}; a fair comparison has one. Compare them all the same with allow=[{key}],"
                 " or give each its own study with name=..."
             )
+    for key, words in ROUNDING.items():
+        values = sorted(runs[key].unique())
+        if len(values) > 1:
+            mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
+            notes.append(f"Warning: {mixed}; their results differ by rounding.")
     return notes
 
 

@@ -4,6 +4,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,6 +93,24 @@ def grid_shape(panels: int, columns: int) -> tuple[int, int]:
 
 
 def legend_below(figure: plt.Figure, handles: Sequence, labels: Sequence[str]) -> None:
-    """One legend for all panels, below them."""
-    columns = min(len(labels), 4)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=3)
+    """One legend for all panels, below them, in as many columns as fit; the figure grows by its rows."""
+    for columns in range(min(len(labels), 4), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=3)
+        if legend.get_window_extent().width <= 0.98 * figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + legend.get_window_extent().height / figure.dpi)
+
+
+def wrapped(label: str, width: int) -> str:
+    """A label of comma-separated parts on as many lines as keep each below a width in characters, if possible."""
+    lines = [""]
+    for part in label.split(", "):
+        longer = f"{lines[-1]}, {part}".removeprefix(", ")
+        if lines[-1] and len(re.sub(r"\\\w+|[${}^]", "", longer)) > width:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)

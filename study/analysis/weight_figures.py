@@ -32,7 +32,7 @@ def weights(study: Study, rows: pd.DataFrame) -> Figure:
     if histograms.empty:
         raise StudyError(f"{study.folder}: every run diverged before its first histogram; there is nothing to draw")
     parameters = list(histograms["parameter"].unique())
-    figure, axes = plt.subplots(len(parameters), 2, figsize=(7.0, 1.75 * len(parameters) + 0.6), squeeze=False)
+    figure, axes = plt.subplots(len(parameters), 2, figsize=(7.0, 1.75 * len(parameters) + 0.3), squeeze=False)
     for (linear, log), parameter in zip(axes, parameters, strict=True):
         of_parameter = histograms[histograms["parameter"] == parameter]
         drawn = [(s, of_parameter[of_parameter["variant"] == v]) for v, s in styles.items()]
@@ -59,7 +59,7 @@ def weights(study: Study, rows: pd.DataFrame) -> Figure:
         linear.set_title(parameter, loc="left", family="monospace")
     for axis in axes[-1]:
         axis.set_xlabel("Value")
-    axes[0, 1].set_title("the same, log count", loc="left")
+    axes[0, 1].set_title("all weights, log count", loc="left")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure
 
@@ -105,9 +105,10 @@ def spread(table: pd.DataFrame, edges: np.ndarray) -> np.ndarray:
         edges: increasing edges of the new bins, (bins + 1,).
 
     Returns:
-        Counts, (bins,); what lies beyond the edges is not counted.
+        Counts, (bins,), all runs of the table together; what lies beyond the edges is not counted.
     """
-    table = table[table["bin_left"] < table["bin_right"]].sort_values("bin_left")
+    table = table[table["bin_left"] < table["bin_right"]]
+    table = table.groupby(["bin_left", "bin_right"], as_index=False)["count"].sum()  # sorted, and each bin once
     left, right = _finite_edges(table)
     # The cumulative count, linear within a bin and flat between bins, read off at the new edges.
     positions, cumulative = np.stack([left, right], 1).ravel(), np.cumsum(table["count"].to_numpy())

@@ -1,12 +1,16 @@
 """`study analyze`: numbers recomputed by hand, unsound folders named and left out, nothing mixed in silence."""
 
+import itertools
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from study.analysis.collect import collect
+from study.analysis.figures import curves, gap
 from study.analysis.weight_figures import spread
 from tests.conftest import run_folders
 
@@ -160,7 +164,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
     study("-m", "data=digits", "epochs=1,2", "name=mixed", "workers=1")
     result = study("analyze", "name=mixed", *TABLES)
     assert result.code == 1
-    assert "epochs differ between runs: 1, 2" in result.err
+    assert "the runs differ in epochs: 1, 2" in result.err
     assert "allow=[epochs]" in result.err
     allowed = study("analyze", "name=mixed", "allow=[epochs]", *TABLES)
     assert allowed.code == 0
@@ -193,3 +197,46 @@ def test_spreading_a_histogram_keeps_the_counts():
     )
     assert spread(bins, np.array([-8.0, 0.0, 8.0])) == pytest.approx([11, 7])
     assert spread(bins, np.array([-0.75, -0.5, 0.0, 0.125])) == pytest.approx([5, 0, 2])
+
+
+def test_spreading_several_seeds_is_the_sum_of_spreading_each():
+    edges = np.linspace(-1, 1, 42)
+    one = pd.DataFrame([(-0.5, -0.2, 8), (0.1, 0.4, 30)], columns=["bin_left", "bin_right", "count"])
+    other = pd.DataFrame([(-0.5, -0.2, 2), (0.1, 0.4, 6), (0.4, 0.9, 5)], columns=["bin_left", "bin_right", "count"])
+    together = spread(pd.concat([one, other]), edges)
+    np.testing.assert_allclose(together, spread(one, edges) + spread(other, edges), atol=1e-12)
+
+
+def test_titles_and_legends_fit_into_the_figure(finished):
+    study = collect(finished / "outputs" / "small")
+    long = study.runs.assign(variant=study.runs["variant"] + "-" + "hidden10_10_10-train_size500-epochs30")
+    keys = dict(zip(study.runs["variant"], long["variant"], strict=True))
+    metrics = study.metrics.assign(variant=study.metrics["variant"].map(keys))
+    for draw in (curves, gap):
+        figure = draw(replace(study, runs=long, metrics=metrics))
+        figure.canvas.draw()
+        inside = figure.bbox
+        boxes = [figure.legends[0].get_window_extent()]
+        titles = [axis.title.get_window_extent() for axis in figure.axes if axis.get_title()]
+        for box in [*boxes, *titles]:
+            assert inside.x0 - 1 <= box.x0
+            assert box.x1 <= inside.x1 + 1
+        assert not any(one.overlaps(other) for one, other in itertools.pairwise(titles))
+
+
+def test_runs_of_different_loops_are_compared_with_a_warning(study, small):
+    run = run_folders(small)[0]
+    status = (run / "status.json").read_text()
+    (run / "status.json").write_text(status.replace('"path": "mlp"', '"path": "general"'))
+    result = study("analyze", "name=small", *TABLES)
+    assert result.code == 0
+    assert (
+        "Warning: the runs differ in training loops (path): general, mlp"
+        in (small / "analysis" / "gap_table.md").read_text()
+    )
+
+
+def test_a_table_says_that_something_was_left_out(study, small):
+    (run_folders(small)[0] / "metrics.csv").write_text("nonsense\n")
+    assert study("analyze", "name=small", *TABLES).code == 1
+    assert "Left out as unsound: 1 " in (small / "analysis" / "gap_table.md").read_text()

@@ -1,0 +1,76 @@
+"""`study merge`: bring the runs of two folders of one study together."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from study import identity
+from study.claims import WORK
+from study.config import check_name
+from study.errors import ConfigError, StudyError
+from study.plan import ENDED, Existing, existing_runs
+from study.progress import console
+from study.recording import STATUS, read_status, write_whole
+from study.status import study_folder
+from study.sweep import OUTPUTS
+from study.verify import COMPARED, content
+
+
+def study_merge(arguments: list[str]) -> int:
+    """study merge <a> <b>: copy the runs of study b that study a lacks into a.
+
+    Each is a study's name, or its folder, which may come from another machine. b is only read. A run that both have
+    is compared: where its files differ, a's is kept, the run is named, and the command exits with 1.
+    """
+    if len(arguments) != 2:
+        raise ConfigError("study merge takes two studies, by name or folder: the runs of the second go into the first")
+    into, source = (study_folder(Path(a) if "/" in a else OUTPUTS / check_name(a)) for a in arguments)
+    if into.resolve() == source.resolve():
+        raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder")
+    there = existing_runs(into)
+    keys = {run.status["variant_id"]: run.status["variant"] for run in there.values()}
+    copied, same, differing, left = 0, 0, [], 0
+    for run_id, run in existing_runs(source).items():
+        own = there.get(run_id)
+        if run.folder != run.published or run.status["state"] not in ENDED or run.config is None:
+            left += 1
+        elif own is None or (own.folder == own.published and own.status["state"] not in ENDED):
+            _copy(run, into, keys, replaces=own.folder if own else None)
+            copied += 1
+        elif all(content(run.folder / name) == content(own.folder / name) for name in COMPARED):
+            same += 1
+        else:
+            differing.append((own.folder, run.folder))
+    counts = f"{copied} runs copied, {same} there already with the same bytes"
+    if left:
+        counts += f", {left} left behind: they have not ended, or failed"
+    console.print(f"{into}: {counts}", markup=False)
+    for own, other in differing:
+        console.print(f"{own} differs from {other}: kept as it was; study diff tells why", markup=False)
+    return 1 if differing else 0
+
+
+def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None) -> None:
+    """Copy a run beside the others and move it into place; its variant gets the name that it has there."""
+    variant_id, variant = run.status["variant_id"], run.status["variant"]
+    if variant_id not in keys:
+        taken = variant in keys.values()
+        keys[variant_id] = f"{variant}-{variant_id[:6]}" if taken else variant
+    name = identity.run_folder_name(keys[variant_id], run.config, run.status["run_id"])
+    part = into / WORK / f"merge-{uuid.uuid4().hex}"
+    try:
+        shutil.copytree(run.folder, part)
+        status: Mapping = read_status(part) or {}
+        write_whole(part / STATUS, json.dumps({**status, "variant": keys[variant_id]}, indent=2) + "\n")
+        if replaces is not None:
+            shutil.rmtree(replaces)
+        if (into / name).exists():
+            raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
+        os.rename(part, into / name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if part.parent.is_dir() and not any(part.parent.iterdir()):
+            part.parent.rmdir()

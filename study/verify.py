@@ -1,0 +1,76 @@
+"""`study verify`: train a run again, elsewhere, and compare its files byte by byte."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study import identity
+from study.errors import ConfigError, StudyError
+from study.plan import Task, read_config
+from study.progress import console
+from study.recording import PREDICTIONS, read_status
+from study.status import find_run
+
+COMPARED = ("metrics.csv", "weights.csv", "histogram.csv", "test.csv", PREDICTIONS)
+ENDED = ("complete", "diverged")
+
+
+def study_verify(arguments: list[str]) -> int:
+    """study verify <run>: train a complete run again in a temporary folder, and compare bytes.
+
+    The run is given by its folder or by the beginning of its id; it is only read. Exits with 1 where a file differs.
+    """
+    if len(arguments) != 1:
+        raise ConfigError("study verify takes one run: its folder, or the beginning of its id")
+    folder = find_run(arguments[0])
+    status, config = read_status(folder) or {}, read_config(folder)
+    if config is None or status.get("state") not in ENDED:
+        raise StudyError(f"{folder} is {status.get('state')}: only a run that is complete or diverged can be verified")
+    if identity.run_id(config) != status["run_id"]:
+        raise StudyError(
+            f"{folder} was trained by other code or on other data than are here now (its id is no longer that of its"
+            " config): there is nothing to compare it with"
+        )
+    from study.run import train_run
+
+    with tempfile.TemporaryDirectory() as place:
+        work = Path(place) / folder.name
+        task = Task(
+            replace(config, keep_checkpoint=False, keep_model=False),
+            *(status["run_id"], status["variant_id"], status["variant"], folder),
+            path=status["path"],
+        )
+        outcome = train_run(task, work, lambda epoch, row: _progress(epoch, config.epochs))
+        if outcome.state not in ENDED:
+            raise StudyError(f"{folder} could not be trained again: {outcome.cause}")
+        differing = [name for name in COMPARED if content(folder / name) != content(work / name)]
+        now = read_status(work) or {}
+    if not differing:
+        console.print(f"{folder}: the same bytes in {', '.join(COMPARED)} (but for seconds)", markup=False)
+        return 0
+    console.print(f"{folder}: other bytes in {', '.join(differing)}", markup=False)
+    for key in ("device", "threads", "path", "versions"):
+        if status.get(key) != now.get(key):
+            console.print(f"  {key}: {status.get(key)} then, {now.get(key)} now", markup=False)
+    return 1
+
+
+def _progress(epoch: int, epochs: int) -> bool:
+    console.print(f"epoch {epoch} of {epochs}")
+    return True
+
+
+def content(file: Path) -> bytes | Mapping[str, Any] | None:
+    """What of a run's file must be the same when the run is trained again; None where there is no file."""
+    if not file.is_file():
+        return None
+    if file.name == PREDICTIONS:  # a zip file, which holds times of its own
+        with np.load(file) as arrays:
+            return {name: arrays[name].tobytes() for name in arrays}
+    if file.name == "metrics.csv":  # the last column is seconds
+        return b"\n".join(line.rpartition(b",")[0] for line in file.read_bytes().splitlines())
+    return file.read_bytes()

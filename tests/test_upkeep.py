@@ -1,0 +1,93 @@
+"""`study verify`, `merge` and `clean`: bytes are compared, nothing is overwritten, nothing goes that is in use."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from study import claims
+from tests.conftest import run_folders
+from tests.test_status import as_work
+
+
+@pytest.fixture
+def small(finished, tmp_path):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    return tmp_path / "outputs" / "small"
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_verify_trains_again_and_compares_bytes(study, small):
+    run = run_folders(small)[0]
+    before = snapshot(small)
+    result = study("verify", str(run))
+    assert (result.code, "the same bytes in metrics.csv" in result.out) == (0, True)
+    assert snapshot(small) == before
+    content = (run / "weights.csv").read_text()
+    (run / "weights.csv").write_text(content.replace("1", "2", 1))
+    result = study("verify", str(run))
+    assert (result.code, "other bytes in weights.csv" in result.out) == (1, True)
+
+
+def test_verify_says_what_it_cannot_verify(study, small):
+    broken, outdated, *_ = run_folders(small)
+    for run, old, new in ((broken, '"complete"', '"failed"'), (outdated, '"run_id": "', '"run_id": "0')):
+        (run / "status.json").write_text((run / "status.json").read_text().replace(old, new))
+    assert "only a run that is complete" in study("verify", str(broken)).err
+    assert "trained by other code" in study("verify", str(outdated)).err
+
+
+def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):
+    other = small.parent / "other"
+    shutil.copytree(small, other)
+    shutil.rmtree(run_folders(small)[0])
+    changed = run_folders(other)[-1]
+    (changed / "test.csv").write_text("split,epoch,loss,accuracy,count\n")
+    whole, before = snapshot(other), snapshot(small)
+    result = study("merge", "small", "other")
+    assert result.code == 1
+    assert "1 runs copied, 4 there already with the same bytes" in result.out
+    assert f"{changed.name} differs from" in result.out
+    assert snapshot(other) == whole
+    assert before.items() <= snapshot(small).items()
+    assert len(run_folders(small)) == 6
+    assert study("analyze", "name=small", "figures=[]").code == 0
+
+
+def test_merged_variants_that_share_a_name_are_told_apart(study, tmp_path):
+    quick = ("reg=l1", "data=digits", "model.hidden=[5]")
+    assert study(*quick, "epochs=1", "name=one").code == 0
+    assert study(*quick, "epochs=2", "name=two").code == 0
+    result = study("merge", "one", "two")
+    assert result.code == 0, result.err
+    variants = {
+        json.loads((run / "status.json").read_text())["variant"] for run in run_folders(tmp_path / "outputs/one")
+    }
+    assert len(variants) == 2
+    for run in run_folders(tmp_path / "outputs/one"):
+        assert run.name.startswith(json.loads((run / "status.json").read_text())["variant"] + "-seed0-")
+
+
+def test_clean_lists_first_and_removes_only_what_is_broken_off_or_outdated(study, small):
+    runs = run_folders(small)
+    live = as_work(runs[0], f"{claims._host()}~{os.getpid()}~{claims._start_of(os.getpid())}~aaaa")
+    stale = as_work(runs[1], f"{claims._host()}~{os.getpid()}~1~aaaa")
+    outdated = runs[2]
+    status = (outdated / "status.json").read_text()
+    (outdated / "status.json").write_text(status.replace('"run_id": "', '"run_id": "0'))
+    (small / "notes").mkdir()
+    before = snapshot(small)
+    listed = study("clean", "name=small")
+    assert listed.code == 0
+    assert snapshot(small) == before
+    assert [line.split()[0:2] for line in listed.out.splitlines()].count(["would", "go:"]) == 2
+    assert study("clean", "name=small", "remove=true").code == 0
+    assert not stale.exists()
+    assert not outdated.exists()
+    assert live.exists()
+    assert (small / "notes").exists()
+    assert len(run_folders(small)) == 3
