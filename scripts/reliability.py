@@ -1,10 +1,11 @@
 """Kill sweeps at random moments until they are complete, and compare every byte with a sweep that was left alone.
 
-    python scripts/reliability.py --kills 5 --kills-together 0      # about a minute a kill on two cores
+    python scripts/reliability.py --kills 30
 
-A kill is SIGKILL to the whole process group or to one worker. It counts when it hit a run between its first epoch
+A kill is SIGKILL to all processes of the sweep or to one worker. It counts when it hit a run between its first epoch
 and its end. Some kills happen in the middle of a write: the environment variable REGSTUDY_FAULT_AT_WRITE makes a
-process die halfway through the write of that number. After each kill the same command is started again.
+process die halfway through the write of that number. After a kill of all, the same command is started again; after
+the last, it is left to end.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-EPOCHS = 60
-SWEEP = ("-m", "data=digits", f"epochs={EPOCHS}", "reg=l1,l2", "lam=1e-4,1e-3", "seeds=2", "retry_failed=true")
+from study.claims import is_held
+
+EPOCHS = 150
+SWEEP = ("-m", "data=digits", f"epochs={EPOCHS}", "reg=l1,l2", "lam=1e-4,1e-3", "seeds=4", "retry_failed=true")
 COMPARED = ("weights.csv", "histogram.csv", "test.csv", "predictions.npz")
 
 
@@ -50,14 +53,14 @@ def start(folder: Path, name: str, fault: int = 0) -> subprocess.Popen:
 
 
 def live_runs(study: Path) -> dict[int, str]:
-    """Runs between their first epoch and their end: owner's process, and run."""
+    """Runs between their first epoch and their end, of owners that live: process, and run."""
     live = {}
     for folder in (study / ".work").glob("*@*~*"):
         try:
             rows = (folder / "metrics.csv").read_bytes().count(b"\n") - 1
         except OSError:
             continue
-        if 1 <= rows <= EPOCHS:
+        if 1 <= rows <= EPOCHS and is_held(folder, time.time()):
             name, _, owner = folder.name.rpartition("@")
             live[int(owner.split("~")[1])] = name
     return live
@@ -77,50 +80,43 @@ def complete(study: Path, expected: int) -> bool:
     return len(runs) == expected and not any(unfinished(study, run) for run in runs)
 
 
-def wait_for_live(study: Path, processes: list[subprocess.Popen], chance: random.Random) -> dict[int, str]:
-    """Wait until runs are live, then a random moment; returns the runs that are live then."""
-    while not live_runs(study) and any(process.poll() is None for process in processes):
-        time.sleep(0.02)
-    time.sleep(chance.uniform(0, 2.5))
-    return live_runs(study)
-
-
-def disturbed_sweep(folder: Path, name: str, together: int, expected: int, chance: random.Random, tally: Tally) -> None:
-    """One sweep, killed again and again until it is complete all the same."""
-    study = folder / "outputs" / name
+def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills: int, chance: random.Random) -> Tally:
+    """One sweep, killed until so many kills have hit, and then left to end."""
+    study, tally = folder / "outputs" / name, Tally()
     for attempt in itertools.count():
-        in_a_write = attempt % 4 == 3
-        fault = chance.randrange(30, 250) if in_a_write else 0
-        processes = [start(folder, name, fault) for _ in range(together)]
-        live = wait_for_live(study, processes, chance)
-        of_a_worker = attempt % 4 == 1
-        if in_a_write:  # the workers kill themselves; what they leave is found when the sweep has ended
-            for process in processes:
-                process.wait()
-            dead = [path for path in study.glob("*-seed*/status.json") if "killed by SIGKILL" in path.read_text()]
-            tally.in_a_write += len(dead)
-            tally.kills += len(dead)
-        elif of_a_worker and live:
-            pid, run = chance.choice(sorted(live.items()))
-            with suppress(ProcessLookupError):  # it has ended by itself: no hit
-                os.kill(pid, signal.SIGKILL)
-            for process in processes:
-                process.wait()
-            hit = int(unfinished(study, run))
-            tally.kills += hit
-            tally.of_a_worker += hit
-        elif live:
-            for process in processes:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            time.sleep(0.1)
-            tally.kills += any(unfinished(study, run) for run in live.values())
-        else:
-            for process in processes:
-                process.wait()
-        if complete(study, expected):
-            return
+        in_a_write, of_workers = attempt % 3 == 1, attempt % 3 == 2
+        disturb = tally.kills < kills
+        fault = chance.randrange(30, 250) if disturb and in_a_write else 0
+        sweeps = [start(folder, name, fault) for _ in range(together)]
+        while not live_runs(study) and any(sweep.poll() is None for sweep in sweeps):
+            time.sleep(0.02)
+        if not disturb:
+            codes = [sweep.wait() for sweep in sweeps]
+            if complete(study, expected):
+                return tally
+            raise SystemExit(f"{study} is not complete though its sweeps ended with {codes}")
+        if in_a_write:  # the workers kill themselves
+            time.sleep(chance.uniform(3, 6))
+        for _ in range(4 if of_workers else 0):
+            time.sleep(chance.uniform(0.1, 1.0))
+            if live := live_runs(study):
+                pid, run = chance.choice(sorted(live.items()))
+                with suppress(ProcessLookupError):  # it has ended by itself
+                    os.kill(pid, signal.SIGKILL)
+                time.sleep(0.3)
+                hit = int(unfinished(study, run))
+                tally.kills, tally.of_a_worker = tally.kills + hit, tally.of_a_worker + hit
+        time.sleep(chance.uniform(0, 1.5))
+        live = live_runs(study)
+        for sweep in sweeps:
+            with suppress(ProcessLookupError):
+                os.killpg(sweep.pid, signal.SIGKILL)
+            sweep.wait()
+        time.sleep(0.1)
+        tally.kills += any(unfinished(study, run) for run in live.values())
+        if in_a_write:
+            dead = sum("killed by SIGKILL" in path.read_text() for path in study.glob("*-seed*/status.json"))
+            tally.kills, tally.in_a_write = tally.kills + dead, tally.in_a_write + dead
 
 
 def compare(reference: Path, study: Path, tally: Tally) -> None:
@@ -138,25 +134,20 @@ def compare(reference: Path, study: Path, tally: Tally) -> None:
 
 
 def measure(kills: int, together: int, folder: Path, chance: random.Random) -> Tally:
-    """Disturb sweeps until so many kills have hit."""
+    """Disturb a sweep by so many kills, and compare what it leaves."""
     reference = folder / "outputs" / "reference"
     if not reference.exists() and start(folder, "reference").wait():
         raise SystemExit("the undisturbed sweep failed")
-    expected, tally = len(list(reference.glob("*/status.json"))), Tally()
-    for number in itertools.count():
-        if tally.kills >= kills:
-            return tally
-        name = f"disturbed{together}{number}"
-        disturbed_sweep(folder, name, together, expected, chance, tally)
-        compare(reference, folder / "outputs" / name, tally)
-        print(f"{tally.kills} kills, {tally.compared} runs compared", file=sys.stderr)
+    expected = len(list(reference.glob("*/status.json")))
+    tally = disturbed_sweep(folder, f"disturbed{together}", together, expected, kills, chance)
+    compare(reference, folder / "outputs" / f"disturbed{together}", tally)
+    return tally
 
 
 def main() -> None:
     """Measure and print a Markdown table; exit 1 if any byte differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--kills-together", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=30, help="at least so many, of one sweep and of two at once")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
@@ -164,13 +155,12 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|")
     different = []
     with tempfile.TemporaryDirectory() as folder:
-        for together, kills in ((1, arguments.kills), (2, arguments.kills_together)):
-            if kills:
-                tally = measure(kills, together, Path(folder), chance)
-                equal = tally.compared - len(tally.different)
-                cells = (together, tally.kills, tally.of_a_worker, tally.in_a_write, tally.compared, equal)
-                print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-                different += tally.different
+        for together in (1, 2):
+            tally = measure(arguments.kills, together, Path(folder), chance)
+            equal = tally.compared - len(tally.different)
+            cells = (together, tally.kills, tally.of_a_worker, tally.in_a_write, tally.compared, equal)
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+            different += tally.different
     if different:
         raise SystemExit(f"different bytes: {', '.join(different)}")
 
