@@ -1,14 +1,17 @@
-"""How fast a run is, against the loop that textbooks print: seconds per epoch, in one interleaved run.
+"""How fast runs are, what the engine around them costs, and how much memory they take.
 
-    python scripts/benchmark.py              # a few minutes; --repeats 5 for less noise
+    python scripts/benchmark.py speed              # against the textbook's loop; a few minutes, more with --repeats
+    python scripts/benchmark.py engine             # a sweep of 300 short runs, and what is not training in it
+    python scripts/benchmark.py memory             # eight workers on Fashion-MNIST; Linux
 
-Both train the same work: Fashion-MNIST, all 60,000 training images, 784-1000-10, batch 32, Adam 1e-3, L1 1e-4, one
-objective per epoch, train and val scored each epoch. Ours writes all files of a run as well. Each command is run for
-FEW and for MANY epochs, and the wall clock's difference divided by the difference in epochs, so that start-up takes
-no part. Only ratios taken in one run travel to other machines.
+In `speed` both train the same work: Fashion-MNIST, all 60,000 training images, 784-1000-10, batch 32, Adam 1e-3,
+L1 1e-4, one objective per epoch, train and val scored each epoch. Ours writes all files of a run as well. Each command
+is run for FEW and for MANY epochs, and the wall clock's difference divided by the difference in epochs, so that
+start-up takes no part. Only ratios taken in one run travel to other machines.
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -83,19 +86,12 @@ def _seconds(command: list[str], folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure and print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--notebook", type=int, metavar="EPOCHS", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.notebook:
-        notebook(arguments.notebook)
-        return
+def speed(repeats: int) -> None:
+    """Print seconds per epoch as a Markdown table."""
     with tempfile.TemporaryDirectory() as folder:  # so that data is there and code compiled
         _seconds(_commands(FEW, Path(folder))["study, one run on one core"][0], Path(folder))
     measured: dict[str, list[float]] = {}
-    for _ in range(arguments.repeats):
+    for _ in range(repeats):
         for label in _commands(FEW, Path()):
             walls = []
             for epochs in (FEW, MANY):
@@ -111,6 +107,82 @@ def main() -> None:
         print(
             f"| {label} | {statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f}) | {ratio:.2f} |"
         )
+
+
+def _sweep(folder: str, workers: int, *overrides: str) -> tuple[float, dict[str, float], int]:
+    """Wall time of a sweep, the seconds that its runs spent on each of their parts, and the number of runs."""
+    command = [sys.executable, "-m", "study", "-m", *overrides, f"workers={workers}", "name=sweep"]
+    wall = _seconds(command, Path(folder))
+    files = list(Path(folder).glob("outputs/sweep/*/status.json"))
+    spent = [json.loads(file.read_text())["seconds"] for file in files]
+    return wall, {part: sum(run[part] for run in spent) for part in spent[0]}, len(files)
+
+
+def engine() -> None:
+    """Print what a run costs besides its training, scoring and statistics."""
+    grid = ("reg=none,l1,l2", "lam=1e-4,1e-3")  # five variants
+    with tempfile.TemporaryDirectory() as folder:
+        wall, spent, runs = _sweep(folder, 2, *grid, "data=digits", "epochs=5", "seeds=60")
+    busy = (spent["training"] + spent["scoring"]) / 2
+    rest = 1000 * (wall - busy) / runs
+    without = 1000 * (wall - busy - spent["statistics"] / 2) / runs
+    print(f"{runs} five-epoch runs on digits, two workers: {wall:.1f} s")
+    print(
+        f"(wall time - (training + scoring) / workers) / runs: {rest:.0f} ms; without statistics too: {without:.0f} ms"
+    )
+    for data, seeds in (("digits", 4), ("fashion_mnist", 2)):
+        costs = []
+        for times in (1, 2):
+            with tempfile.TemporaryDirectory() as folder:
+                wall, spent, runs = _sweep(folder, 1, "reg=l1,l2", f"data={data}", "epochs=1", f"seeds={times * seeds}")
+                costs.append(wall - sum(spent.values()))
+        between = 1000 * (costs[1] - costs[0]) / (runs / 2)
+        print(f"one worker, {data}: {between:.0f} ms a run that are no training, scoring or statistics")
+
+
+def memory() -> None:
+    """Print the proportional memory (PSS) of eight workers at its greatest."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "study", "reg=l1", "epochs=1", "seeds=8", "workers=8", "name=memory"]
+        sweep = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        most, whole = 0.0, 0.0
+        while sweep.poll() is None:
+            below = _descendants(sweep.pid)
+            workers = sum(map(_megabytes, below))
+            most, whole = max(most, workers), max(whole, workers + _megabytes(sweep.pid))
+            time.sleep(0.3)
+    print(f"eight workers on Fashion-MNIST: {most:.0f} MB at most; with the command itself {whole:.0f} MB")
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*children, *(grandchild for child in children for grandchild in _descendants(child))]
+
+
+def _megabytes(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=("speed", "engine", "memory"), default="speed")
+    parser.add_argument("--repeats", type=int, default=3, help="of speed")
+    parser.add_argument("--notebook", type=int, metavar="EPOCHS", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.notebook:
+        notebook(arguments.notebook)
+    elif arguments.what == "speed":
+        speed(arguments.repeats)
+    else:
+        {"engine": engine, "memory": memory}[arguments.what]()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from study.plan import Plan, Task
 from study.recording import read_status
@@ -19,6 +19,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 SHOWN = 10  # folders that are listed one by one
+ROOM = 6  # lines of a terminal that are left to what is printed above the rows of runs
 
 
 def say_plan(study_folder: Path, plan: Plan) -> None:
@@ -69,7 +70,9 @@ def _seconds_per_epoch(folder: Path) -> float | None:
 
 
 class Display:
-    """Runs done, running and failed, epochs, and the time left; a line for every run that ends."""
+    """Runs done, running and failed, epochs, and the time left; a row for every run that is being trained, where the
+    terminal has room; a line for every run that ends.
+    """
 
     def __init__(self, tasks: Sequence[Task]):
         self.tasks = tasks
@@ -87,6 +90,7 @@ class Display:
         )
         self.total = sum(task.config.epochs for task in tasks)
         self.row = self.bar.add_task("", total=self.total, left="time left unknown")
+        self.rows: dict[int, TaskID] = {}  # of the running runs, as far as there is room
 
     def __enter__(self) -> "Display":
         self.bar.start()
@@ -98,13 +102,18 @@ class Display:
     def started(self, number: int) -> None:
         """A run has begun."""
         self.running.add(number)
+        task = self.tasks[number]
+        if len(self.tasks) > 1 and len(self.rows) < console.size.height - ROOM:
+            self.rows[number] = self.bar.add_task(f"  {task.folder.name}", total=task.config.epochs, left="")
         if not console.is_terminal and len(self.tasks) > 1:
-            self._print(f"started {self.tasks[number].folder}")
+            self._print(f"started {task.folder}")
         self._refresh()
 
     def epoch(self, number: int, epoch: int, row: Mapping[str, Any]) -> None:
         """A run has finished an epoch; a single run's are printed one by one."""
         self.epochs[number] = epoch
+        if number in self.rows:
+            self.bar.update(self.rows[number], completed=epoch, left=f"val {row['val_accuracy']:.2%}")
         if len(self.tasks) == 1:
             self._print(f"epoch {epoch:>3}  {_metrics(row)}" + (f"  {row['seconds']:.1f} s" if epoch else ""))
         self._refresh()
@@ -113,6 +122,8 @@ class Display:
         """A run has ended, one way or another."""
         task = self.tasks[number]
         self.running.discard(number)
+        if number in self.rows:
+            self.bar.remove_task(self.rows.pop(number))
         self.epochs[number] = task.config.epochs
         self.count[outcome.state if outcome.state in self.count else "done"] += 1
         ended = sum(self.count.values())

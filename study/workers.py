@@ -54,6 +54,7 @@ class _Crew:
         self.waiting = list(range(len(tasks)))
         self.outcomes: dict[int, Outcome] = {}
         self.stopping = False
+        self.twice = 0  # runs that were trained here and elsewhere, after a pause longer than the lease
 
     def take(self, pid: int) -> tuple[int, Claim] | None:
         """Claim the next run for a process; None where other commands have all that is left.
@@ -96,7 +97,8 @@ class _Crew:
         else:
             try:
                 if not claim.publish():
-                    self.display.say(f"{claim.published} was trained twice, with the same result; one copy is kept")
+                    self.twice += 1
+                    self.display.say(f"{claim.published} was trained by another command as well; that copy is kept")
             except LostClaimError:  # taken over after a pause longer than the lease: the other one ends it
                 self.waiting.append(number)
                 return
@@ -122,6 +124,8 @@ class _Crew:
 
     def in_order(self) -> list[Outcome]:
         """The outcomes of all tasks."""
+        if self.twice:
+            self.display.say(f"trained twice, here and by another command: {self.twice} runs")
         return [self.outcomes.get(number, NOT_STARTED) for number in range(len(self.tasks))]
 
 

@@ -1,15 +1,19 @@
 """Sweeps: side by side, each run once, failures told and contained, the same bytes every time."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from study import claims, progress
 from tests.conftest import run_command, run_folders, under_way
 
 QUICK = ("data=digits", "epochs=2", "model.hidden=[10]")
@@ -175,10 +179,10 @@ def test_workers_die_with_their_parent(tmp_path):
     assert len(owners) == 2
     process.kill()
     process.wait()
-    time.sleep(2)
-    for pid in owners:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(claims._start_of(pid) for pid in owners):
+        time.sleep(0.1)
+    assert not any(claims._start_of(pid) for pid in owners)
 
 
 def test_without_a_compiler_the_general_loop_trains_all_runs_after_a_word_of_warning(tmp_path):
@@ -193,3 +197,22 @@ def test_without_a_compiler_the_general_loop_trains_all_runs_after_a_word_of_war
     assert "compiled loop of MLPs cannot be used here (ImportError: no compiler on this machine)" in result.out
     paths = [json.loads(file.read_text())["path"] for file in tmp_path.glob("outputs/default/*/status.json")]
     assert paths == ["general", "general"]
+
+
+def test_a_terminal_shows_a_row_for_each_running_run_as_far_as_there_is_room(tmp_path, monkeypatch):
+    for height, expected in ((24, 2), (7, 1), (4, 0)):
+        screen = io.StringIO()
+        terminal = Console(file=screen, force_terminal=True, width=140, height=height)
+        monkeypatch.setattr(progress, "console", terminal)
+        config = SimpleNamespace(epochs=4)
+        tasks = [SimpleNamespace(folder=tmp_path / f"run{number}", config=config) for number in range(3)]
+        with progress.Display(tasks) as display:
+            for number in (0, 1):
+                display.started(number)
+                row = {"train_accuracy": 1, "val_accuracy": 0.5, "train_loss": 0, "val_loss": 0, "seconds": 1}
+                display.epoch(number, 2, row)
+            display.bar.refresh()
+            shown = display.bar.tasks
+            assert [task.description.strip() for task in shown[1:]] == ["run0", "run1"][:expected]
+            assert all(task.fields["left"] == "val 50.00%" for task in shown[1:])
+            assert shown[0].completed == 4
