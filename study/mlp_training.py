@@ -74,10 +74,11 @@ def train_epoch(
         steps = 0
     moments = [_arrays(state[pair[kind]].get(key, pair[kind]) for pair in tensors) for kind in (0, 1) for key in keys]
     scope = {id(parameter) for parameter in regularizer.parameters}
+    shuffled = torch.randperm(len(train), generator=order)
     objective = mlp_kernels.train_epoch(
-        train.images.flatten(1).numpy(),
-        train.labels.numpy(),
-        torch.randperm(len(train), generator=order).numpy(),
+        train.all_images.flatten(1).numpy(),
+        train.all_labels.numpy(),
+        (shuffled if train.rows is None else train.rows[shuffled]).numpy(),
         batch_size,
         _arrays(weight for weight, _ in tensors),
         _arrays(bias for _, bias in tensors),

@@ -34,7 +34,7 @@ def _load(compiled: bool, data: Sequence[dict]) -> None:
     for module in ("study.run", "study.__main__", *(["study.mlp_kernels"] if compiled else [])):
         importlib.import_module(module)
     for options in data:
-        read_once(build_dataset(options), options["root"])
+        read_once(build_dataset(options), options["root"], torch.device("cpu"))
     gc.freeze()  # or the first garbage collection in each worker would copy what they share
 
 

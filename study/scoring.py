@@ -46,14 +46,15 @@ def score(model: nn.Module, part: Part) -> tuple[Score, Predictions]:
     was_training = model.training
     model.eval()
     # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
-    loss, guess = part.images.new_empty(len(part)), torch.empty_like(part.labels)
+    labels = part.labels
+    loss, guess = part.all_images.new_empty(len(part)), torch.empty_like(labels)
     for start in range(0, len(part), BATCH):
         rows = slice(start, start + BATCH)
-        logits = model(part.images[rows])
-        loss[rows] = F.cross_entropy(logits, part.labels[rows], reduction="none")
+        logits = model(part.take(rows)[0])
+        loss[rows] = F.cross_entropy(logits, labels[rows], reduction="none")
         guess[rows] = logits.argmax(dim=1)
     model.train(was_training)
-    correct = int((guess == part.labels).sum())
+    correct = int((guess == labels).sum())
     # Summed in float64 on the CPU: the mean must not depend on the batch size, and MPS has no float64.
     result = Score(float(loss.cpu().double().mean()), correct / len(part), len(part))
-    return result, Predictions(part.labels, guess, torch.exp(-loss))
+    return result, Predictions(labels, guess, torch.exp(-loss))

@@ -90,11 +90,13 @@ def _write_frozen(study_folder: Path, tasks: Sequence[Task]) -> None:
 
 def _load_data_once(tasks: Sequence[Task]) -> None:
     """Fetch and check the data before any worker starts, so that what is wrong with it is said once."""
+    import torch
+
     from study.build import build_dataset
     from study.data import read_once
 
     for data in {identity.settings(task.config)["data"]: task.config.data for task in tasks}.values():
-        read_once(build_dataset(data), data["root"])
+        read_once(build_dataset(data), data["root"], torch.device("cpu"))
 
 
 def _worker_count(workers: int | None, threads: int, runs: int) -> int:

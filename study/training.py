@@ -33,11 +33,12 @@ def train_epoch(
         The objective: mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
     """
     model.train()
-    rows = torch.randperm(len(train), generator=order).to(train.images.device)
+    shuffled = torch.randperm(len(train), generator=order).to(train.all_labels.device)
     objective = []
-    for batch in rows.split(batch_size):
+    for batch in shuffled.split(batch_size):
+        images, labels = train.take(batch)
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(train.images[batch]), train.labels[batch])
+        loss = F.cross_entropy(model(images), labels)
         loss.backward()
         objective.append(loss.detach() + regularizer.add_gradients())
         optimizer.step()
@@ -50,16 +51,18 @@ def gradient_ratio(model: nn.Module, regularizer: Regularizer, train: Part) -> f
     The batch is the first 1,000 training images, a stratified sample (the training set is kept in drawn order).
     Both norms run over all parameters; gradients and mode of the model are left as they were.
     """
+    penalty_norm = _norm(regularizer.gradients())
+    if penalty_norm == 0:
+        return 0.0  # without a penalty the data's gradient is not needed
     was_training = model.training
     model.eval()
-    images, labels = train.images[:GRADIENT_BATCH], train.labels[:GRADIENT_BATCH]
+    images, labels = train.take(slice(GRADIENT_BATCH))
     with torch.enable_grad():
         data_loss = F.cross_entropy(model(images), labels)
         data = torch.autograd.grad(data_loss, list(model.parameters()), allow_unused=True)
     model.train(was_training)
-    penalty_norm = _norm(regularizer.gradients())
     data_norm = _norm([gradient for gradient in data if gradient is not None])
-    return penalty_norm / data_norm if data_norm else float("inf") if penalty_norm else 0.0
+    return penalty_norm / data_norm if data_norm else float("inf")
 
 
 def _norm(gradients: list[torch.Tensor]) -> float:

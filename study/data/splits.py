@@ -18,13 +18,35 @@ VAL_SHARE = 6  # val is a sixth of the training set: 10,000 images of Fashion-MN
 
 @dataclass(frozen=True)
 class Part:
-    """One split in memory: images float32 in [0, 1] (n, *image_shape), labels int64 (n,)."""
+    """One split: some rows of images that splits, and the workers of a sweep, share in memory.
 
-    images: Tensor
-    labels: Tensor
+    Attributes:
+        all_images: float32 in [0, 1], (m, *image_shape).
+        all_labels: int64 (m,).
+        rows: int64 (n,), the split's own, in its order; None for all.
+    """
+
+    all_images: Tensor
+    all_labels: Tensor
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.all_labels if self.rows is None else self.rows)
+
+    def take(self, which: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Images and labels of some of the split's examples, by their number in it."""
+        chosen = which if self.rows is None else self.rows[which]
+        return self.all_images[chosen], self.all_labels[chosen]
+
+    @property
+    def images(self) -> Tensor:
+        """The split's images, (n, *image_shape)."""
+        return self.take(slice(None))[0]
+
+    @property
+    def labels(self) -> Tensor:
+        """The split's labels, (n,)."""
+        return self.all_labels if self.rows is None else self.all_labels[self.rows]
 
 
 @dataclass(frozen=True)
@@ -72,24 +94,17 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     Raises:
         StudyError: the data cannot be had or is not what its checksums say.
     """
-    raw = read_once(dataset, options["root"])
-    order = stratified_order(raw.train_labels.numpy(), numpy_generator(seed, Stream.SPLIT))
+    known, official_test = read_once(dataset, options["root"], device)
+    order = stratified_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
 
-    def part(images: Tensor, labels: Tensor, rows: np.ndarray | None = None) -> Part:
-        if rows is not None:
-            chosen = torch.as_tensor(rows)
-            images, labels = images[chosen], labels[chosen]
-        return Part(images.float().div_(dataset.pixel_max).to(device), labels.to(device))
+    def part(rows: np.ndarray) -> Part:
+        return Part(known.all_images, known.all_labels, torch.as_tensor(rows).to(device))
 
-    official_test = part(raw.test_images, raw.test_labels)
     if options["split"] == "textbook":
-        val, test, rest = official_test, None, order
-    else:
-        held_out = val_count(dataset)
-        val = part(raw.train_images, raw.train_labels, np.sort(order[:held_out]))
-        test, rest = official_test, order[held_out:]
-    train = part(raw.train_images, raw.train_labels, rest[: options["train_size"]])
-    return Splits(train, val, test)
+        return Splits(part(order[: options["train_size"]]), official_test, None)
+    held_out = val_count(dataset)
+    train = part(order[held_out:][: options["train_size"]])
+    return Splits(train, part(np.sort(order[:held_out])), official_test)
 
 
 def val_count(dataset: DataSet) -> int:
@@ -97,15 +112,20 @@ def val_count(dataset: DataSet) -> int:
     return dataset.train_count // VAL_SHARE
 
 
-def read_once(dataset: DataSet, root: str) -> RawImages:
-    """A data set's images, read from the data folder the first time only.
+def read_once(dataset: DataSet, root: str, device: torch.device) -> tuple[Part, Part]:
+    """A data set's training and test images on a device, read from the data folder the first time only.
 
     Raises:
         StudyError: the data cannot be had or is not what its checksums say.
     """
-    return _read(dataset.read, Path(root).expanduser())
+    return _read(dataset.read, Path(root).expanduser(), dataset.pixel_max, device)
 
 
 @lru_cache(maxsize=2)
-def _read(read: Callable[[Path], RawImages], root: Path) -> RawImages:
-    return read(root)
+def _read(read: Callable[[Path], RawImages], root: Path, pixel_max: int, device: torch.device) -> tuple[Part, Part]:
+    raw = read(root)
+    train, test = (
+        Part(images.float().div_(pixel_max).to(device), labels.to(device))
+        for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels))
+    )
+    return train, test
