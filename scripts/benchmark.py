@@ -130,14 +130,6 @@ def engine() -> None:
     print(
         f"(wall time - (training + scoring) / workers) / runs: {rest:.0f} ms; without statistics too: {without:.0f} ms"
     )
-    for data, seeds in (("digits", 4), ("fashion_mnist", 2)):
-        costs = []
-        for times in (1, 2):
-            with tempfile.TemporaryDirectory() as folder:
-                wall, spent, runs = _sweep(folder, 1, "reg=l1,l2", f"data={data}", "epochs=1", f"seeds={times * seeds}")
-                costs.append(wall - sum(spent.values()))
-        between = 1000 * (costs[1] - costs[0]) / (runs / 2)
-        print(f"one worker, {data}: {between:.0f} ms a run that are no training, scoring or statistics")
 
 
 def memory() -> None:
