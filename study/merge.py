@@ -35,9 +35,10 @@ def study_merge(arguments: list[str]) -> int:
     copied, same, differing, left = 0, 0, [], 0
     for run_id, run in existing_runs(source).items():
         own = there.get(run_id)
-        if run.folder != run.published or run.status["state"] not in ENDED or run.config is None:
+        under_way = own is not None and own.folder != own.published
+        if under_way or run.folder != run.published or run.status["state"] not in ENDED or run.config is None:
             left += 1
-        elif own is None or (own.folder == own.published and own.status["state"] not in ENDED):
+        elif own is None or own.status["state"] not in ENDED:
             _copy(run, into, keys, replaces=own.folder if own else None)
             copied += 1
         elif all(content(run.folder / name) == content(own.folder / name) for name in COMPARED):
@@ -46,7 +47,7 @@ def study_merge(arguments: list[str]) -> int:
             differing.append((own.folder, run.folder))
     counts = f"{copied} runs copied, {same} there already with the same bytes"
     if left:
-        counts += f", {left} left behind: they have not ended, or failed"
+        counts += f", {left} left behind: they failed, or have not ended in both"
     console.print(f"{into}: {counts}", markup=False)
     for own, other in differing:
         console.print(f"{own} differs from {other}: kept as it was; study diff tells why", markup=False)
@@ -65,10 +66,10 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
         shutil.copytree(run.folder, part)
         status: Mapping = read_status(part) or {}
         write_whole(part / STATUS, json.dumps({**status, "variant": keys[variant_id]}, indent=2) + "\n")
+        if (into / name).exists() and into / name != replaces:
+            raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
         if replaces is not None:
             shutil.rmtree(replaces)
-        if (into / name).exists():
-            raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
         os.rename(part, into / name)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -10,13 +10,12 @@ import numpy as np
 
 from study import identity
 from study.errors import ConfigError, StudyError
-from study.plan import Task, read_config
+from study.plan import ENDED, Task, read_config
 from study.progress import console
 from study.recording import PREDICTIONS, read_status
 from study.status import find_run
 
 COMPARED = ("metrics.csv", "weights.csv", "histogram.csv", "test.csv", PREDICTIONS)
-ENDED = ("complete", "diverged")
 
 
 def study_verify(arguments: list[str]) -> int:

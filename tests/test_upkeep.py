@@ -58,6 +58,24 @@ def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):
     assert study("analyze", "name=small", "figures=[]").code == 0
 
 
+def test_merge_replaces_a_failed_run_and_leaves_alone_what_is_under_way_or_in_the_way(study, small):
+    other = small.parent / "other"
+    shutil.copytree(small, other)
+    failed, foreign, live = run_folders(small)[:3]
+    for run in (failed, foreign):
+        (run / "status.json").write_text((run / "status.json").read_text().replace('"complete"', '"failed"'))
+    live = as_work(live, "free")
+    shutil.move(foreign, small / f"moved-{foreign.name}")
+    foreign.mkdir()
+    (foreign / "notes.txt").touch()
+    before = snapshot(live) | snapshot(small / f"moved-{foreign.name}")
+    assert "is in the way" in study("merge", "small", "other").err
+    assert json.loads((failed / "status.json").read_text())["state"] == "complete"
+    assert before.items() <= snapshot(small).items()
+    assert (foreign / "notes.txt").exists()
+    assert not (small / ".work" / "merge").exists()
+
+
 def test_merged_variants_that_share_a_name_are_told_apart(study, tmp_path):
     quick = ("reg=l1", "data=digits", "model.hidden=[5]")
     assert study(*quick, "epochs=1", "name=one").code == 0
