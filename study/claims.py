@@ -44,13 +44,12 @@ class Claim:
     published: Path
 
     def publish(self) -> bool:
-        """Move the folder to its place; False where the same run is there already: ours is dropped, not theirs.
+        """Move the folder to its place; False where the same run is there already, and ours was trained in vain.
 
         Raises:
             LostClaimError: another process has taken the run over.
         """
         if is_ended(self.published):
-            shutil.rmtree(self.work, ignore_errors=True)
             return False
         if not self.work.is_dir():
             raise LostClaimError(self.work)
@@ -59,11 +58,18 @@ class Claim:
         except OSError:
             if not is_ended(self.published):
                 raise
-            shutil.rmtree(self.work, ignore_errors=True)
             return False
+        self._leave()
+        return True
+
+    def drop(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self._leave()
+
+    def _leave(self) -> None:
         with suppress(OSError):  # others may still be at work there
             self.work.parent.rmdir()
-        return True
 
     def give_back(self) -> None:
         """Leave the run, as it is, to whoever takes it next."""

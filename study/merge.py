@@ -9,6 +9,7 @@ from pathlib import Path
 
 from study import identity
 from study.claims import WORK
+from study.comparison import differing
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.plan import ENDED, Existing, existing_runs
@@ -16,7 +17,6 @@ from study.progress import console
 from study.recording import STATUS, read_status, write_whole
 from study.status import study_folder
 from study.sweep import OUTPUTS
-from study.verify import COMPARED, content
 
 
 def study_merge(arguments: list[str]) -> int:
@@ -32,7 +32,7 @@ def study_merge(arguments: list[str]) -> int:
         raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder")
     there = existing_runs(into)
     keys = {run.status["variant_id"]: run.status["variant"] for run in there.values()}
-    copied, same, differing, left = 0, 0, [], 0
+    copied, same, unlike, left = 0, 0, [], 0
     for run_id, run in existing_runs(source).items():
         own = there.get(run_id)
         under_way = own is not None and own.folder != own.published
@@ -41,17 +41,17 @@ def study_merge(arguments: list[str]) -> int:
         elif own is None or own.status["state"] not in ENDED:
             _copy(run, into, keys, replaces=own.folder if own else None)
             copied += 1
-        elif all(content(run.folder / name) == content(own.folder / name) for name in COMPARED):
-            same += 1
+        elif differing(run.folder, own.folder):
+            unlike.append((own.folder, run.folder))
         else:
-            differing.append((own.folder, run.folder))
+            same += 1
     counts = f"{copied} runs copied, {same} there already with the same bytes"
     if left:
         counts += f", {left} left behind: they failed, or have not ended in both"
     console.print(f"{into}: {counts}", markup=False)
-    for own, other in differing:
+    for own, other in unlike:
         console.print(f"{own} differs from {other}: kept as it was; study diff tells why", markup=False)
-    return 1 if differing else 0
+    return 1 if unlike else 0
 
 
 def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None) -> None:

@@ -1,43 +1,85 @@
-"""What all workers have in common, loaded once: libraries, compiled code's imports, and the data sets of the sweep.
+"""What all workers have in common, loaded once: libraries, compiled code, and the data sets of the sweep.
 
 Workers are forked from a server process that has done nothing but import this module, so they share its memory and
-start at once.
+start at once. The server loads libraries while the command that started it still plans, and is told the rest then.
 """
 
 import gc
 import importlib
-import json
+import multiprocessing
 import os
+import pickle
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing import forkserver, util
+from pathlib import Path
+from threading import Event, Thread
 
-from study import mlp_training
 from study.plan import Task
+from study.recording import write_whole
 
-VARIABLE = "REGSTUDY_PRELOAD"
-
-
-def announce(tasks: Sequence[Task]) -> None:
-    """Tell the server process, before it starts, what the workers of a sweep will need."""
-    data = {json.dumps(task.config.data, sort_keys=True): task.config.data for task in tasks}
-    compiled = any(task.path == mlp_training.PATH for task in tasks)
-    os.environ[VARIABLE] = json.dumps({"compiled": compiled, "data": list(data.values())})
+VARIABLE = "REGSTUDY_PRELOAD"  # tells the server its parent, and the file in which the tasks will be
+MODULES = ("study.run", "study.__main__", "study.mlp_kernels")
 
 
-def _load(compiled: bool, data: Sequence[dict]) -> None:
+def start_server() -> None:
+    """Start the process that workers will be forked from, in case there will be any; returns at once."""
+    os.environ[VARIABLE] = f"{os.getpid()} {_tasks_file()}"
+    multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
+    forkserver.ensure_running()
+    del os.environ[VARIABLE]
+
+
+def tell_server(tasks: Sequence[Task]) -> None:
+    """Let the server load what workers need for these tasks."""
+    write_whole(_tasks_file(), pickle.dumps(list(tasks)))
+
+
+def _tasks_file() -> Path:
+    return Path(util.get_temp_dir()) / "tasks"  # a folder that goes away with this process
+
+
+def _load(tasks_file: Path) -> None:
     import torch
 
-    from study.build import build_dataset
-    from study.data import read_once
-
     torch.set_num_threads(1)  # a pool of threads, once started, does not survive a fork
-    for module in ("study.run", "study.__main__", *(["study.mlp_kernels"] if compiled else [])):
-        importlib.import_module(module)
-    for options in data:
-        read_once(build_dataset(options), options["root"], torch.device("cpu"))
+    for module in MODULES:
+        with suppress(Exception):  # whatever it is, the worker that needs it will say so
+            importlib.import_module(module)
+    import numpy as np
+
+    from study import weights
+    from study.loops import choose_loops
+    from study.sweep import load_data_once
+
+    while not tasks_file.exists():
+        time.sleep(0.01)
+    tasks = pickle.loads(tasks_file.read_bytes())
+    weights.ordered(np.zeros(1, np.float32))
+    load_data_once(tasks)
+    choose_loops(tasks, lambda line: None)
+
+
+def _end_with(parent: int, done: Event) -> None:
+    """End this process with the command that started it, which may fail, or have nothing to train."""
+    while not done.wait(0.2):
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _serve(parent: str, tasks_file: str) -> None:
+    done = Event()
+    watch = Thread(target=_end_with, args=(int(parent), done), daemon=True)
+    watch.start()
+    gc.disable()
+    with suppress(Exception):
+        _load(Path(tasks_file))
     gc.freeze()  # or the first garbage collection in each worker would copy what they share
+    gc.enable()
+    done.set()
+    watch.join()  # a process that forks should have one thread
 
 
 if os.environ.get(VARIABLE):
-    with suppress(Exception):  # whatever it is, the worker that needs it will say so
-        _load(**json.loads(os.environ.pop(VARIABLE)))
+    _serve(*os.environ.pop(VARIABLE).split(" ", 1))

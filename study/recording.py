@@ -8,6 +8,7 @@ import platform
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,6 +24,7 @@ from study.config import RunConfig
 CONTRACT = 1  # version of the files' layout; readers refuse others
 STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
 CHECKPOINT, MODEL = "checkpoint.pt", "model.safetensors"  # only while needed, or when kept on request
+TWICE = "twice.jsonl"  # in a study's folder: a line for each run that was trained once more than needed
 PART = ".part"  # suffix of files that are not whole yet
 COLUMNS: dict[str, tuple[str, ...]] = {
     "metrics.csv": (
@@ -33,6 +35,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "histogram.csv": ("epoch", "parameter", "bin_left", "bin_right", "count"),
     "test.csv": ("split", "epoch", "loss", "accuracy", "count"),
 }
+BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 
 
@@ -89,8 +92,8 @@ def read_status(folder: Path) -> dict[str, Any] | None:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @lru_cache(maxsize=1)
@@ -146,6 +149,7 @@ class RunFolder:
             rows: what a new run's CSVs begin with, if not with their header alone.
         """
         self.path = path
+        self.began = time.perf_counter()
         path.mkdir(parents=True, exist_ok=True)
         earlier = read_status(path) if sizes is not None else None
         for name in FILES if sizes is None else ():
@@ -190,7 +194,11 @@ class RunFolder:
             values = weights.ordered(w)
             statistics.append([epoch, name, *weights.summarize(values).values()])
             if weights.is_histogram_epoch(epoch, last) and np.isfinite(values[[0, -1]]).all():
-                bins += [[epoch, name, *row] for row in weights.histogram(values)]
+                counts = weights.histogram(values)
+                occupied = np.flatnonzero(counts).tolist()
+                bins += [
+                    (epoch, name, *BIN_TEXT[i], n) for i, n in zip(occupied, counts[occupied].tolist(), strict=True)
+                ]
         self.append("weights.csv", statistics)
         if bins:
             self.append("histogram.csv", bins)

@@ -7,13 +7,14 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.linalg  # noqa: F401  loads the BLAS whose threads are pinned
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from study import checkpoint
@@ -45,11 +46,16 @@ class Outcome:
 def prepare_process(threads: int, device: torch.device) -> None:
     """Make this process compute the same bytes every time: pinned threads, no denormals, deterministic kernels."""
     torch.set_num_threads(threads)
-    threadpool_limits(threads, user_api="blas")  # scipy's BLAS, which compiled code uses
+    _thread_pools().limit(limits=threads, user_api="blas")  # scipy's BLAS, which compiled code uses
     torch.set_flush_denormal(True)
     if device.type != "cpu" or threads > 1:  # one thread of a CPU knows one order alone; asking imports a compiler
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
         torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all libraries that are loaded
 
 
 # Called with an epoch's number and its row of metrics.csv; False stops the run there, to go on another time.
@@ -141,7 +147,7 @@ class _Training:
         names = names_in_scope(model, scope) if scope is not None else []
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
-        self.seconds = {"training": 0.0, "scoring": 0.0, "statistics": 0.0}
+        self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
         self.state = State(
             model,
             Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names]),
@@ -159,6 +165,7 @@ class _Training:
             checkpoint.restore(self.state, start)
             self.folder.log(f"goes on after epoch {start.epoch}")
             row = None
+        self.seconds["preparation"] = time.perf_counter() - self.folder.began - sum(self.seconds.values())
         for epoch in range(start.epoch + 1 if start else 1, config.epochs + 1):
             before = self.seconds["training"]
             with self._timed("training"):
@@ -170,9 +177,10 @@ class _Training:
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
-            if epoch % config.checkpoint_every == 0 or not go_on or epoch == config.epochs:
+            last = epoch == config.epochs  # what comes after it is short: its checkpoint serves a longer run alone
+            if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
                 checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
-            if not go_on and epoch < config.epochs:
+            if not go_on and not last:
                 self.folder.log(f"interrupted after epoch {epoch}")
                 self.folder.finish("interrupted")
                 return Outcome("interrupted", f"stopped after epoch {epoch}", row)

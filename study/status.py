@@ -15,7 +15,7 @@ from study.claims import FREE, is_held, work_folders
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.progress import console, duration
-from study.recording import CONFIG, read_status
+from study.recording import CONFIG, TWICE, read_status
 from study.sweep import OUTPUTS, SWEEPS
 
 SHOWN = 40  # rows before the rest is only counted
@@ -48,6 +48,8 @@ def study_status(arguments: list[str]) -> int:
     runs = sorted(run_states(folder), key=lambda row: (row.state, row.run))
     counts = Counter(row.state for row in runs)
     console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
+    for line in _trained_twice(folder):
+        console.print(f"  {line}", markup=False)
     listed = [row for row in runs if row.state != "complete"]
     for row in listed[:SHOWN]:
         console.print(f"  {row.state:<12} {row.run}  {row.detail}".rstrip(), markup=False)
@@ -74,6 +76,18 @@ def run_states(folder: Path) -> Iterator[RunState]:
         yield RunState(run, state, _progress(work, status) if status else "")
     for run in sorted(_planned(folder) - seen):
         yield RunState(run, "planned")
+
+
+def _trained_twice(folder: Path) -> Iterator[str]:
+    """How often two commands trained the same run, and where that did not give the same bytes."""
+    try:
+        twice = [json.loads(line) for line in (folder / TWICE).read_text().splitlines()]
+    except (OSError, ValueError):
+        return
+    unlike = [run for run in twice if run["differing"]]
+    yield f"{len(twice)} runs trained twice, {len(twice) - len(unlike)} of them with the same bytes"
+    for run in unlike:
+        yield f"other bytes   {run['run']}  in {', '.join(run['differing'])}"
 
 
 def _planned(folder: Path) -> set[str]:

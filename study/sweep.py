@@ -11,7 +11,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from study import grid, identity, progress, recording
+from study import grid, identity, preload, progress, recording
 from study.compose import compose_all
 from study.config import check_name
 from study.errors import ConfigError, StudyError
@@ -40,6 +40,8 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
         raise ConfigError("hydra/launcher: study trains side by side by itself (workers=N); leave the launcher out")
     check_name(base.name)
     points = grid.points(base, OverridesParser.create(config_loader=loader), arguments, multirun)
+    if not base.dry_run and _worker_count(base.workers, base.threads, len(points)) > 1:
+        preload.start_server()
     configs = compose_all(base, loader, points)
     study_folder = OUTPUTS / base.name
     plan = plan_runs(study_folder, configs, base.retry_failed)
@@ -52,7 +54,9 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
     if plan.tasks:
         _check_writable(study_folder)
         _write_frozen(study_folder, plan.tasks)
-        _load_data_once(plan.tasks)
+        if workers > 1:
+            preload.tell_server(plan.tasks)
+        load_data_once(plan.tasks)
         from study.loops import choose_loops
         from study.workers import train_all
 
@@ -88,8 +92,8 @@ def _write_frozen(study_folder: Path, tasks: Sequence[Task]) -> None:
     recording.append_whole(study_folder / SWEEPS, (json.dumps(frozen) + "\n").encode())
 
 
-def _load_data_once(tasks: Sequence[Task]) -> None:
-    """Fetch and check the data before any worker starts, so that what is wrong with it is said once."""
+def load_data_once(tasks: Sequence[Task]) -> None:
+    """Read the data of a sweep, fetched and checked, before any run starts: what is wrong with it is said once."""
     import torch
 
     from study.build import build_dataset
@@ -101,4 +105,4 @@ def _load_data_once(tasks: Sequence[Task]) -> None:
 
 def _worker_count(workers: int | None, threads: int, runs: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(workers or max(1, cores // threads), runs)
+    return min(workers or max(1, cores // max(1, threads)), runs)

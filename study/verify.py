@@ -1,21 +1,16 @@
 """`study verify`: train a run again, elsewhere, and compare its files byte by byte."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from study import identity
+from study.comparison import COMPARED, differing
 from study.errors import ConfigError, StudyError
 from study.plan import ENDED, Task, read_config
 from study.progress import console
-from study.recording import PREDICTIONS, read_status
+from study.recording import read_status
 from study.status import find_run
-
-COMPARED = ("metrics.csv", "weights.csv", "histogram.csv", "test.csv", PREDICTIONS)
 
 
 def study_verify(arguments: list[str]) -> int:
@@ -46,12 +41,12 @@ def study_verify(arguments: list[str]) -> int:
         outcome = train_run(task, work, lambda epoch, row: _progress(epoch, config.epochs))
         if outcome.state not in ENDED:
             raise StudyError(f"{folder} could not be trained again: {outcome.cause}")
-        differing = [name for name in COMPARED if content(folder / name) != content(work / name)]
+        files = differing(folder, work)
         now = read_status(work) or {}
-    if not differing:
+    if not files:
         console.print(f"{folder}: the same bytes in {', '.join(COMPARED)} (but for seconds)", markup=False)
         return 0
-    console.print(f"{folder}: other bytes in {', '.join(differing)}", markup=False)
+    console.print(f"{folder}: other bytes in {', '.join(files)}", markup=False)
     for key in ("device", "threads", "path", "versions"):
         if status.get(key) != now.get(key):
             console.print(f"  {key}: {status.get(key)} then, {now.get(key)} now", markup=False)
@@ -61,15 +56,3 @@ def study_verify(arguments: list[str]) -> int:
 def _progress(epoch: int, epochs: int) -> bool:
     console.print(f"epoch {epoch} of {epochs}")
     return True
-
-
-def content(file: Path) -> bytes | Mapping[str, Any] | None:
-    """What of a run's file must be the same when the run is trained again; None where there is no file."""
-    if not file.is_file():
-        return None
-    if file.name == PREDICTIONS:  # a zip file, which holds times of its own
-        with np.load(file) as arrays:
-            return {name: arrays[name].tobytes() for name in arrays}
-    if file.name == "metrics.csv":  # the last column is seconds
-        return b"\n".join(line.rpartition(b",")[0] for line in file.read_bytes().splitlines())
-    return file.read_bytes()

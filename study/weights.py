@@ -1,5 +1,9 @@
 """What a parameter tensor looks like: summary statistics and a histogram on a grid that all runs share."""
 
+import itertools
+from collections.abc import Callable
+from functools import lru_cache
+
 import numpy as np
 
 NEAR_ZERO = 1e-3
@@ -23,14 +27,32 @@ STATISTICS = (
 # Bin edges for |w|: 40 a decade from 1e-6 to 100, about 6 % wide each. Below and above lie open end bins.
 # Six digits each, so that the edges in the files are these edges and no rounded ones.
 EDGES = np.array([float(f"{10 ** (k / 40):.6g}") for k in range(-6 * 40, 2 * 40 + 1)])
+_POSITIVE = list(itertools.pairwise([0.0, *EDGES.tolist(), float("inf")]))
+# (bin_left, bin_right) of all bins, from left to right: a positive bin (left, right] has the mirrored negative bin
+# [-right, -left), and exact zeros are a bin of their own. The innermost reach to 0, the outermost to infinity.
+BINS = [*((0.0 - right, 0.0 - left) for left, right in reversed(_POSITIVE)), (0.0, 0.0), *_POSITIVE]
 
 
 def ordered(w: np.ndarray) -> np.ndarray:
     """The values of one parameter tensor, of any shape, from small to large, float64 (n,); undefined ones last.
 
-    All below is then read off, or counted by bisection.
+    All below is then read off, or counted by bisection. -0 becomes 0.
     """
-    return np.sort(w, axis=None).astype(np.float64)
+    compiled = _compiled_sort() if w.dtype == np.float32 else None
+    in_order = np.sort(w, axis=None) if compiled is None else compiled(w.reshape(-1).view(np.uint32)).view(np.float32)
+    return in_order.astype(np.float64) + 0.0
+
+
+@lru_cache(maxsize=1)
+def _compiled_sort() -> Callable[[np.ndarray], np.ndarray] | None:
+    """A faster sort, with the same result; None where it cannot be compiled."""
+    try:
+        from study.sorting import radix_sorted
+
+        radix_sorted(np.zeros(1, np.uint32))
+    except Exception:  # of whatever kind: there is NumPy's
+        return None
+    return radix_sorted
 
 
 def summarize(values: np.ndarray) -> dict[str, float]:
@@ -82,27 +104,19 @@ def _quantile(values: np.ndarray, share: float) -> float:
     return float(left if left == right else left + (position - below) * (right - left))
 
 
-def histogram(values: np.ndarray) -> list[tuple[float, float, int]]:
-    """Counts of one parameter tensor on the signed-logarithmic grid, occupied bins only, from left to right.
-
-    A positive bin (left, right] has the mirrored negative bin [-right, -left). Exact zeros are a bin of their own,
-    (0, 0). The innermost bins reach to 0, the outermost to infinity.
+def histogram(values: np.ndarray) -> np.ndarray:
+    """How many values of one parameter tensor are in each of BINS.
 
     Args:
         values: as `ordered` returns them; finite.
 
     Returns:
-        (bin_left, bin_right, count) rows; the counts add up to the number of values.
+        int (len(BINS),); the counts add up to the number of values.
     """
     edges = np.concatenate([[0.0], EDGES, [np.inf]])
-    above = np.diff(np.searchsorted(values, edges, side="right"))  # of each positive bin
+    above = np.diff(np.searchsorted(values, edges, side="right"))
     below = np.diff(np.searchsorted(values, 0.0 - edges[::-1], side="left"))
-    zeros = _between(values, 0.0, 0.0)
-    return [
-        *((0.0 - float(edges[-i - 1]), 0.0 - float(edges[-i - 2]), int(below[i])) for i in np.flatnonzero(below)),
-        *([(0.0, 0.0, zeros)] if zeros else []),
-        *((float(edges[i]), float(edges[i + 1]), int(above[i])) for i in np.flatnonzero(above)),
-    ]
+    return np.concatenate([below, [_between(values, 0.0, 0.0)], above])
 
 
 def is_histogram_epoch(epoch: int, last: int) -> bool:

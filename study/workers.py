@@ -1,5 +1,6 @@
 """Training runs side by side: one process a core, kept alive, each run's fate reported as it happens."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from study import claims, preload, recording
+from study import claims, recording
 from study.claims import Claim, LostClaimError
+from study.comparison import differing
 from study.identity import ID_DIGITS
 from study.plan import Task
 from study.progress import Display
@@ -54,7 +56,7 @@ class _Crew:
         self.waiting = list(range(len(tasks)))
         self.outcomes: dict[int, Outcome] = {}
         self.stopping = False
-        self.twice = 0  # runs that were trained here and elsewhere, after a pause longer than the lease
+        self.twice = 0  # runs that another command has ended as well, after a pause longer than the lease
 
     def take(self, pid: int) -> tuple[int, Claim] | None:
         """Claim the next run for a process; None where other commands have all that is left.
@@ -72,7 +74,7 @@ class _Crew:
                 continue
             self.waiting.remove(number)
             if claims.is_ended(claim.work) and not self._to_retry(task):  # killed before it was published
-                claim.publish()
+                self._publish(claim)
                 self._ended_elsewhere(number)
                 continue
             self.display.started(number)
@@ -96,13 +98,22 @@ class _Crew:
             claim.give_back()
         else:
             try:
-                if not claim.publish():
-                    self.twice += 1
-                    self.display.say(f"{claim.published} was trained by another command as well; that copy is kept")
+                self._publish(claim)
             except LostClaimError:  # taken over after a pause longer than the lease: the other one ends it
                 self.waiting.append(number)
                 return
         self._note(number, outcome)
+
+    def _publish(self, claim: Claim) -> None:
+        if claim.publish():
+            return
+        files = differing(claim.published, claim.work)
+        found = f"with other bytes in {', '.join(files)}" if files else "with the same bytes"
+        self.display.say(f"{claim.published} was trained by another command as well, {found}; that copy is kept")
+        line = {"run": claim.published.name, "ended": recording.now(), "differing": files}
+        recording.append_whole(claim.published.parent / recording.TWICE, (json.dumps(line) + "\n").encode())
+        self.twice += 1
+        claim.drop()
 
     def _note(self, number: int, outcome: Outcome) -> None:
         self.outcomes[number] = outcome
@@ -125,7 +136,7 @@ class _Crew:
     def in_order(self) -> list[Outcome]:
         """The outcomes of all tasks."""
         if self.twice:
-            self.display.say(f"trained twice, here and by another command: {self.twice} runs")
+            self.display.say(f"trained twice, here and by another command: {self.twice} runs; study status counts them")
         return [self.outcomes.get(number, NOT_STARTED) for number in range(len(self.tasks))]
 
 
@@ -173,8 +184,6 @@ class _Pool(_Crew):
         super().__init__(tasks, workers, display, stop_on_failure)
         # Not forked from here: this process's threads, and CUDA, would not survive it.
         self.context = multiprocessing.get_context("forkserver")
-        preload.announce(tasks)
-        self.context.set_forkserver_preload([preload.__name__])
         self.workers = [self._start() for _ in range(workers)]
 
     def _start(self) -> _Worker:

@@ -1,6 +1,7 @@
 """Several commands share one sweep: each run has one owner, and a dead owner's run is taken over with its rows."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from study import claims
+from study.progress import Display
 from study.run import Outcome
 from study.workers import _Crew
 from tests.conftest import run_folders, under_way
@@ -122,8 +124,25 @@ def test_of_a_run_trained_twice_the_first_copy_stays(place):
     place.mkdir()
     (place / "status.json").write_text('{"state": "complete"}')
     assert claim.publish() is False
-    assert not claim.work.exists()
     assert (place / "status.json").read_text() == '{"state": "complete"}'
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_run_trained_twice_is_compared_and_counted(study, tmp_path, capfd, same):
+    assert study("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[4]", "name=mine").code == 0
+    (run,) = run_folders(tmp_path / "outputs" / "mine")
+    again = claims.claim(run.with_name("elsewhere"), "elsewhere", os.getpid()).work  # as a host that slept would end it
+    shutil.copytree(run, again, dirs_exist_ok=True)
+    if not same:
+        (again / "weights.csv").write_text("epoch\n")
+    with Display([]) as display:
+        _Crew([], 1, display, stop_on_failure=False)._publish(claims.Claim(again, run))
+    assert not again.exists()
+    found = "with the same bytes" if same else "with other bytes in weights.csv"
+    assert found in " ".join(capfd.readouterr().out.split())
+    counted = study("status", "name=mine").out
+    assert f"1 runs trained twice, {int(same)} of them with the same bytes" in counted
+    assert (run.name in counted) is not same
 
 
 SHARED = ("-m", "data=digits", "epochs=30", "model.hidden=[200]", "reg=l1", "lam=1e-4,3e-4,1e-3,3e-3")

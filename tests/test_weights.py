@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from study.weights import EDGES, QUANTILES, histogram, is_histogram_epoch, ordered, summarize
+from study.weights import BINS, EDGES, QUANTILES, histogram, is_histogram_epoch, ordered, summarize
 
 RANDOM = np.random.default_rng(3).normal(0, 0.05, (60, 50)).astype(np.float32)
 
@@ -38,13 +38,28 @@ def test_statistics_of_a_diverged_tensor_show_it(bad):
     assert np.array_equal([found["min"], found["max"]], [w.min(), w.max()], equal_nan=True)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_values_are_put_in_order_by_compiled_code_and_without(compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr("study.weights._compiled_sort", lambda: None)
+    w = np.concatenate([RANDOM.ravel(), [0, -0.0, np.inf, -np.inf, 1e-40, -1e-40, np.nan, -np.nan]]).astype(np.float32)
+    found = ordered(w.reshape(2, -1))
+    assert found.tobytes()[:-16] == (np.sort(w[:-2]).astype(np.float64) + 0.0).tobytes()
+    assert np.isnan(found[-2:]).all()
+
+
 def test_a_constant_tensor_has_no_kurtosis():
     assert np.isnan(summarize(ordered(np.zeros(10)))["kurtosis"])
 
 
+def occupied(w):
+    counts = histogram(ordered(w))
+    return [(*edges, count) for edges, count in zip(BINS, counts, strict=True) if count]
+
+
 def test_histogram_counts_every_weight_once_and_zeros_apart():
     w = np.array([0.0, 0.0, -0.0, 1e-9, -1e-9, 1e5, -1e5, 0.5, -0.5, EDGES[10], -EDGES[10]])
-    rows = histogram(ordered(w))
+    rows = occupied(w)
     assert sum(count for *_, count in rows) == len(w)
     assert (0.0, 0.0, 3) in rows
     assert rows[0] == (-np.inf, -EDGES[-1], 1)
@@ -58,7 +73,7 @@ def test_histogram_counts_every_weight_once_and_zeros_apart():
 
 
 def test_histogram_agrees_with_numpy():
-    rows = histogram(ordered(RANDOM))
+    rows = occupied(RANDOM)
     edges = np.concatenate([-EDGES[::-1], EDGES])
     counts, _ = np.histogram(RANDOM.astype(np.float64), edges)
     inner = [count for left, right, count in rows if np.isfinite([left, right]).all() and left * right > 0]

@@ -1,0 +1,47 @@
+"""Sorting float32 as compiled code: a radix sort, three times as fast as NumPy's where that has no fast path.
+
+Statistics of the weights sort every parameter in every epoch, which with NumPy's sort took a hundredth of the time
+of a run on Fashion-MNIST.
+"""
+
+import numpy as np
+from numba import njit
+
+DIGIT = 11  # bits, so that three digits make 32 and the counters of one stay in cache
+PASSES = 3
+
+
+@njit(cache=True)
+def radix_sorted(bits: np.ndarray) -> np.ndarray:
+    """The bit patterns of float32 numbers in the order of the numbers; -0 becomes 0, NaNs come last.
+
+    Args:
+        bits: uint32 (n,), a view of float32.
+
+    Returns:
+        uint32 (n,), to be viewed as float32.
+    """
+    sign, size = np.uint32(1 << 31), 1 << DIGIT
+    source, target = np.empty_like(bits), np.empty_like(bits)
+    places = np.zeros((PASSES, size), np.int64)  # how many keys have each digit, later where the next of them goes
+    for i in range(len(bits)):
+        key = bits[i]
+        if key == sign or (key & ~sign) > np.uint32(0x7F800000):  # -0; a NaN of either sign
+            key = np.uint32(0) if key == sign else np.uint32(0x7FC00000)
+        key = ~key if key & sign else key | sign  # now unsigned numbers in the order of the floats
+        source[i] = key
+        for digit in range(PASSES):
+            places[digit, (key >> np.uint32(digit * DIGIT)) & np.uint32(size - 1)] += 1
+    for digit in range(PASSES):
+        place, begin = places[digit], 0
+        for value in range(size):
+            begin, place[value] = begin + place[value], begin
+        for i in range(len(source)):
+            value = (source[i] >> np.uint32(digit * DIGIT)) & np.uint32(size - 1)
+            target[place[value]] = source[i]
+            place[value] += 1
+        source, target = target, source
+    for i in range(len(source)):
+        key = source[i]
+        source[i] = key & ~sign if key & sign else ~key
+    return source
