@@ -11,12 +11,15 @@ start-up takes no part. Only ratios taken in one run travel to other machines.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 FEW, MANY = 1, 3
@@ -109,27 +112,33 @@ def speed(repeats: int) -> None:
         )
 
 
-def _sweep(folder: str, workers: int, *overrides: str) -> tuple[float, dict[str, float], int]:
-    """Wall time of a sweep, the seconds that its runs spent on each of their parts, and the number of runs."""
-    command = [sys.executable, "-m", "study", "-m", *overrides, f"workers={workers}", "name=sweep"]
-    wall = _seconds(command, Path(folder))
-    files = list(Path(folder).glob("outputs/sweep/*/status.json"))
-    spent = [json.loads(file.read_text())["seconds"] for file in files]
-    return wall, {part: sum(run[part] for run in spent) for part in spent[0]}, len(files)
-
-
 def engine() -> None:
-    """Print what a run costs besides its training, scoring and statistics."""
-    grid = ("reg=none,l1,l2", "lam=1e-4,1e-3")  # five variants
+    """Print what a run costs besides its training and scoring, and how long a worker takes from run to run."""
+    five_variants, workers = ["reg=none,l1,l2", "lam=1e-4,1e-3"], 2
     with tempfile.TemporaryDirectory() as folder:
-        wall, spent, runs = _sweep(folder, 2, *grid, "data=digits", "epochs=5", "seeds=60")
-    busy = (spent["training"] + spent["scoring"]) / 2
-    rest = 1000 * (wall - busy) / runs
-    without = 1000 * (wall - busy - spent["statistics"] / 2) / runs
-    print(f"{runs} five-epoch runs on digits, two workers: {wall:.1f} s")
+        command = [sys.executable, "-m", "study", "-m", *five_variants, "data=digits", "epochs=5", "seeds=60"]
+        wall = _seconds([*command, f"workers={workers}", "name=sweep"], Path(folder))
+        runs = [json.loads(file.read_text()) for file in Path(folder).glob("outputs/sweep/*/status.json")]
+    spent = {part: sum(run["seconds"][part] for run in runs) / workers for part in runs[0]["seconds"]}
+    rest = wall - spent["training"] - spent["scoring"]
+    print(f"{len(runs)} five-epoch runs on digits, {workers} workers: {wall:.1f} s")
+    print(f"(wall time - (training + scoring) / workers) / runs: {1000 * rest / len(runs):.0f} ms,")
+    print(f"of which statistics take {1000 * spent['statistics'] / len(runs):.0f} ms")
+    gaps = sorted(1000 * gap for gap in _gaps(runs))
     print(
-        f"(wall time - (training + scoring) / workers) / runs: {rest:.0f} ms; without statistics too: {without:.0f} ms"
+        "from the end of a run to the first step of the next in the same worker, without scoring and statistics:"
+        f" median {statistics.median(gaps):.0f} ms, 95 % below {gaps[int(0.95 * len(gaps))]:.0f} ms"
     )
+
+
+def _gaps(runs: list[dict]) -> Iterator[float]:
+    """Seconds between two runs of one process, and those that the second one took to prepare."""
+    by_worker: dict[int, list[dict]] = {}
+    for run in sorted(runs, key=lambda run: run["started"]):
+        by_worker.setdefault(run["owner"]["pid"], []).append(run)
+    for before, after in (pair for of_one in by_worker.values() for pair in itertools.pairwise(of_one)):
+        idle = datetime.fromisoformat(after["started"]) - datetime.fromisoformat(before["ended"])
+        yield idle.total_seconds() + after["seconds"]["preparation"]
 
 
 def memory() -> None:

@@ -1,5 +1,7 @@
 """The command `study`: a subcommand, or a Hydra command line that says what to train."""
 
+import atexit
+import gc
 import importlib
 import itertools
 import os
@@ -47,6 +49,8 @@ VALUE_FLAGS = (
 
 def main() -> None:
     """Entry point of the command `study`."""
+    gc.set_threshold(100_000)  # importing makes objects that stay: looking through them again and again takes long,
+    atexit.register(gc.freeze)  # and so does looking through them a last time
     sys.argv[1:] = _flags_first(sys.argv[1:])
     subcommand = sys.argv[1] if len(sys.argv) > 1 else ""
     if subcommand == "analyze":

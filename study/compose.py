@@ -6,6 +6,7 @@ Composing takes Hydra tens of milliseconds. Most points of a sweep differ in pla
 
 import copy
 from collections.abc import Sequence
+from functools import lru_cache
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -51,12 +52,13 @@ class _Composer:
         self.hydra_overrides = list(base.hydra.overrides.hydra)
         self.groups = set(base.hydra.runtime.choices)
         self.loader = loader
-        self.parser = OverridesParser.create(config_loader=loader)
+        parser = OverridesParser.create(config_loader=loader)
+        self.parse = lru_cache(maxsize=None)(lambda line: parser.parse_overrides([line])[0])
         self.composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, str]]] = {}
 
     def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
         """The config of a point, without Hydra's own node, and the option chosen for each group."""
-        overrides = self.parser.parse_overrides(point)
+        overrides = [self.parse(line) for line in point]
         values = [override for override in overrides if self._is_plain_value(override)]
         rest = tuple(line for line, override in zip(point, overrides, strict=True) if override not in values)
         cfg, choices = self._by_hydra(rest)

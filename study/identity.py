@@ -13,7 +13,7 @@ from typing import Any
 from study.config import GROUPS, RunConfig, arguments
 
 # Raised by a maintainer whenever the same config gives other numbers than before; stated in the changelog.
-NUMERICS = 2
+NUMERICS = 3
 
 ID_DIGITS = 12
 

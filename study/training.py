@@ -6,9 +6,10 @@ from torch import nn
 
 from study.data import Part
 from study.regularizers import Regularizer
+from study.scoring import BATCH
 
 PATH = "general"  # recorded in status.json
-GRADIENT_BATCH = 1_000  # images on which the two gradients are compared
+GRADIENT_IMAGES = 1_000  # on which the two gradients are compared
 
 
 def train_epoch(
@@ -56,12 +57,18 @@ def gradient_ratio(model: nn.Module, regularizer: Regularizer, train: Part) -> f
         return 0.0  # without a penalty the data's gradient is not needed
     was_training = model.training
     model.eval()
-    images, labels = train.take(slice(GRADIENT_BATCH))
-    with torch.enable_grad():
-        data_loss = F.cross_entropy(model(images), labels)
-        data = torch.autograd.grad(data_loss, list(model.parameters()), allow_unused=True)
+    count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
+    data = [torch.zeros_like(parameter) for parameter in parameters]
+    for start in range(0, count, BATCH):
+        images, labels = train.take(slice(start, min(start + BATCH, count)))
+        with torch.enable_grad():
+            data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
+            gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
+        for total, gradient in zip(data, gradients, strict=True):
+            if gradient is not None:
+                total.add_(gradient)
     model.train(was_training)
-    data_norm = _norm([gradient for gradient in data if gradient is not None])
+    data_norm = _norm(data)
     return penalty_norm / data_norm if data_norm else float("inf")
 
 
