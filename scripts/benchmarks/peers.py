@@ -1,0 +1,287 @@
+"""The same training as users of other tools write it; each runs as a process of its own, in .venv-bench.
+
+    python peers.py NAME --data FILE --epochs N [--reg l1 --hidden 1000 --batch 32] [--core 0]
+
+All train Fashion-MNIST's 60,000 images, inputs-hidden-10, Adam 1e-3, cross-entropy plus penalty on all parameters, in
+float32, compute the mean penalized loss of an epoch, and score train and val each epoch: the first four score train
+while they train, which is what their users do and costs less than a pass of its own; JAX makes that pass, as we do.
+Prints the val accuracy of every epoch as JSON. With --core, one thread on that core; else the
+tool's own choice.
+"""
+
+import argparse
+import json
+import os
+
+LAM = {"none": 0.0, "l1": 1e-4, "l2": 1e-2, "l2_norm": 1e-2}
+LR = 1e-3
+
+
+def load(file: str):
+    """Images as float32 (n, 784) in [0, 1] and labels as int64 (n,), of train and val."""
+    import numpy as np
+
+    with np.load(file) as arrays:
+        for part in ("train", "val"):
+            yield (arrays[f"{part}_images"] / np.float32(255)).reshape(-1, 784).astype(np.float32)
+            yield arrays[f"{part}_labels"].astype(np.int64)
+
+
+def torch_parts(options, flatten: bool = True):
+    """Data sets of train and val, the model, and a function of its parameters that returns the penalty."""
+    import torch
+    from torch import nn
+    from torch.utils.data import TensorDataset
+
+    if options.core is not None:
+        torch.set_num_threads(1)
+    arrays = [torch.from_numpy(array) for array in load(options.data)]
+    model = nn.Sequential(nn.Linear(784, options.hidden), nn.ReLU(), nn.Linear(options.hidden, 10))
+    lam = LAM[options.reg]
+    penalty = {
+        "none": lambda parameters: 0.0,
+        "l1": lambda parameters: lam * sum(p.abs().sum() for p in parameters),
+        "l2": lambda parameters: lam * sum(p.square().sum() for p in parameters),
+        "l2_norm": lambda parameters: lam * sum(torch.linalg.vector_norm(p) for p in parameters),
+    }[options.reg]
+    return TensorDataset(*arrays[:2]), TensorDataset(*arrays[2:]), model, penalty
+
+
+def notebook(options) -> list[float]:
+    """The textbook's loop: DataLoader, autograd penalty, Adam as it comes, scores taken batch by batch."""
+    import torch
+    import torch.nn.functional as F
+    from torch.utils.data import DataLoader
+
+    train, val, model, penalty = torch_parts(options)
+    train = DataLoader(train, batch_size=options.batch, shuffle=True)
+    val = DataLoader(val, batch_size=options.batch)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
+    accuracies = []
+    for _ in range(options.epochs):
+        objective, correct = 0.0, 0
+        for images, labels in train:
+            optimizer.zero_grad()
+            logits = model(images)
+            loss = F.cross_entropy(logits, labels) + penalty(model.parameters())
+            loss.backward()
+            optimizer.step()
+            objective += loss.item()
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+        val_loss, val_correct = 0.0, 0
+        with torch.no_grad():
+            for images, labels in val:
+                logits = model(images)
+                val_loss += F.cross_entropy(logits, labels).item()
+                val_correct += (logits.argmax(dim=1) == labels).sum().item()
+        accuracies.append(val_correct / len(val.dataset))
+    return accuracies
+
+
+def lightning(options) -> list[float]:
+    """PyTorch Lightning: a LightningModule, metrics logged per epoch."""
+    import logging
+    import warnings
+
+    import lightning.pytorch as pl
+    import torch
+    import torch.nn.functional as F
+    from torch.utils.data import DataLoader
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    train, val, model, penalty = torch_parts(options)
+    accuracies = []
+
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def training_step(self, batch, _):
+            images, labels = batch
+            logits = self.model(images)
+            loss = F.cross_entropy(logits, labels) + penalty(self.model.parameters())
+            self.log("train_loss", loss, on_step=False, on_epoch=True)
+            self.log("train_accuracy", (logits.argmax(1) == labels).float().mean(), on_step=False, on_epoch=True)
+            return loss
+
+        def validation_step(self, batch, _):
+            images, labels = batch
+            logits = self.model(images)
+            self.log("val_loss", F.cross_entropy(logits, labels))
+            self.log("val_accuracy", (logits.argmax(1) == labels).float().mean())
+
+        def on_validation_epoch_end(self):
+            accuracies.append(float(self.trainer.callback_metrics["val_accuracy"]))
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), lr=LR)
+
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = pl.Trainer(max_epochs=options.epochs, accelerator="cpu", num_sanity_val_steps=0, **quiet)
+    trainer.fit(
+        Module(), DataLoader(train, batch_size=options.batch, shuffle=True), DataLoader(val, batch_size=options.batch)
+    )
+    return accuracies
+
+
+def skorch(options) -> list[float]:
+    """skorch: a NeuralNetClassifier whose loss has the penalty."""
+    import torch
+    from skorch import NeuralNetClassifier
+    from skorch.callbacks import EpochScoring
+    from skorch.helper import predefined_split
+
+    train, val, model, penalty = torch_parts(options)
+
+    class Penalized(NeuralNetClassifier):
+        def get_loss(self, y_pred, y_true, X=None, training=False):
+            loss = super().get_loss(y_pred, y_true, X=X, training=training)
+            return loss + penalty(self.module_.parameters()) if training else loss
+
+    net = Penalized(
+        model,
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=LR,
+        batch_size=options.batch,
+        max_epochs=options.epochs,
+        iterator_train__shuffle=True,
+        train_split=predefined_split(val),
+        callbacks=[EpochScoring("accuracy", on_train=True, name="train_acc", lower_is_better=False)],
+        verbose=0,
+    )
+    net.fit(train, None)
+    return net.history[:, "valid_acc"]
+
+
+def keras(options) -> list[float]:
+    """Keras 3 on TensorFlow: regularizers of the layers, compile and fit."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import keras
+    import tensorflow
+
+    if options.core is not None:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    lam = LAM[options.reg]
+    penalty = {
+        "none": None,
+        "l1": keras.regularizers.L1(lam),
+        "l2": keras.regularizers.L2(lam),
+        "l2_norm": lambda w: lam * keras.ops.sqrt(keras.ops.sum(keras.ops.square(w)) + 1e-24),
+    }[options.reg]
+    images, labels, val_images, val_labels = load(options.data)
+    both = {"kernel_regularizer": penalty, "bias_regularizer": penalty}
+    model = keras.Sequential(
+        [keras.Input((784,)), keras.layers.Dense(options.hidden, "relu", **both), keras.layers.Dense(10, **both)]
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(LR),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    history = model.fit(
+        *(images, labels),
+        batch_size=options.batch,
+        epochs=options.epochs,
+        validation_data=(val_images, val_labels),
+        verbose=0,
+    )
+    return history.history["val_accuracy"]
+
+
+def jax(options) -> list[float]:
+    """JAX: a whole epoch, scores included, as one jitted scan, with optax."""
+    if options.core is not None:
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    import optax
+
+    images, labels, val_images, val_labels = map(jnp.asarray, load(options.data))
+    lam, count, size = LAM[options.reg], len(images), options.batch
+    penalty = {
+        "none": lambda leaves: 0.0,
+        "l1": lambda leaves: lam * sum(jnp.abs(w).sum() for w in leaves),
+        "l2": lambda leaves: lam * sum(jnp.square(w).sum() for w in leaves),
+        "l2_norm": lambda leaves: lam * sum(jnp.sqrt(jnp.square(w).sum() + 1e-24) for w in leaves),
+    }[options.reg]
+
+    def initial(key, inputs, outputs):
+        bound = inputs**-0.5
+        keys = jax.random.split(key)
+        shapes = ((inputs, outputs), (outputs,))
+        return [jax.random.uniform(k, s, minval=-bound, maxval=bound) for k, s in zip(keys, shapes, strict=True)]
+
+    def logits_of(parameters, x):
+        (w1, b1), (w2, b2) = parameters
+        return jax.nn.relu(x @ w1 + b1) @ w2 + b2
+
+    def objective(parameters, x, y):
+        data_loss = optax.softmax_cross_entropy_with_integer_labels(logits_of(parameters, x), y).mean()
+        return data_loss + penalty(jax.tree.leaves(parameters))
+
+    optimizer = optax.adam(LR)
+
+    def scores(parameters, x, y):
+        def of_batch(batch):
+            logits = logits_of(parameters, batch[0])
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch[1])
+            return losses.sum(), (logits.argmax(1) == batch[1]).sum()
+
+        losses, correct = jax.lax.map(of_batch, (x.reshape(-1, 1000, 784), y.reshape(-1, 1000)))
+        return losses.sum() / len(x), correct.sum() / len(x)
+
+    @jax.jit
+    def epoch(parameters, state, order):
+        def step(carry, rows):
+            parameters, state = carry
+            loss, gradients = jax.value_and_grad(objective)(parameters, images[rows], labels[rows])
+            updates, state = optimizer.update(gradients, state)
+            return (optax.apply_updates(parameters, updates), state), loss
+
+        (parameters, state), losses = jax.lax.scan(step, (parameters, state), order)
+        return (
+            parameters,
+            state,
+            losses.mean(),
+            scores(parameters, images, labels),
+            scores(parameters, val_images, val_labels),
+        )
+
+    first, second = jax.random.split(jax.random.key(0))
+    parameters = [initial(first, 784, options.hidden), initial(second, options.hidden, 10)]
+    state, generator, accuracies = optimizer.init(parameters), np.random.default_rng(0), []
+    for _ in range(options.epochs):
+        order = generator.permutation(count)[: count // size * size].reshape(-1, size)
+        parameters, state, _, _, (_, accuracy) = epoch(parameters, state, order)
+        accuracies.append(float(accuracy))
+    return accuracies
+
+
+PEERS = {f.__name__: f for f in (notebook, lightning, keras, skorch, jax)}
+
+
+def main() -> None:
+    """Train as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=PEERS)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--reg", choices=LAM, default="l1")
+    parser.add_argument("--hidden", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--core", type=int)
+    options = parser.parse_args()
+    if options.core is not None:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        os.sched_setaffinity(0, {options.core})
+    print(json.dumps(PEERS[options.name](options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Commands timed against each other: interleaved, repeated, each for few and for many epochs, so that the difference of
+the two walls holds no start-up.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+SETTLED = 3  # epochs from here on count for the val accuracy: with a penalty it swings by a point from epoch to epoch
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that trains.
+
+    Attributes:
+        label: its row in the table.
+        commands: argument lists by number of epochs; several are started at once.
+        runs: trained by all commands together.
+        accuracies: val accuracy of every epoch and run, from the folder of the commands and what they printed.
+    """
+
+    label: str
+    commands: Callable[[int], Sequence[Sequence[str]]]
+    runs: int
+    accuracies: Callable[[Path, Sequence[str]], list[float]]
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One timing: wall time in seconds, the greatest summed proportional memory (PSS) in MB, mean val accuracy."""
+
+    label: str
+    repeat: int
+    epochs: int
+    runs: int
+    wall: float
+    memory: float
+    accuracy: float
+
+
+def race(contestants: Sequence[Contestant], repeats: int, few: int, many: int, raw: Path) -> pd.DataFrame:
+    """Time all contestants in turn, and again; every lap is added to the file `raw` at once.
+
+    Returns:
+        Columns of `Lap`, a row per lap.
+    """
+    laps = []
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    with open(raw, "w") as file:
+        for repeat in range(repeats):
+            for contestant in contestants:
+                for epochs in (few, many):
+                    laps.append(_lap(contestant, repeat, epochs))
+                    file.write(json.dumps(vars(laps[-1])) + "\n")
+                    file.flush()
+                    print(f"{contestant.label}, {epochs} epochs: {laps[-1].wall:.1f} s", flush=True)
+    return pd.DataFrame([vars(lap) for lap in laps])
+
+
+def _lap(contestant: Contestant, repeat: int, epochs: int) -> Lap:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        processes = [
+            subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for command in contestant.commands(epochs)
+        ]
+        watch = MemoryWatch([process.pid for process in processes])
+        outputs = [process.communicate() for process in processes]
+        wall = time.perf_counter() - began
+        memory = watch.end()
+        for process, (_, errors) in zip(processes, outputs, strict=True):
+            if process.returncode:
+                raise SystemExit(f"{contestant.label} failed:\n{errors[-2000:]}")
+        accuracies = contestant.accuracies(Path(folder), [printed for printed, _ in outputs])
+    accuracy = statistics.mean(accuracies) if accuracies else float("nan")
+    return Lap(contestant.label, repeat, epochs, contestant.runs, wall, memory, accuracy)
+
+
+def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """A row per contestant, medians over repeats: seconds per epoch and run with their least and greatest, what that is
+    as a multiple of the reference in the same repeat, start-up, memory, and val accuracy.
+    """
+    few, many = laps["epochs"].min(), laps["epochs"].max()
+    walls = laps.pivot(index=["label", "repeat"], columns="epochs", values="wall")
+    runs = laps.groupby("label")["runs"].first()
+    epoch = ((walls[many] - walls[few]) / (many - few)).div(runs, level="label").unstack("label")
+    startup = walls[few].unstack("label") - few * epoch * runs
+    accuracy = laps[laps["epochs"] == many].groupby("label")["accuracy"].mean()
+    table = pd.DataFrame(
+        {
+            "seconds": epoch.median(),
+            "least": epoch.min(),
+            "greatest": epoch.max(),
+            "ratio": epoch.div(epoch[reference], axis=0).median(),
+            "startup": startup.median(),
+            "memory": laps.groupby("label")["memory"].max(),
+            "accuracy": accuracy,
+        }
+    )
+    return table.loc[laps["label"].unique()]
+
+
+class MemoryWatch:
+    """Samples the proportional memory of processes and all below them; Linux, 0 elsewhere."""
+
+    def __init__(self, pids: Sequence[int]):
+        self.pids, self.most, self._done = pids, 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._done.wait(1.0):
+            self.most = max(self.most, sum(megabytes(pid) for root in self.pids for pid in [root, *descendants(root)]))
+
+    def end(self) -> float:
+        """The greatest sum seen, in MB."""
+        self._done.set()
+        self._thread.join()
+        return self.most
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process."""
+    try:
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*children, *(grandchild for child in children for grandchild in descendants(child))]
+
+
+def megabytes(pid: int) -> float:
+    """Proportional memory of one process."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
