@@ -6,10 +6,10 @@ from torch import nn
 
 from study.data import Part
 from study.regularizers import Regularizer
-from study.scoring import BATCH
 
 PATH = "general"  # recorded in status.json
-GRADIENT_IMAGES = 1_000  # on which the two gradients are compared
+GRADIENT_IMAGES = 1_000  # on which the two gradients are compared,
+GRADIENT_BATCH = 500  # so many at a time
 
 
 def train_epoch(
@@ -59,8 +59,8 @@ def gradient_ratio(model: nn.Module, regularizer: Regularizer, train: Part) -> f
     model.eval()
     count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
     data = [torch.zeros_like(parameter) for parameter in parameters]
-    for start in range(0, count, BATCH):
-        images, labels = train.take(slice(start, min(start + BATCH, count)))
+    for start in range(0, count, GRADIENT_BATCH):
+        images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
         with torch.enable_grad():
             data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
             gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
