@@ -84,7 +84,7 @@ def test_other_bytes_are_refused_naming_file_expected_and_found(tmp_path, small_
 def test_debians_package_is_unpacked_into_the_data_folder(tmp_path, small_sums, no_sources, monkeypatch, capsys):
     put_debian(tmp_path / "debian")
     monkeypatch.setattr(fashion_mnist_sources, "DEBIAN_FOLDER", tmp_path / "debian")
-    fashion_mnist_sources.ensure_files(tmp_path / "data")
+    fashion_mnist_sources.read_files(tmp_path / "data")
     assert {p.name for p in fashion_mnist_sources.raw_folder(tmp_path / "data").iterdir()} == set(CONTENT)
     assert "Debian's package" in capsys.readouterr().err
     assert not list((tmp_path / "data").glob(".fetching*"))
@@ -93,7 +93,7 @@ def test_debians_package_is_unpacked_into_the_data_folder(tmp_path, small_sums, 
 def test_one_fetches_and_the_others_wait(tmp_path, small_sums, no_sources, monkeypatch, capsys):
     put_debian(tmp_path / "debian")
     monkeypatch.setattr(fashion_mnist_sources, "DEBIAN_FOLDER", tmp_path / "debian")
-    threads = [threading.Thread(target=fashion_mnist_sources.ensure_files, args=[tmp_path / "data"]) for _ in range(6)]
+    threads = [threading.Thread(target=fashion_mnist_sources.read_files, args=[tmp_path / "data"]) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -103,7 +103,7 @@ def test_one_fetches_and_the_others_wait(tmp_path, small_sums, no_sources, monke
 
 def test_if_every_source_fails_each_is_named_with_its_reason(tmp_path, small_sums, no_sources):
     with pytest.raises(StudyError) as error:
-        fashion_mnist_sources.ensure_files(tmp_path / "data")
+        fashion_mnist_sources.read_files(tmp_path / "data")
     for part in (
         "Debian's package",
         "not installed",
@@ -119,5 +119,5 @@ def test_a_source_with_other_bytes_is_not_taken(tmp_path, no_sources, monkeypatc
     put_debian(tmp_path / "debian")  # the real sums are in force: these are other bytes
     monkeypatch.setattr(fashion_mnist_sources, "DEBIAN_FOLDER", tmp_path / "debian")
     with pytest.raises(StudyError, match=r"SHA-256 .* expected .*: not the data set"):
-        fashion_mnist_sources.ensure_files(tmp_path / "data")
+        fashion_mnist_sources.read_files(tmp_path / "data")
     assert not fashion_mnist_sources.raw_folder(tmp_path / "data").exists()

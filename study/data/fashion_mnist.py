@@ -6,8 +6,10 @@ import numpy as np
 import torch
 
 from study.data.dataset import DataSet, RawImages, check_sum, sha256
-from study.data.fashion_mnist_sources import CHECKSUMS, ensure_files
+from study.data.fashion_mnist_sources import CHECKSUMS, read_files
 
+IDX_PARTS = {"train": "train", "test": "t10k"}
+IMAGES_HEADER, LABELS_HEADER = 16, 8  # bytes
 MINI_FILE = Path(__file__).with_name("fashion_mnist_mini.npz")
 # Of the arrays, not of the file: compression may differ, the data may not.
 MINI_CHECKSUMS = {
@@ -47,11 +49,18 @@ def mini() -> DataSet:
 
 
 def _read_full(root: Path) -> RawImages:
-    from torchvision.datasets import FashionMNIST  # slow to import
-
-    ensure_files(root)
-    train, test = FashionMNIST(str(root), train=True), FashionMNIST(str(root), train=False)
-    return RawImages(train.data, train.targets.long(), test.data, test.targets.long())
+    # Without torchvision, whose import takes longer than all this. The sums are of whole files: headers are as known.
+    files = read_files(root)
+    return RawImages(
+        **{
+            f"{part}_images": torch.from_numpy(files[f"{file}-images-idx3-ubyte"][IMAGES_HEADER:].reshape(-1, 28, 28))
+            for part, file in IDX_PARTS.items()
+        },
+        **{
+            f"{part}_labels": torch.from_numpy(files[f"{file}-labels-idx1-ubyte"][LABELS_HEADER:]).long()
+            for part, file in IDX_PARTS.items()
+        },
+    )
 
 
 def _read_mini(_root: Path) -> RawImages:

@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 
 from study.data.dataset import check_sum, sha256
@@ -34,8 +35,8 @@ def raw_folder(root: Path) -> Path:
     return root / "FashionMNIST" / "raw"
 
 
-def ensure_files(root: Path) -> None:
-    """Put the four files into the data folder unless they are there, and check them all.
+def read_files(root: Path) -> dict[str, np.ndarray]:
+    """The four files as uint8 (bytes,), checked; put into the data folder unless they are there.
 
     Raises:
         StudyError: a file's content is not Fashion-MNIST's, or no source could deliver it.
@@ -46,16 +47,18 @@ def ensure_files(root: Path) -> None:
         with FileLock(root / "FashionMNIST.lock"):
             if not _complete(raw):  # another process may have fetched while this one waited
                 _fetch(root)
-    _verify(raw, "delete it to fetch it again")
+    return _checked(raw, "delete it to fetch it again")
 
 
 def _complete(raw: Path) -> bool:
     return all((raw / name).is_file() for name in CHECKSUMS)
 
 
-def _verify(folder: Path, way_out: str) -> None:
+def _checked(folder: Path, way_out: str) -> dict[str, np.ndarray]:
+    files = {name: np.fromfile(folder / name, np.uint8) for name in CHECKSUMS}
     for name, expected in CHECKSUMS.items():
-        check_sum(str(folder / name), sha256((folder / name).read_bytes()), expected, way_out)
+        check_sum(str(folder / name), sha256(files[name]), expected, way_out)
+    return files
 
 
 def _fetch(root: Path) -> None:
@@ -69,7 +72,7 @@ def _fetch(root: Path) -> None:
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as folder:
             try:
                 files = deliver(Path(folder))
-                _verify(files, "source refused")
+                _checked(files, "source refused")
             except Exception as error:  # whatever a source runs into, the next one may do
                 reason = " ".join(str(error).split()) or type(error).__name__
                 failures.append(f"{source}: {reason}")

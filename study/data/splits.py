@@ -125,7 +125,7 @@ def read_once(dataset: DataSet, root: str, device: torch.device) -> tuple[Part, 
 def _read(read: Callable[[Path], RawImages], root: Path, pixel_max: int, device: torch.device) -> tuple[Part, Part]:
     raw = read(root)
     train, test = (
-        Part(images.float().div_(pixel_max).to(device), labels.to(device))
+        Part(torch.div(images, pixel_max).to(device), labels.to(device))
         for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels))
     )
     return train, test
