@@ -5,6 +5,7 @@
     python scripts/benchmark.py growth        # with hidden width, batch size and number of runs
     python scripts/benchmark.py engine        # a sweep of 300 short runs, and what is not training in it
     python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux
+    python scripts/benchmark.py analysis      # a study of 5,000 runs, analyzed
 
 Tables and every single timing go to outputs/benchmark/. The peers are installed into .venv-bench, once. All train the
 same work: Fashion-MNIST, all 60,000 training images, 784-1000-10, batch 32, Adam 1e-3, L1 1e-4 unless --reg says
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 from benchmarks import contestants, engine
+from benchmarks.analysis import analysis
 from benchmarks.race import CORES, race, summary
 
 OUT = Path(__file__).parent.parent / "outputs" / "benchmark"
@@ -92,13 +94,14 @@ def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
 
 def main() -> None:
     """Measure what the command line names."""
-    measures = {f.__name__: f for f in (peers, penalties, growth, engine.engine, engine.memory)}
+    measures = {f.__name__: f for f in (peers, penalties, growth, engine.engine, engine.memory, analysis)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=measures)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--few", type=int, default=2, help="epochs of the short one of two timings")
     parser.add_argument("--many", type=int, default=8, help="epochs of the long one")
     parser.add_argument("--reg", choices=REGS, default="l1")
+    parser.add_argument("--runs", type=int, default=5_000, help="of the study that is analyzed")
     parser.add_argument("--only", help=f"some of the peers: {','.join(contestants.NAMES)}")
     options = parser.parse_args()
     measures[options.what](options)

@@ -101,7 +101,7 @@ def _analyze() -> int:
         return 0
     from study.analysis.command import analyze_study
 
-    return analyze_study(cfg.name, cfg.at, tuple(cfg.allow), tuple(cfg.figures))
+    return analyze_study(cfg.name, cfg.at, tuple(cfg.allow), tuple(cfg.figures), tuple(cfg.variants))
 
 
 def _run_hydra(config_name: str) -> DictConfig | None:

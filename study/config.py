@@ -54,6 +54,7 @@ class AnalysisSchema:
     at: Any = MISSING
     allow: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
+    variants: list[str] = field(default_factory=list)
 
 
 def register_schemas() -> None:

@@ -1,9 +1,13 @@
 """`study analyze`: from a study's folder to its tables and figures."""
 
 import io
+import multiprocessing
+import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -12,6 +16,7 @@ from matplotlib.figure import Figure
 from study.analysis import figures, tables, weight_figures
 from study.analysis.collect import ANALYSIS, Study, collect
 from study.analysis.gaps import at_epoch, check_comparable, gap_table
+from study.analysis.selection import select
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.recording import write_whole
@@ -24,7 +29,13 @@ FIGURES: dict[str, Callable[[Study, pd.DataFrame], Figure]] = {
 }
 
 
-def analyze_study(name: str, at: str | int, allow: Sequence[str], drawn: Sequence[str] = tuple(FIGURES)) -> int:
+def analyze_study(
+    name: str,
+    at: str | int,
+    allow: Sequence[str],
+    drawn: Sequence[str] = tuple(FIGURES),
+    variants: Sequence[str] = (),
+) -> int:
     """Write runs.csv, the gap table and the figures of a study, and print the table.
 
     Args:
@@ -32,6 +43,7 @@ def analyze_study(name: str, at: str | int, allow: Sequence[str], drawn: Sequenc
         at: epoch of the tables, see `gaps.at_epoch`.
         allow: what may differ between runs, see `gaps.check_comparable`.
         drawn: names of the figures to draw.
+        variants: patterns of the variants that figures show, see `selection.select`.
 
     Returns:
         The command's exit status: 1 where something in the folder is not a sound run, which is named and left out.
@@ -51,9 +63,12 @@ def analyze_study(name: str, at: str | int, allow: Sequence[str], drawn: Sequenc
     if study.damaged:
         notes = [*notes, f"Left out as unsound: {len(study.damaged)} of the study's folder, named by study analyze."]
     text, notes = tables.formatted(table), tables.footer(rows, at, notes)
+    shown, shown_rows, selection = select(study, rows, variants)
     target = folder / ANALYSIS
     try:
-        _write(target, study, rows, table, text, notes, drawn)
+        _write_tables(target, rows, table, text, notes)
+        _draw_all(target, drawn, shown, shown_rows, selection)
+        study.remember()
     except OSError as error:
         raise StudyError(
             f"{target} cannot be written to ({error.strerror}): make room or choose another folder"
@@ -61,30 +76,60 @@ def analyze_study(name: str, at: str | int, allow: Sequence[str], drawn: Sequenc
     tables.show(text, notes)
     for line in study.left_out:
         print(line)
+    if selection and drawn:
+        print(f"figures show {selection}; variants=[...] chooses them")
     print(f"tables and figures: {target}")
     for line in study.damaged:
         print(f"study: error: {line}", file=sys.stderr)
     return 1 if study.damaged else 0
 
 
-def _write(
-    target: Path,
-    study: Study,
-    rows: pd.DataFrame,
-    table: pd.DataFrame,
-    text: pd.DataFrame,
-    notes: Sequence[str],
-    drawn: Sequence[str],
+def _write_tables(
+    target: Path, rows: pd.DataFrame, table: pd.DataFrame, text: pd.DataFrame, notes: Sequence[str]
 ) -> None:
-    (target / "figures").mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     write_whole(target / "runs.csv", rows.to_csv(index=False))
     write_whole(target / "gap_table.csv", table.to_csv(index=False))
     write_whole(target / "gap_table.md", tables.to_markdown(text, notes))
     write_whole(target / "gap_table.tex", tables.to_latex(text, notes))
-    for name in drawn:
-        figure = FIGURES[name](study, rows)
-        for kind in ("png", "pdf"):
-            content = io.BytesIO()
-            figure.savefig(content, format=kind, dpi=200, metadata={"CreationDate": None} if kind == "pdf" else None)
-            write_whole(target / "figures" / f"{name}.{kind}", content.getvalue())
-        plt.close(figure)
+
+
+def _draw_all(target: Path, names: Sequence[str], study: Study, rows: pd.DataFrame, selection: str) -> None:
+    """Draw the figures side by side; one by one where processes cannot be forked, or one of them failed."""
+    (target / "figures").mkdir(exist_ok=True)
+    if "weights" in names:
+        study.histograms(rows)  # read here, so that the index gets them
+    arguments = {name: (target, name, study, rows, selection) for name in names}
+    if sys.platform == "linux":
+        context = multiprocessing.get_context("fork")  # what was read is shared, not sent
+        processes = {name: context.Process(target=_draw_quietly, args=arguments[name]) for name in names}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
+            for process in processes.values():
+                process.start()
+        for name, process in processes.items():
+            process.join()
+            if process.exitcode == 0:
+                del arguments[name]
+    for name in arguments:
+        _draw(*arguments[name])
+
+
+def _draw_quietly(*arguments: Any) -> None:
+    try:
+        _draw(*arguments)
+    except Exception:
+        os._exit(1)  # drawn once more where errors can be told
+
+
+def _draw(target: Path, name: str, study: Study, rows: pd.DataFrame, selection: str) -> None:
+    figure = FIGURES[name](study, rows)
+    if selection:
+        figure.suptitle(selection[0].upper() + selection[1:], fontsize=8)
+    figure.draw_without_rendering()  # lays it out; once is enough, and half of the time of saving
+    figure.set_layout_engine("none")
+    for kind in ("png", "pdf"):
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, dpi=200, metadata={"CreationDate": None} if kind == "pdf" else None)
+        write_whole(target / "figures" / f"{name}.{kind}", content.getvalue())
+    plt.close(figure)

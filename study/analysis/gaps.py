@@ -76,7 +76,6 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
         ConfigError: `at` is none of these.
         StudyError: a run does not have the epoch.
     """
-    metrics = with_gaps(study.metrics).set_index(["run", "epoch"], drop=False)
     last = study.metrics.groupby("run")["epoch"].max()
     if at == "last":
         chosen = last
@@ -92,13 +91,13 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
     short = last[chosen > last]
     if len(short):
         raise StudyError(f"at={at}: {short.index[0]} has epochs 0 to {short.iloc[0]} only")
-    keys = pd.MultiIndex.from_arrays([study.runs["run"], chosen[study.runs["run"]]])
-    rows = metrics.loc[keys].drop(columns=["run", "variant", "seed", "lam"]).reset_index(drop=True)
-    weights = study.weights.set_index(["run", "epoch"]).loc[keys]
-    near_zero = (weights["near_zero_fraction"] * weights["count"]).groupby("run").sum()
-    count, largest = weights["count"].groupby("run").sum(), weights["abs_max"].groupby("run").max()
+    wanted = pd.DataFrame({"run": study.runs["run"], "epoch": chosen[study.runs["run"]].to_numpy()})
+    metrics = wanted.merge(with_gaps(study.metrics).drop(columns=["variant", "seed", "lam"]), on=["run", "epoch"])
+    weights = study.weights.merge(wanted, on=["run", "epoch"])
+    weights = weights.assign(near_zero=weights["near_zero_fraction"] * weights["count"]).groupby("run")
+    count, near_zero, largest = weights["count"].sum(), weights["near_zero"].sum(), weights["abs_max"].max()
     order = study.runs["run"]
-    return pd.concat([study.runs, rows], axis=1).assign(
+    return pd.concat([study.runs, metrics.drop(columns="run")], axis=1).assign(
         abs_max=largest[order].to_numpy(), near_zero_fraction=(near_zero / count)[order].to_numpy()
     )
 
@@ -116,20 +115,14 @@ def gap_table(rows: pd.DataFrame) -> pd.DataFrame:
         deviation, empty for n = 1). Accuracies and shares are fractions, the accuracy gap is in percentage points,
         losses in nats; `epochs` is the budget, `epoch` the mean epoch that was taken.
     """
-    table = []
-    for variant, of_variant in rows.groupby("variant", sort=False):
-        complete = of_variant[of_variant["state"] == "complete"]
-        row = {
-            "variant": variant,
-            "reg": of_variant["reg"].iloc[0],
-            "lam": of_variant["lam"].iloc[0],
-            "n": len(complete),
-            "diverged": len(of_variant) - len(complete),
-            "epochs": "/".join(map(str, sorted(of_variant["epochs"].unique()))),
-            "epoch": complete["epoch"].mean(),
-        }
-        for measure in MEASURES:
-            row[measure] = complete[measure].mean()
-            row[f"{measure}_sd"] = complete[measure].std(ddof=1)
-        table.append(row)
-    return pd.DataFrame(table)
+    by_variant, complete = rows.groupby("variant", sort=False), rows[rows["state"] == "complete"]
+    table = by_variant[["reg", "lam"]].first()
+    of_complete = complete.groupby("variant", sort=False)
+    table["n"] = of_complete.size().reindex(table.index, fill_value=0)
+    table["diverged"] = by_variant.size() - table["n"]
+    table["epochs"] = by_variant["epochs"].agg(lambda budgets: "/".join(map(str, sorted(set(budgets)))))
+    table["epoch"] = of_complete["epoch"].mean()
+    means, deviations = of_complete[list(MEASURES)].mean(), of_complete[list(MEASURES)].std(ddof=1)
+    for measure in MEASURES:
+        table[measure], table[f"{measure}_sd"] = means[measure], deviations[measure]
+    return table.reset_index()

@@ -28,7 +28,7 @@ def weights(study: Study, rows: pd.DataFrame) -> Figure:
         StudyError: no run has a histogram.
     """
     styles = looks(study.runs)
-    histograms = _at_epochs(study, rows)
+    histograms = study.histograms(rows)
     if histograms.empty:
         raise StudyError(f"{study.folder}: every run diverged before its first histogram; there is nothing to draw")
     parameters = list(histograms["parameter"].unique())
@@ -39,12 +39,12 @@ def weights(study: Study, rows: pd.DataFrame) -> Figure:
         drawn = [(style, table) for style, table in drawn if len(table)]
         extent = max(_extent(table, 1.0) for _, table in drawn)
         bulk = min(extent, 1.15 * max(_extent(table, 0.998) for _, table in drawn))
-        size = drawn[0][1].groupby("run")["count"].sum().iloc[0]
+        size = drawn[0][1]["count"].sum() / drawn[0][1]["runs"].iloc[0]
         bins = min(MOST_BINS, 2 * round(np.sqrt(size) / 2) + 21)  # few bins for few weights
         for axis, limit in ((linear, bulk), (log, extent)):
             edges = np.linspace(-limit, limit, bins + 1)
             for style, table in drawn:
-                runs = table["run"].nunique()
+                runs = table["runs"].iloc[0]
                 counts = spread(table, edges) / runs
                 look = {"color": style.colour, "linestyle": style.dash, "linewidth": 1.2}
                 axis.stairs(counts, edges, label=style.label, **look)
@@ -69,16 +69,6 @@ def _log_counts(axis: Axes) -> None:
     axis.set_ylim(bottom=0.2)
     axis.yaxis.set_major_locator(LogLocator(numticks=5))
     axis.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _at_epochs(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
-    tables = []
-    for row in rows.itertuples():
-        table = study.histogram(row.run)
-        recorded = table["epoch"][table["epoch"] <= row.epoch]
-        if len(recorded):
-            tables.append(table[table["epoch"] == recorded.max()].assign(run=row.run, variant=row.variant))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["parameter"])
 
 
 def _finite_edges(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

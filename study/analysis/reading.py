@@ -1,0 +1,135 @@
+"""The CSVs of runs, many at a time, checked against the file contract."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from study.recording import COLUMNS
+from study.weights import BINS
+
+TOGETHER = 200  # files that are parsed in one go: a call of pandas costs more than a short file
+TAIL = 1 << 16  # bytes of a file's end that are looked at first
+AGAIN = "delete the folder and train the run again"
+_LEFT, _RIGHT = np.array(BINS).T
+
+
+class DamagedError(Exception):
+    """Why a folder is no sound run, and what to do."""
+
+
+def read_tables(runs: Sequence[Path], name: str) -> Iterator[pd.DataFrame | DamagedError]:
+    """A CSV of each run, in their order; where it is missing, half-written, or not what the contract says, what is
+    wrong with it.
+
+    Args:
+        runs: folders.
+        name: of the file, a key of `COLUMNS`.
+    """
+    return _read([lambda run=run: _whole(run / name) for run in runs], name)
+
+
+def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[pd.DataFrame | DamagedError]:
+    """histogram.csv of each run at one epoch, and nothing else of it.
+
+    Args:
+        runs: folders.
+        epochs: of each run, those that would do, the best first.
+
+    Yields:
+        `epoch, parameter, count` and `bin`, a position in `weights.BINS`; no rows where the run has none of the epochs.
+    """
+    name = "histogram.csv"
+    contents = [lambda run=run, of=of: _of_epoch(run / name, of) for run, of in zip(runs, epochs, strict=True)]
+    for table in _read(contents, name):
+        if isinstance(table, pd.DataFrame):
+            left, right = table["bin_left"].to_numpy(float), table["bin_right"].to_numpy(float)
+            bins = np.searchsorted(_LEFT, left) + ((left == 0) & (right > 0))  # exact zeros are a bin before these
+            if (bins >= len(BINS)).any() or (_LEFT[bins] != left).any() or (_RIGHT[bins] != right).any():
+                yield DamagedError(f"has a {name} with other bins than this project writes; {AGAIN}")
+                continue
+            table = table[["epoch", "parameter", "count"]].assign(bin=bins)
+        yield table
+
+
+def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[pd.DataFrame | DamagedError]:
+    for first in range(0, len(contents), TOGETHER):
+        found = [_attempted(content) for content in contents[first : first + TOGETHER]]
+        sound = [content for content in found if isinstance(content, bytes)]
+        tables = _parsed(sound, name)
+        if tables is None:  # one of them is to blame
+            alone = [_parsed([content], name) for content in sound]
+            half = DamagedError(f"has a half-written {name}; {AGAIN}")
+            tables = [half if table is None else table[0] for table in alone]
+        rest = iter(tables)
+        yield from (next(rest) if isinstance(content, bytes) else content for content in found)
+
+
+def _attempted(content: Callable[[], bytes]) -> bytes | DamagedError:
+    try:
+        return content()
+    except DamagedError as problem:
+        return problem
+
+
+def _whole(file: Path) -> bytes:
+    """The rows of a CSV, without its header."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
+    rows = _after_header(file, content)
+    if not rows:
+        raise DamagedError(f"has a half-written {file.name}; {AGAIN}")
+    return rows
+
+
+def _after_header(file: Path, content: bytes) -> bytes:
+    header = (",".join(COLUMNS[file.name]) + "\n").encode()
+    if not content.startswith(header):
+        raise DamagedError(f"has a {file.name} with other columns than this project writes; {AGAIN}")
+    if not content.endswith(b"\n"):
+        raise DamagedError(f"has a half-written {file.name}; {AGAIN}")
+    return content[len(header) :]
+
+
+def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
+    """The rows of the first of some epochs that a CSV has; epochs lie in it in their order, late ones last."""
+    try:
+        size, length = file.stat().st_size, TAIL
+        with open(file, "rb") as opened:
+            while True:
+                whole = length >= size
+                opened.seek(0 if whole else size - length)
+                rows = b"\n" + _after_header(file, opened.read()) if whole else opened.read()
+                for epoch in epochs:
+                    start = b"\n%d," % epoch
+                    begin = rows.find(start)
+                    if begin >= 0 and (whole or rows.find(b"\n", 0, begin) >= 0):  # a row before it: it begins here
+                        return rows[begin + 1 : rows.find(b"\n", rows.rfind(start) + 1) + 1]
+                    if begin >= 0:
+                        break  # it may have begun earlier
+                if whole:
+                    return b""
+                length *= 8
+    except OSError as error:
+        raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
+
+
+def _parsed(contents: Sequence[bytes], name: str) -> list[pd.DataFrame] | None:
+    """A table for each of the contents; None where one of them does not have the right form."""
+    counts = [content.count(b"\n") for content in contents]
+    if not sum(counts):
+        return [pd.DataFrame(columns=COLUMNS[name]) for _ in contents]
+    try:
+        table = pd.read_csv(io.BytesIO(b"".join(contents)), names=COLUMNS[name], header=None)
+    except ValueError:
+        return None
+    numeric = table.drop(columns=["parameter", "split"], errors="ignore")
+    extra = not isinstance(table.index, pd.RangeIndex)  # pandas takes a column too many for an index
+    if extra or len(table) != sum(counts) or any(dtype.kind not in "if" for dtype in numeric.dtypes):
+        return None
+    ends = np.cumsum(counts)
+    return [table.iloc[end - count : end] for end, count in zip(ends, counts, strict=True)]
