@@ -39,16 +39,21 @@ def peers(options: argparse.Namespace) -> None:
             contestants.ours("study, one run on one core", options.reg, runs=1),
             contestants.ours(SWEEP, options.reg),
         ]
-        laps = race(entered, options.repeats, options.few, options.many, OUT / f"peers_{options.reg}.jsonl")
+        raw, floors = OUT / f"peers_{options.reg}.jsonl", []
+        laps = race(
+            entered, options.repeats, options.few, options.many, raw, lambda: floors.append(contestants.floor())
+        )
     table = summary(laps, SWEEP)
-    floor = contestants.floor()
-    parts = contestants.parts_of_ours(options.reg, options.many)
-    seconds = table.loc[SWEEP, "seconds"]
     _write(table, f"peers_{options.reg}")
-    print(f"floor: {floor['seconds']:.2f} s; ours with all files {floor['seconds'] / seconds:.2f} of it, ", end="")
-    print(f"training and scoring alone {floor['seconds'] / (parts['training'] + parts['scoring']):.2f}")
-    print("by part: " + ", ".join(f"{part} {seconds:.2f}" for part, seconds in floor["parts"].items()))
-    print("ours:    " + ", ".join(f"{part} {seconds:.2f}" for part, seconds in parts.items()))
+    parts = pd.DataFrame([floor["parts"] for floor in floors]).median()
+    floor, ours = parts.sum(), table.loc[SWEEP]
+    lines = [
+        f"Floor: {floor:.2f} s ({', '.join(f'{part} {seconds:.2f}' for part, seconds in parts.items())}).",
+        f"Ours: {floor / ours.seconds:.2f} of the floor's speed with all files, {floor / ours.busy:.2f} without them.",
+    ]
+    print("\n".join(lines))
+    with open(OUT / f"peers_{options.reg}.md", "a") as file:
+        file.write("\n" + "\n".join(lines) + "\n")
 
 
 def penalties(options: argparse.Namespace) -> None:

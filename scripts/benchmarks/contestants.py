@@ -3,7 +3,6 @@
 import csv
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -95,22 +94,15 @@ def ours(label: str, reg: str, *overrides: str, runs: int = len(CORES)) -> Conte
                 found += [float(row["val_accuracy"]) for row in csv.DictReader(rows) if int(row["epoch"]) >= SETTLED]
         return found
 
-    return Contestant(label, commands, runs, recorded)
+    def busy(folder: Path) -> float:
+        files = folder.glob("outputs/default/*/status.json")
+        spent = [json.loads(file.read_text())["seconds"] for file in files]
+        return sum(run["training"] + run["scoring"] for run in spent) / min(runs, len(CORES))
+
+    return Contestant(label, commands, runs, recorded, busy)
 
 
 def floor(hidden: int = 1000, batch: int = 32) -> dict:
     """Seconds per run and epoch of the arithmetic alone, by part; see floor.py."""
     command = [sys.executable, HERE / "floor.py", "--hidden", str(hidden), "--batch", str(batch)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def parts_of_ours(reg: str, epochs: int) -> dict[str, float]:
-    """Seconds per run and epoch that runs on all cores spend on each of their parts, as they record it."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        (command,) = ours("", reg).commands(epochs)
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        files = list(Path(folder).glob("outputs/default/*/status.json"))
-        spent = [json.loads(file.read_text())["seconds"] for file in files]
-    return {part: statistics.mean(run[part] for run in spent) / epochs / len(CORES) for part in spent[0]}

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -28,17 +28,21 @@ class Contestant:
         commands: argument lists by number of epochs; several are started at once.
         runs: trained by all commands together.
         accuracies: val accuracy of every epoch and run, from the folder of the commands and what they printed.
+        busy: seconds of training and scoring alone, from the same folder, of all cores together; None: not known.
     """
 
     label: str
     commands: Callable[[int], Sequence[Sequence[str]]]
     runs: int
     accuracies: Callable[[Path, Sequence[str]], list[float]]
+    busy: Callable[[Path], float] | None = None
 
 
 @dataclass(frozen=True)
 class Lap:
-    """One timing: wall time in seconds, the greatest summed proportional memory (PSS) in MB, mean val accuracy."""
+    """One timing: wall time in seconds, the greatest summed proportional memory (PSS) in MB, mean val accuracy, and
+    seconds of training and scoring alone.
+    """
 
     label: str
     repeat: int
@@ -47,44 +51,65 @@ class Lap:
     wall: float
     memory: float
     accuracy: float
+    busy: float
 
 
-def race(contestants: Sequence[Contestant], repeats: int, few: int, many: int, raw: Path) -> pd.DataFrame:
-    """Time all contestants in turn, and again; every lap is added to the file `raw` at once.
+def race(
+    contestants: Sequence[Contestant],
+    repeats: int,
+    few: int,
+    many: int,
+    raw: Path,
+    between: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:
+    """Time all contestants in turn, and again, after a first lap in which their memory is watched; every lap is added to
+    the file `raw` at once.
+
+    Args:
+        contestants: who takes part.
+        repeats: how often each is timed.
+        few: epochs of the short one of two timings.
+        many: epochs of the long one.
+        raw: a file of JSON lines, written anew.
+        between: called after each repeat.
 
     Returns:
         Columns of `Lap`, a row per lap.
     """
     laps = []
+    memory = {c.label: _lap(c, -1, 1, watched=True).memory for c in contestants}  # and all is warm
     raw.parent.mkdir(parents=True, exist_ok=True)
     with open(raw, "w") as file:
         for repeat in range(repeats):
             for contestant in contestants:
                 for epochs in (few, many):
-                    laps.append(_lap(contestant, repeat, epochs))
+                    laps.append(replace(_lap(contestant, repeat, epochs), memory=memory[contestant.label]))
                     file.write(json.dumps(vars(laps[-1])) + "\n")
                     file.flush()
                     print(f"{contestant.label}, {epochs} epochs: {laps[-1].wall:.1f} s", flush=True)
+            between()
     return pd.DataFrame([vars(lap) for lap in laps])
 
 
-def _lap(contestant: Contestant, repeat: int, epochs: int) -> Lap:
+def _lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False) -> Lap:
+    """Time once, or watch the memory, which takes time of its own."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         processes = [
             subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for command in contestant.commands(epochs)
         ]
-        watch = MemoryWatch([process.pid for process in processes])
+        watch = MemoryWatch([process.pid for process in processes]) if watched else None
         outputs = [process.communicate() for process in processes]
         wall = time.perf_counter() - began
-        memory = watch.end()
+        memory = watch.end() if watch else 0.0
         for process, (_, errors) in zip(processes, outputs, strict=True):
             if process.returncode:
                 raise SystemExit(f"{contestant.label} failed:\n{errors[-2000:]}")
         accuracies = contestant.accuracies(Path(folder), [printed for printed, _ in outputs])
+        busy = contestant.busy(Path(folder)) if contestant.busy else float("nan")
     accuracy = statistics.mean(accuracies) if accuracies else float("nan")
-    return Lap(contestant.label, repeat, epochs, contestant.runs, wall, memory, accuracy)
+    return Lap(contestant.label, repeat, epochs, contestant.runs, wall, memory, accuracy, busy)
 
 
 def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -92,9 +117,13 @@ def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
     as a multiple of the reference in the same repeat, start-up, memory, and val accuracy.
     """
     few, many = laps["epochs"].min(), laps["epochs"].max()
-    walls = laps.pivot(index=["label", "repeat"], columns="epochs", values="wall")
     runs = laps.groupby("label")["runs"].first()
-    epoch = ((walls[many] - walls[few]) / (many - few)).div(runs, level="label").unstack("label")
+
+    def per_epoch(column: str) -> pd.DataFrame:
+        seconds = laps.pivot(index=["label", "repeat"], columns="epochs", values=column)
+        return ((seconds[many] - seconds[few]) / (many - few)).div(runs, level="label").unstack("label")
+
+    walls, epoch = laps.pivot(index=["label", "repeat"], columns="epochs", values="wall"), per_epoch("wall")
     startup = walls[few].unstack("label") - few * epoch * runs
     accuracy = laps[laps["epochs"] == many].groupby("label")["accuracy"].mean()
     table = pd.DataFrame(
@@ -106,6 +135,7 @@ def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
             "startup": startup.median(),
             "memory": laps.groupby("label")["memory"].max(),
             "accuracy": accuracy,
+            "busy": per_epoch("busy").median(),
         }
     )
     return table.loc[laps["label"].unique()]
