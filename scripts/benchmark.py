@@ -6,6 +6,7 @@
     python scripts/benchmark.py engine        # a sweep of 300 short runs, and what is not training in it
     python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux
     python scripts/benchmark.py analysis      # a study of 5,000 runs, analyzed
+    python scripts/benchmark.py agreement     # whether compiled code trains as good models as the general loop
 
 Tables and every single timing go to outputs/benchmark/. The peers are installed into .venv-bench, once. All train the
 same work: Fashion-MNIST, all 60,000 training images, 784-1000-10, batch 32, Adam 1e-3, L1 1e-4 unless --reg says
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 from benchmarks import contestants, engine
+from benchmarks.agreement import agreement
 from benchmarks.analysis import analysis
 from benchmarks.race import CORES, race, summary
 
@@ -99,7 +101,7 @@ def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
 
 def main() -> None:
     """Measure what the command line names."""
-    measures = {f.__name__: f for f in (peers, penalties, growth, engine.engine, engine.memory, analysis)}
+    measures = {f.__name__: f for f in (peers, penalties, growth, engine.engine, engine.memory, analysis, agreement)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=measures)
     parser.add_argument("--repeats", type=int, default=3)

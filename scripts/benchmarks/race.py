@@ -62,8 +62,8 @@ def race(
     raw: Path,
     between: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
-    """Time all contestants in turn, and again, after a first lap in which their memory is watched; every lap is added to
-    the file `raw` at once.
+    """Time all contestants in turn, and again, after a first lap in which their memory is watched; every lap is added
+    to the file `raw` at once.
 
     Args:
         contestants: who takes part.

@@ -1,0 +1,46 @@
+"""Whether the compiled loop and the general one, which round differently, train equally good models."""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+SEEDS = 5
+
+
+def agreement(options: argparse.Namespace) -> None:
+    """Print the difference of the two loops' final val accuracies over the same seeds, with its 95 % interval."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "without").mkdir()
+        (folder / "without" / "numba.py").write_text("raise ImportError('switched off')\n")
+        compiled = _val_accuracies(folder, options, "mlp", {})
+        general = _val_accuracies(folder, options, "general", {"PYTHONPATH": str(folder / "without")})
+    difference = 100 * (compiled - general)
+    low, high = stats.t.interval(0.95, SEEDS - 1, difference.mean(), stats.sem(difference))
+    print(f"{options.reg}, {options.many} epochs, val accuracy of {SEEDS} seeds:")
+    for label, values in (("compiled", compiled), ("general", general)):
+        print(f"  {label:<9} {100 * values.mean():.2f} % ({', '.join(f'{100 * value:.2f}' for value in values)})")
+    print(f"  difference {difference.mean():+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}")
+
+
+def _val_accuracies(folder: Path, options: argparse.Namespace, path: str, environment: dict[str, str]) -> np.ndarray:
+    """Final val accuracies by seed of runs that one of the loops trains."""
+    command = [sys.executable, "-m", "study", f"reg={options.reg}", f"epochs={options.many}", f"seeds={SEEDS}"]
+    subprocess.run(
+        [*command, f"name={path}"], cwd=folder, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL
+    )
+    found = {}
+    for run in (folder / "outputs" / path).glob("*-seed*"):
+        status = json.loads((run / "status.json").read_text())
+        assert status["path"] == path, status["path"]
+        with open(run / "metrics.csv") as rows:
+            found[int(run.name.split("-seed")[1].split("-")[0])] = float([*csv.DictReader(rows)][-1]["val_accuracy"])
+    return np.array([found[seed] for seed in range(SEEDS)])
