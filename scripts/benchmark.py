@@ -37,16 +37,17 @@ def peers(options: argparse.Namespace) -> None:
         contestants.write_data(data)
         names = options.only.split(",") if options.only else list(contestants.NAMES)
         entered = [
-            *contestants.peers(data, options.reg, names),
+            *contestants.peers(data, options.reg, names, running=options.running),
             contestants.ours("study, one run on one core", options.reg, runs=1),
             contestants.ours(SWEEP, options.reg),
         ]
-        raw, floors = OUT / f"peers_{options.reg}.jsonl", []
+        name = f"peers_{options.reg}" + "_running" * options.running
+        raw, floors = OUT / f"{name}.jsonl", []
         laps = race(
             entered, options.repeats, options.few, options.many, raw, lambda: floors.append(contestants.floor())
         )
     table = summary(laps, SWEEP)
-    _write(table, f"peers_{options.reg}")
+    _write(table, name)
     parts = pd.DataFrame([floor["parts"] for floor in floors]).median()
     floor, ours = parts.sum(), table.loc[SWEEP]
     lines = [
@@ -54,7 +55,7 @@ def peers(options: argparse.Namespace) -> None:
         f"Ours: {floor / ours.seconds:.2f} of the floor's speed with all files, {floor / ours.busy:.2f} without them.",
     ]
     print("\n".join(lines))
-    with open(OUT / f"peers_{options.reg}.md", "a") as file:
+    with open(OUT / f"{name}.md", "a") as file:
         file.write("\n" + "\n".join(lines) + "\n")
 
 
@@ -109,6 +110,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=8, help="epochs of the long one")
     parser.add_argument("--reg", choices=REGS, default="l1")
     parser.add_argument("--runs", type=int, default=5_000, help="of the study that is analyzed")
+    parser.add_argument("--running", action="store_true", help="peers score train while they train: less work")
     parser.add_argument("--only", help=f"some of the peers: {','.join(contestants.NAMES)}")
     options = parser.parse_args()
     measures[options.what](options)

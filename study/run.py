@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import scipy.linalg  # noqa: F401  loads the BLAS whose threads are pinned
 import torch
 from threadpoolctl import ThreadpoolController
@@ -20,14 +19,14 @@ from torch import nn
 from study import checkpoint
 from study.build import build_dataset, build_model, build_optimizer, choose_device, penalty_of
 from study.checkpoint import Checkpoint, State
-from study.data import Part, Splits, load_splits
+from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.loops import LOOPS
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, RunFolder
 from study.regularizers import Regularizer, names_in_scope
-from study.scoring import score
+from study.scoring import Predictions, score
 from study.training import gradient_ratio
 
 
@@ -147,6 +146,7 @@ class _Training:
         names = names_in_scope(model, scope) if scope is not None else []
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
+        self.val_predictions: Predictions | None = None  # after the last epoch that was recorded
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
         self.state = State(
             model,
@@ -208,7 +208,7 @@ class _Training:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            (train, _), (val, _) = score(model, self.splits.train), score(model, self.splits.val)
+            (train, _), (val, self.val_predictions) = score(model, self.splits.train), score(model, self.splits.val)
             penalty = float(regularizer.value())
         with self._timed("statistics"):
             ratio = gradient_ratio(model, regularizer, self.splits.train)
@@ -237,13 +237,12 @@ class _Training:
 
     def _score_once(self) -> None:
         """Score the test set, the only time in a run, and keep the predictions of val and test."""
-        arrays: dict[str, np.ndarray] = {}
-        parts: dict[str, Part] = {"val": self.splits.val} | ({"test": self.splits.test} if self.splits.test else {})
-        for split, part in parts.items():
-            with self._timed("scoring"):
-                scored, predictions = score(self.state.model, part)
-            arrays |= {f"{split}_{key}": value.cpu().numpy() for key, value in vars(predictions).items()}
-            if split == "test":
-                row = [split, self.config.epochs, scored.loss, scored.accuracy, scored.count]
-                self.folder.append("test.csv", [row])
-        self.folder.save_predictions(arrays)
+        found: dict[str, Predictions] = {}
+        with self._timed("scoring"):
+            found["val"] = self.val_predictions or score(self.state.model, self.splits.val)[1]
+            if self.splits.test is not None:
+                test, found["test"] = score(self.state.model, self.splits.test)
+                self.folder.append("test.csv", [["test", self.config.epochs, test.loss, test.accuracy, test.count]])
+        self.folder.save_predictions(
+            {f"{split}_{key}": values.cpu().numpy() for split, p in found.items() for key, values in vars(p).items()}
+        )

@@ -48,9 +48,10 @@ def score(model: nn.Module, part: Part) -> tuple[Score, Predictions]:
     # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
     labels = part.labels
     loss, guess = part.all_images.new_empty(len(part)), torch.empty_like(labels)
+    images = part.all_images.new_empty(BATCH, *part.all_images.shape[1:])
     for start in range(0, len(part), BATCH):
-        rows = slice(start, start + BATCH)
-        logits = model(part.take(rows)[0])
+        rows = slice(start, min(start + BATCH, len(part)))
+        logits = model(part.images_into(images, rows))
         loss[rows] = F.cross_entropy(logits, labels[rows], reduction="none")
         guess[rows] = logits.argmax(dim=1)
     model.train(was_training)

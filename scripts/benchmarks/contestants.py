@@ -56,13 +56,24 @@ def data_root() -> str:
     return os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")
 
 
-def peers(data: Path, reg: str, names: Sequence[str], hidden: int = 1000, batch: int = 32) -> list[Contestant]:
-    """Each peer as its users run it (a process, default threads), and one process on each core."""
+def peers(
+    data: Path, reg: str, names: Sequence[str], hidden: int = 1000, batch: int = 32, running: bool = False
+) -> list[Contestant]:
+    """Each peer as its users run it (a process, default threads), and one process on each core.
+
+    Args:
+        data: the file of `write_data`.
+        reg: the penalty.
+        names: keys of NAMES.
+        hidden: width of the hidden layer.
+        batch: images a step.
+        running: whether train is scored while training, instead of in a pass of its own.
+    """
 
     def command(name: str, epochs: int, core: int | None = None) -> list[str]:
         general = [str(PEER_PYTHON), str(HERE / "peers.py"), name, "--data", str(data), "--epochs", str(epochs)]
         work = ["--reg", reg, "--hidden", str(hidden), "--batch", str(batch)]
-        return [*general, *work, *([] if core is None else ["--core", str(core)])]
+        return [*general, *work, *(["--running"] * running), *([] if core is None else ["--core", str(core)])]
 
     def printed(folder: Path, outputs: Sequence[str]) -> list[float]:
         return [value for output in outputs for value in json.loads(output.splitlines()[-1])[SETTLED - 1 :]]

@@ -19,6 +19,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 
 SECONDS = 1.0  # for which each part is repeated
+PATIENCE = 120  # seconds that one core waits for another before it gives up
 TRAIN, VAL, INPUTS, CLASSES = 60_000, 10_000, 784, 10
 
 
@@ -99,15 +100,17 @@ def main() -> None:
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(len(cores)), context.Queue()
+    barrier, results = context.Barrier(len(cores), timeout=PATIENCE), context.Queue()
     processes = [
         context.Process(target=_parts, args=(core, options.hidden, options.batch, barrier, results)) for core in cores
     ]
     for process in processes:
         process.start()
-    found = [results.get() for _ in processes]
     for process in processes:
         process.join()
+    if any(process.exitcode for process in processes):
+        raise SystemExit("the floor could not be measured")
+    found = [results.get() for _ in processes]
     parts = {part: statistics.mean(one[part] for one in found) / len(cores) for part in found[0]}
     print(json.dumps({"seconds": sum(parts.values()), "parts": parts}))
 

@@ -38,6 +38,13 @@ class Part:
         chosen = which if self.rows is None else self.rows[which]
         return self.all_images[chosen], self.all_labels[chosen]
 
+    def images_into(self, out: Tensor, which: slice) -> Tensor:
+        """The images of some of the split's examples, (n, *image_shape), in a buffer of at least as many."""
+        if self.rows is None:
+            return self.all_images[which]
+        rows = self.rows[which]
+        return torch.index_select(self.all_images, 0, rows, out=out[: len(rows)])
+
     @property
     def images(self) -> Tensor:
         """The split's images, (n, *image_shape)."""
