@@ -28,11 +28,11 @@ class StudySweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra with the config composed from all overrides that do not sweep."""
-        self.config_loader = hydra_context.config_loader
+        self.context = hydra_context
         self.config = config
 
     def sweep(self, arguments: list[str]) -> Any:
         """Called by Hydra with the overrides of the command line."""
         from study.sweep import sweep
 
-        return sweep(self.config, self.config_loader, arguments)
+        return sweep(self.config, self.context, arguments)

@@ -89,7 +89,7 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
                 raise ConfigError(f"variants: {key} says how a sweep is run, and cannot differ between variants")
         result.append(
             {
-                key: [f"{key}={_as_override(v)}" for v in (value if isinstance(value, list) else [value])]
+                key: [f"{key}={as_override(v)}" for v in (value if isinstance(value, list) else [value])]
                 for key, value in flat.items()
             }
         )
@@ -104,7 +104,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def _as_override(value: Any) -> str:
+def as_override(value: Any) -> str:
     """A YAML value in Hydra's override grammar."""
     if isinstance(value, str) and not re.fullmatch(r"[\w./+-]+", value):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

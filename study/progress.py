@@ -74,8 +74,9 @@ class Display:
     terminal has room; a line for every run that ends.
     """
 
-    def __init__(self, tasks: Sequence[Task]):
+    def __init__(self, tasks: Sequence[Task], each_epoch: bool = True):
         self.tasks = tasks
+        self.each_epoch = each_epoch and len(tasks) == 1
         self.epochs = [0] * len(tasks)  # trained so far, all of them once a run has ended
         self.running: set[int] = set()
         self.count = {"done": 0, "failed": 0, "interrupted": 0}
@@ -114,7 +115,7 @@ class Display:
         self.epochs[number] = epoch
         if number in self.rows:
             self.bar.update(self.rows[number], completed=epoch, left=f"val {row['val_accuracy']:.2%}")
-        if len(self.tasks) == 1:
+        if self.each_epoch:
             self._print(f"epoch {epoch:>3}  {_metrics(row)}" + (f"  {row['seconds']:.1f} s" if epoch else ""))
         self._refresh()
 
@@ -128,7 +129,8 @@ class Display:
         self.count[outcome.state if outcome.state in self.count else "done"] += 1
         ended = sum(self.count.values())
         detail = outcome.cause if outcome.cause else _metrics(outcome.metrics or {})
-        self._print(f"[{ended}/{len(self.tasks)}] {outcome.state} {task.folder}: {detail}")
+        count = f"[{ended}/{len(self.tasks)}] " if len(self.tasks) > 1 else ""
+        self._print(f"{count}{outcome.state} {task.folder}: {detail}")
         self._refresh()
 
     def say(self, line: str) -> None:

@@ -14,9 +14,10 @@ import yaml
 from study.claims import FREE, is_held, work_folders
 from study.config import check_name
 from study.errors import ConfigError, StudyError
+from study.frozen import recorded_runs
 from study.progress import console, duration
 from study.recording import CONFIG, TWICE, read_status
-from study.sweep import OUTPUTS, SWEEPS
+from study.sweep import OUTPUTS
 
 SHOWN = 40  # rows before the rest is only counted
 
@@ -74,7 +75,7 @@ def run_states(folder: Path) -> Iterator[RunState]:
         status = read_status(work)
         state = "interrupted" if owner == FREE else "running" if is_held(work, time.time()) else "stale"
         yield RunState(run, state, _progress(work, status) if status else "")
-    for run in sorted(_planned(folder) - seen):
+    for run in sorted({run["folder"] for run in recorded_runs(folder)} - seen):
         yield RunState(run, "planned")
 
 
@@ -88,14 +89,6 @@ def _trained_twice(folder: Path) -> Iterator[str]:
     yield f"{len(twice)} runs trained twice, {len(twice) - len(unlike)} of them with the same bytes"
     for run in unlike:
         yield f"other bytes   {run['run']}  in {', '.join(run['differing'])}"
-
-
-def _planned(folder: Path) -> set[str]:
-    try:
-        lines = (folder / SWEEPS).read_text().splitlines()
-        return {run["folder"] for line in lines for run in json.loads(line)["runs"]}
-    except (OSError, ValueError, KeyError):
-        return set()
 
 
 def _progress(work: Path, status: Mapping[str, Any]) -> str:

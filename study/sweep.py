@@ -1,32 +1,30 @@
 """A whole command: plan every run, validate all before the first starts, leave finished ones alone, train the rest."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from study import grid, identity, preload, progress, recording
+from study import frozen, grid, identity, preload, progress
 from study.compose import compose_all
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.plan import Task, plan_runs
 
 OUTPUTS = Path("outputs")
-SWEEPS = "sweeps.jsonl"  # in a study's folder: a line for each sweep, with the configs it was going to train
+OWN_LAUNCHER = "basic"  # Hydra's default: our own workers train
 
 
-def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> None:
+def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
     """Train all runs that a command line asks for and that are not there yet.
 
     Args:
         base: the config composed from the overrides that do not sweep.
-        loader: composes the config of each point.
+        context: Hydra's, whose loader composes the config of each point.
         arguments: overrides of the command line.
 
     Raises:
@@ -35,12 +33,13 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
         SystemExit: with 1 if a run failed, now or in an earlier sweep.
         KeyboardInterrupt: runs were stopped before their end.
     """
-    multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
-    if base.hydra.runtime.choices["hydra/launcher"] != "basic":
-        raise ConfigError("hydra/launcher: study trains side by side by itself (workers=N); leave the launcher out")
+    multirun, loader = not {"-m", "--multirun"}.isdisjoint(sys.argv), context.config_loader
     check_name(base.name)
+    own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
+    if not own and base.on_failure == "stop":
+        raise ConfigError("on_failure=stop: a launcher of Hydra's cannot be stopped; allowed: continue")
     points = grid.points(base, OverridesParser.create(config_loader=loader), arguments, multirun)
-    if not base.dry_run and _worker_count(base.workers, base.threads, len(points)) > 1:
+    if own and not base.dry_run and _worker_count(base.workers, base.threads, len(points)) > 1:
         preload.start_server()
     configs = compose_all(base, loader, points)
     study_folder = OUTPUTS / base.name
@@ -53,15 +52,21 @@ def sweep(base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> N
     states = {"failed"} if plan.failed else set()
     if plan.tasks:
         _check_writable(study_folder)
-        _write_frozen(study_folder, plan.tasks)
-        if workers > 1:
+        if own and workers > 1:
             preload.tell_server(plan.tasks)
         load_data_once(plan.tasks)
         from study.loops import choose_loops
-        from study.workers import train_all
 
-        tasks, stop_on_failure = choose_loops(plan.tasks, progress.say), base.on_failure == "stop"
-        states |= {outcome.state for outcome in train_all(tasks, workers, stop_on_failure)}
+        tasks = choose_loops(plan.tasks, progress.say)
+        frozen.freeze(study_folder, tasks)
+        if own:
+            from study.workers import train_all
+
+            states |= {outcome.state for outcome in train_all(tasks, workers, base.on_failure == "stop")}
+        else:
+            from study.launching import launch
+
+            states |= set(launch(base, context, tasks, progress.say))
     if "failed" in states:
         raise SystemExit(1)
     if "interrupted" in states:
@@ -80,16 +85,6 @@ def _check_writable(study_folder: Path) -> None:
         raise StudyError(
             f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"
         ) from None
-
-
-def _write_frozen(study_folder: Path, tasks: Sequence[Task]) -> None:
-    """Keep what this sweep was going to train, as it was when the sweep started."""
-    frozen = {
-        "started": recording.now(),
-        "command": sys.argv[1:],
-        "runs": [{"run_id": task.run_id, "folder": task.folder.name, "config": asdict(task.config)} for task in tasks],
-    }
-    recording.append_whole(study_folder / SWEEPS, (json.dumps(frozen) + "\n").encode())
 
 
 def load_data_once(tasks: Sequence[Task]) -> None:

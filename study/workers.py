@@ -22,7 +22,9 @@ from study.run import OnEpoch, Outcome, train_run
 NOT_STARTED = Outcome("interrupted", "not started")
 
 
-def train_all(tasks: Sequence[Task], workers: int, stop_on_failure: bool = False) -> list[Outcome]:
+def train_all(
+    tasks: Sequence[Task], workers: int, stop_on_failure: bool = False, each_epoch: bool = True
+) -> list[Outcome]:
     """Train all tasks and show how they fare.
 
     A single worker is this process itself. Ctrl-C lets the running epochs finish and leaves checkpoints; a second
@@ -32,6 +34,7 @@ def train_all(tasks: Sequence[Task], workers: int, stop_on_failure: bool = False
         tasks: what to train; at least one.
         workers: how many processes.
         stop_on_failure: whether a run that fails stops the others as Ctrl-C does, or leaves them alone.
+        each_epoch: whether the epochs of a single run are printed one by one.
 
     Returns:
         The outcomes, in the order of the tasks; `interrupted` for those that were stopped or not started.
@@ -39,7 +42,7 @@ def train_all(tasks: Sequence[Task], workers: int, stop_on_failure: bool = False
     Raises:
         KeyboardInterrupt: a second Ctrl-C; runs that were being trained are marked as interrupted.
     """
-    with Display(tasks) as display:
+    with Display(tasks, each_epoch) as display:
         crew = (_Alone if workers == 1 else _Pool)(tasks, workers, display, stop_on_failure)
         before = signal.signal(signal.SIGINT, lambda *_: crew.interrupted())
         try:

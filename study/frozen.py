@@ -1,0 +1,51 @@
+"""What a sweep was going to train, as it was when the sweep started: a line for each in outputs/<name>/sweeps.jsonl."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from study import recording
+from study.config import RunConfig
+from study.errors import StudyError
+from study.plan import Task
+
+SWEEPS = "sweeps.jsonl"
+
+
+def freeze(study_folder: Path, tasks: Sequence[Task]) -> None:
+    """Record a sweep, in one write: its command line and every run."""
+    record = {
+        "started": recording.now(),
+        "command": sys.argv[1:],
+        "runs": [
+            {**asdict(task), "folder": task.folder.name, "extends": task.extends and str(task.extends.absolute())}
+            for task in tasks
+        ],
+    }
+    recording.append_whole(study_folder / SWEEPS, (json.dumps(record) + "\n").encode())
+
+
+def recorded_runs(study_folder: Path) -> list[dict[str, Any]]:
+    """The runs of all sweeps of a study, in their order; none where nothing that can be read is recorded."""
+    try:
+        lines = (study_folder / SWEEPS).read_text().splitlines()
+        return [run for line in lines for run in json.loads(line)["runs"]]
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def recorded_task(study_folder: Path, run_id: str) -> Task:
+    """A run as the last sweep that planned it has recorded it.
+
+    Raises:
+        StudyError: no sweep has.
+    """
+    found = [run for run in recorded_runs(study_folder) if run["run_id"] == run_id]
+    if not found:
+        raise StudyError(f"{study_folder / SWEEPS} has no run {run_id}: start it by its sweep's command")
+    run = found[-1]
+    made = {"config": RunConfig(**run["config"]), "folder": study_folder / run["folder"]}
+    return Task(**{**run, **made, "extends": run["extends"] and Path(run["extends"])})
