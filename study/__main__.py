@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import hashlib
 import importlib
 import itertools
 import os
@@ -153,8 +154,15 @@ def _flags_first(arguments: Sequence[str]) -> list[str]:
 def _keep_caches_together() -> None:
     """Libraries keep their caches in the data folder: nothing is written elsewhere but in outputs/."""
     root = Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser()
-    for variable, folder in {"MPLCONFIGDIR": "matplotlib", "TORCH_HOME": "torch", "NUMBA_CACHE_DIR": "numba"}.items():
+    folders = {"MPLCONFIGDIR": "matplotlib", "TORCH_HOME": "torch", "NUMBA_CACHE_DIR": f"numba/{compiled_version()}"}
+    for variable, folder in folders.items():
         os.environ.setdefault(variable, str(root / folder))
+
+
+def compiled_version() -> str:
+    """A hash of the source of all compiled code: Numba looks at the time and size of one file alone."""
+    sources = [(PACKAGE / f"{module}.py").read_bytes() for module in ("mlp_kernels", "mlp_steps", "sorting")]
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
 
 def _warn_of_hidden_options(arguments: Sequence[str]) -> None:

@@ -1,15 +1,20 @@
-"""What a checked config describes, as objects: data set, model, optimizer, penalty, device."""
+"""What a checked config describes, as objects: data set, model, optimizer, regularizers, device."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from study.config import arguments
+from study.config import RunConfig, arguments
 from study.data import DataSet
+from study.errors import ConfigError
 from study.options import locate
-from study.regularizers import Penalty, build_penalty
+from study.regularizers import Combined, Part, Regularizer
+from study.regularizers.penalties import FunctionPenalty
+from study.regularizers.scope import in_scope
 
 
 def build_dataset(data: Mapping[str, Any]) -> DataSet:
@@ -27,9 +32,42 @@ def build_optimizer(optimizer: Mapping[str, Any], parameters: list[nn.Parameter]
     return locate("optimizer", optimizer["_target_"])(parameters, **arguments(optimizer))
 
 
-def penalty_of(reg: Mapping[str, Any]) -> Penalty:
-    """The penalty of a checked config's reg group."""
-    return build_penalty(locate("reg", reg["_target_"]), arguments(reg))
+def reg_parts(config: RunConfig) -> Sequence[Mapping[str, Any]]:
+    """The regularizers of a config, one or several, each with its own `lam`."""
+    return config.reg.get("parts", [{**config.reg, "lam": config.lam}])
+
+
+def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
+    """One of `reg_parts`: an instance of its class, or a function of one tensor with its options bound.
+
+    Raises:
+        ConfigError: the target is a class but no Regularizer.
+    """
+    target, options = locate("reg", part["_target_"]), arguments(part)
+    if not inspect.isclass(target):
+        return FunctionPenalty(partial(target, **options))
+    if not issubclass(target, Regularizer):
+        raise ConfigError(
+            f"reg._target_={part['_target_']}: a subclass of study.regularizers.Regularizer"
+            " or a function of one tensor is allowed"
+        )
+    return target(**options)
+
+
+def takes_lam(config: RunConfig) -> bool:
+    """Whether the λ of a config has a meaning."""
+    return "parts" not in config.reg and build_regularizer(config.reg).takes_lam
+
+
+def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combined:
+    """All regularizers of a checked config, attached to its model."""
+    parts = []
+    for part in reg_parts(config):
+        regularizer = build_regularizer(part)
+        scoped = in_scope(model, part["scope"]) if part["scope"] is not None else []
+        regularizer.attach(model, scoped, classes)
+        parts.append(Part(regularizer, part["lam"], part["schedule"], part["ramp"] or 1))
+    return Combined(parts)
 
 
 def choose_device(device: str) -> torch.device:

@@ -12,7 +12,7 @@ from torch import nn
 
 from study import weights
 from study.recording import CHECKPOINT, MODEL, versions, write_whole
-from study.regularizers import Regularizer
+from study.regularizers import Combined
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class State:
     """What changes while a run is trained; torch's global generators belong to it too."""
 
     model: nn.Module
-    regularizer: Regularizer
+    regularizer: Combined
     optimizer: torch.optim.Optimizer
     order: torch.Generator
 
@@ -56,13 +56,19 @@ def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker
         "made_by": dict(maker),
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "regularizer": state.regularizer.state_dict(),
         "order": state.order.get_state(),
         "cpu_generator": torch.get_rng_state(),
-        "cuda_generator": torch.cuda.get_rng_state() if maker["device"] == "cuda" else None,
+        "device_generator": _generator_of(maker["device"]).get_rng_state() if maker["device"] != "cpu" else None,
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_whole(folder / CHECKPOINT, buffer.getvalue())
+
+
+def _generator_of(device: str) -> Any:
+    """torch.cuda or torch.mps, which keep a random generator of their own."""
+    return torch.get_device_module(device)
 
 
 def load(folder: Path, maker: Mapping[str, Any]) -> Checkpoint | None:
@@ -103,10 +109,11 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
     content = checkpoint.content
     state.model.load_state_dict(content["model"])
     state.optimizer.load_state_dict(content["optimizer"])
+    state.regularizer.load_state_dict(content["regularizer"])
     state.order.set_state(content["order"])
     torch.set_rng_state(content["cpu_generator"])
-    if content["cuda_generator"] is not None:
-        torch.cuda.set_rng_state(content["cuda_generator"])
+    if content["device_generator"] is not None:
+        _generator_of(content["made_by"]["device"]).set_rng_state(content["device_generator"])
 
 
 def save_model(folder: Path, model: nn.Module) -> None:

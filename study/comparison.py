@@ -7,7 +7,16 @@ import numpy as np
 
 from study.recording import PREDICTIONS
 
-COMPARED = ("metrics.csv", "weights.csv", "histogram.csv", "test.csv", PREDICTIONS)
+COMPARED = (
+    "metrics.csv",
+    "weights.csv",
+    "histogram.csv",
+    "val.csv",
+    "test.csv",
+    "sparsity.csv",
+    "pruning.csv",
+    PREDICTIONS,
+)
 
 
 def differing(run: Path, other: Path) -> list[str]:

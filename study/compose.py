@@ -5,8 +5,9 @@ Composing takes Hydra tens of milliseconds. Most points of a sweep differ in pla
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -34,7 +35,7 @@ def compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[Point])
     configs, errors = [], {}
     for point in points:
         try:
-            configs.append(resolve(*composer.compose(point)))
+            configs.append(resolve(*composer.compose(point), composer.reg_option))
         except USER_ERRORS as error:
             errors.setdefault(one_line(error), []).append(" ".join(point))
     if errors:
@@ -69,6 +70,10 @@ class _Composer:
         except USER_ERRORS:
             return self._by_hydra(tuple(point))  # which fails as well, and says it in Hydra's words
         return cfg, choices
+
+    def reg_option(self, name: str) -> Mapping[str, Any]:
+        """The content of an option of `reg`."""
+        return OmegaConf.to_container(self._by_hydra((f"reg={name}",))[0].reg, resolve=True)
 
     def _is_plain_value(self, override: Override) -> bool:
         key = override.key_or_group

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from study.errors import ConfigError
 GROUPS = ("data", "model", "optimizer", "reg")
 SPLITS = ("holdout", "textbook")
 ON_FAILURE = ("continue", "stop")
+LOOPS = ("common", "fastest", "general")
 
 
 @dataclass
@@ -28,7 +29,7 @@ class StudySchema:
     seed: int = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
-    lam: float = MISSING
+    lam: float | None = MISSING
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class StudySchema:
     keep_model: bool = MISSING
     retry_failed: bool = MISSING
     on_failure: str = MISSING
+    loop: str = MISSING
     dry_run: bool = MISSING
 
 
@@ -68,14 +70,16 @@ def register_schemas() -> None:
 class RunConfig:
     """One run, fully resolved: what config.yaml of a run folder holds.
 
-    Each group is a mapping with `option` (the name of its YAML file), `_target_`, and the target's arguments.
+    Each group is a mapping with `option` (the name of its YAML file), `_target_`, and the target's arguments. `reg` has
+    `scope`, `schedule` and `ramp` as well; or, where it combines several options, `parts` instead of all this, each of
+    which has all this and `lam`.
     """
 
     name: str
     seed: int
     epochs: int
     batch_size: int
-    lam: float
+    lam: float | None  # None where `reg` has parts, which have a λ each
     data: Mapping[str, Any]
     model: Mapping[str, Any]
     optimizer: Mapping[str, Any]
@@ -93,7 +97,7 @@ class RunConfig:
 
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
     """What of a group is handed to its `_target_`."""
-    general = ("option", "_target_", "root", "split", "train_size", "scope")
+    general = ("option", "_target_", "root", "split", "train_size", "lam", "scope", "schedule", "ramp", "parts")
     return {key: value for key, value in group.items() if key not in general}
 
 
@@ -111,7 +115,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
+def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> RunConfig:
     """Validate a composed config and freeze it.
 
     Models are built on torch's meta device to check their options and the scope: nothing is allocated.
@@ -119,6 +123,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
     Args:
         cfg: the composed config, without Hydra's own node.
         choices: the option chosen for each group.
+        reg_option: the content of an option of `reg`, by name, for the parts of a combination.
 
     Raises:
         ConfigError: a key or value is not allowed; the message says which are.
@@ -142,13 +147,18 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: a whole number of at least {low} is allowed")
-    if values["on_failure"] not in ON_FAILURE:
-        raise ConfigError(f"on_failure={values['on_failure']}: allowed: {', '.join(ON_FAILURE)}")
+    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS}.items():
+        if values[key] not in allowed:
+            raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")
     lam = values["lam"]
-    if not (math.isfinite(lam) and lam >= 0):
+    if lam is not None and not (math.isfinite(lam) and lam >= 0):
         raise ConfigError(f"lam={lam}: any finite number of at least 0 is allowed")
+    if "parts" in values["reg"]:
+        values["reg"] = _combination(values["reg"], choices["reg"], lam, reg_option)
+    elif lam is None:
+        raise ConfigError("lam=null: a number is allowed")
     for group in GROUPS:
-        if "_target_" not in values[group]:
+        if "_target_" not in values[group] and "parts" not in values[group]:
             raise ConfigError(f"{group}={choices.get(group)}: its YAML file names no _target_")
         values[group] = {"option": choices[group], **values[group]}
     config = RunConfig(
@@ -165,3 +175,28 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> RunConfig:
         keep_model=values["keep_model"],
     )
     return checks.checked(config)
+
+
+def _combination(
+    reg: Mapping[str, Any], option: str, lam: float | None, reg_option: Callable[[str], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A group `reg` that combines several options: each of its parts over the content of the option that it names."""
+    if lam is not None:
+        raise ConfigError(
+            f"lam={lam}: reg={option} has a lam in each of its parts; leave lam out and set reg.parts=[...]"
+        )
+    of_parts = {"lam": None, "scope": "all", "schedule": "constant", "ramp": None}  # as conf/config.yaml has them
+    foreign = [key for key, value in reg.items() if key != "parts" and value != of_parts.get(key, ...)]
+    if foreign:
+        raise ConfigError(f"reg.{foreign[0]}: reg={option} takes it in each of its parts; allowed: reg.parts=[...]")
+    given, example = reg["parts"], "[{reg: l1, lam: 1e-5}, {reg: dropout, lam: 0.25}]"
+    if not (isinstance(given, list) and given and all(isinstance(part, Mapping) and "reg" in part for part in given)):
+        raise ConfigError(f"reg.parts={given}: a list of options is allowed, such as {example}")
+    parts = []
+    for part in given:
+        content = dict(reg_option(str(part["reg"])))
+        if "parts" in content or part["reg"] == "none":
+            raise ConfigError(f"reg.parts: {part['reg']} cannot be a part of a combination")
+        own = {key: value for key, value in part.items() if key != "reg"}
+        parts.append({"option": part["reg"], **content, **own})
+    return {"parts": parts}

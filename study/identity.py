@@ -8,28 +8,32 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from study.config import GROUPS, RunConfig, arguments
+from study.errors import ConfigError
 
 # Raised by a maintainer whenever the same config gives other numbers than before; stated in the changelog.
-NUMERICS = 3
+NUMERICS = 4
 
 ID_DIGITS = 12
 
 
 def canonical(config: RunConfig) -> dict[str, Any]:
     """The scientific content of a config: what must agree for two runs to be the same experiment."""
-    from study.build import build_dataset
+    from study.build import build_dataset, build_regularizer, reg_parts
     from study.options import locate, source_checksum
 
-    sources = {group: source_checksum(locate(group, getattr(config, group)["_target_"])) for group in GROUPS}
+    parts = [part for part in reg_parts(config) if build_regularizer(part).acts]
+    targets = [("data", config.data), ("model", config.model), ("optimizer", config.optimizer)]
+    targets += [("reg", part) for part in parts]
+    sources = [source_checksum(locate(group, content["_target_"])) for group, content in targets]
     return {
         "numerics": NUMERICS,
         "seed": config.seed,
         "epochs": config.epochs,
         "batch_size": config.batch_size,
-        "lam": config.lam,
         "data": {
             **_content(config.data),
             "split": config.data["split"],
@@ -38,8 +42,11 @@ def canonical(config: RunConfig) -> dict[str, Any]:
         },
         "model": _content(config.model),
         "optimizer": _content(config.optimizer),
-        "reg": {**_content(config.reg), "scope": config.reg["scope"]},
-        "sources": {group: checksum for group, checksum in sources.items() if checksum},
+        # What merely sets options of the model is the same run as one that names these options.
+        "reg": [
+            {**_content(part), **{key: part[key] for key in ("lam", "scope", "schedule", "ramp")}} for part in parts
+        ],
+        "sources": [checksum for checksum in sources if checksum],
     }
 
 
@@ -68,6 +75,8 @@ def budget_free_id(config: RunConfig) -> str:
 
 def settings(config: RunConfig) -> dict[str, Any]:
     """The settings that may tell variants of a study apart, by the key that sets them; reg, lam and seed aside."""
+    from study.build import reg_parts
+
     flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size}
     for group in GROUPS:
         values = getattr(config, group)
@@ -76,8 +85,25 @@ def settings(config: RunConfig) -> dict[str, Any]:
         flat |= {f"{group}.{key}": value for key, value in arguments(values).items()}
     flat["data.split"] = config.data["split"]
     flat["data.train_size"] = config.data["train_size"]
-    flat["reg.scope"] = config.reg["scope"]
+    parts = reg_parts(config)
+    for key in _model_options(parts):  # the name and λ of a regularizer say what it sets
+        del flat[f"model.{key}"]
+    if "parts" in config.reg:
+        flat["reg.parts"] = [f"{part['option']}{part['lam']:g}" for part in parts]
+    else:
+        flat |= {f"reg.{key}": config.reg[key] for key in ("scope", "schedule", "ramp")}
     return flat
+
+
+def _model_options(parts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The options of the model that regularizers set; nothing for a user's own code that is gone."""
+    from study.build import build_regularizer
+
+    keys: list[str] = []
+    for part in parts:
+        with suppress(ConfigError):
+            keys += build_regularizer(part).model_options(part["lam"])
+    return keys
 
 
 def varying_keys(configs: Iterable[RunConfig]) -> list[str]:
@@ -85,15 +111,17 @@ def varying_keys(configs: Iterable[RunConfig]) -> list[str]:
     seen: dict[str, set[str]] = {}
     for config in configs:
         for key, value in settings(config).items():
-            if not (key == "reg.scope" and value is None):  # none has no scope, and differs by its name
+            if not (key in ("reg.scope", "reg.ramp") and value is None):  # none has no scope, and differs by its name
                 seen.setdefault(key, set()).add(json.dumps(value))
     return [key for key, values in seen.items() if len(values) > 1]
 
 
 def variant_key(config: RunConfig, varying: Iterable[str]) -> str:
     """What a variant is called: regularizer, λ, and the settings that vary, `l1-lam0.0001-epochs60`."""
+    from study.build import takes_lam
+
     parts = [config.reg["option"]]
-    if config.reg["scope"] is not None:
+    if takes_lam(config):
         parts.append(f"lam{config.lam:.15g}")
     own = settings(config)
     varying = [key for key in varying if own.get(key) is not None]
@@ -106,7 +134,7 @@ def variant_key(config: RunConfig, varying: Iterable[str]) -> str:
 
 def _readable(value: Any) -> str:
     text = "_".join(map(str, value)) if isinstance(value, list) else str(value)
-    return re.sub(r"[^A-Za-z0-9._+]+", "_", text)[:40]
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text)[:40]
 
 
 def run_folder_name(key: str, config: RunConfig, identity: str) -> str:

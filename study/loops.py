@@ -1,4 +1,8 @@
-"""Which training loop each run gets: decided for a whole sweep, before its first run starts."""
+"""Which training loop each run gets: decided for a whole sweep, before its first run starts.
+
+Loops agree up to rounding only, so runs that are compared should have one: by default the fastest that can train them
+all.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,7 +11,7 @@ from dataclasses import replace
 import torch
 
 from study import mlp_training, training
-from study.build import build_dataset, build_model, choose_device, penalty_of
+from study.build import build_dataset, build_model, build_regularizer, choose_device, reg_parts
 from study.config import RunConfig
 from study.plan import Task
 
@@ -15,17 +19,19 @@ LOOPS = {loop.PATH: loop for loop in (training, mlp_training)}
 PATIENCE = 2.0  # seconds of compiling after which a word is due
 
 
-def choose_loops(tasks: Sequence[Task], say: Callable[[str], None]) -> list[Task]:
-    """The tasks with the fastest loop that can train them.
+def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -> list[Task]:
+    """The tasks with a loop that can train them.
 
-    Where compiled code fails for one of them, none uses it: loops agree up to rounding only, and runs that are
-    compared should not differ in it without need.
+    Where compiled code fails for one of them, none uses it.
 
     Args:
         tasks: of one sweep.
+        loop: `common`, the fastest that can train all; `fastest`, the fastest for each; `general`.
         say: told of what takes long, and of what cannot be used here.
     """
-    depths = [_mlp_depth(task.config) for task in tasks]
+    depths = [None if loop == "general" else _mlp_depth(task.config) for task in tasks]
+    if loop == "common" and None in depths:
+        depths = [None] * len(tasks)
     timer = threading.Timer(PATIENCE, say, ["compiling the training loop of MLPs, once on this machine"])
     timer.daemon = True
     timer.start()
@@ -44,5 +50,6 @@ def _mlp_depth(config: RunConfig) -> int | None:
     """Number of hidden layers of a model that the compiled loop fits; None for any other."""
     with torch.device("meta"):
         model = build_model(config.model, build_dataset(config.data))
+    regularizers = [build_regularizer(part) for part in reg_parts(config)]
     optimizer, device = config.optimizer["_target_"], choose_device(config.device)
-    return len(model.hidden) if mlp_training.fits(model, penalty_of(config.reg), optimizer, device) else None
+    return len(model.hidden) if mlp_training.fits(model, regularizers, optimizer, device) else None

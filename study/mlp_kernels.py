@@ -8,27 +8,24 @@ with the next batch right after they were updated.
 What is (n, width) elsewhere is transposed here, (width, n): the rows of a weight matrix make rows of the output.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-# Sums may be reordered, and so vectorized; NaN and infinity keep their meaning, since divergence must show.
-FLAGS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+from study.mlp_steps import (
+    CAP,
+    FLAGS,
+    GROUP,
+    Rule,
+    group_norms,
+    inlined,
+    limit_rows,
+    penalty_value,
+    shrink_groups,
+    step_tensor,
+    sums_of,
+)
+
 compiled = njit(cache=True, **FLAGS)
-# A part of its caller: as a function of its own it would exist in several machine codes that round differently, and
-# the one that is called would depend on what else the process has compiled.
-inlined = njit(forceinline=True, **FLAGS)
-
-
-class Rule(NamedTuple):
-    """An optimizer: Adam, or gradient descent, whose momentum is `decay1`."""
-
-    adam: bool
-    lr: float
-    decay1: float  # Adam's β₁
-    decay2: float  # Adam's β₂
-    eps: float  # Adam's ε
 
 
 @compiled
@@ -42,8 +39,8 @@ def train_epoch(
     moments: tuple[tuple[np.ndarray, ...], ...],
     steps: int,
     rule: Rule,
-    penalty: tuple[float, float, float],
-    in_scope: np.ndarray,
+    coefficients: np.ndarray,
+    smoothing: float,
 ) -> float:
     """Train for one epoch; weights, biases and moments change in place.
 
@@ -58,18 +55,20 @@ def train_epoch(
             Adam's or the momentum's, the second Adam's alone; what an optimizer does not have is not touched.
         steps: optimizer steps before this epoch.
         rule: the optimizer.
-        penalty: (a, b, c) of λR(w) = aΣ|w| + bΣw² + c‖w‖₂.
-        in_scope: bool (layers, 2), whether a layer's weight and bias are penalized.
+        coefficients: (layers, 2, 7), for a layer's weight and bias COEFFICIENTS. A bias belongs to its unit's group if
+            both have that coefficient.
+        smoothing: share of label smoothing.
 
     Returns:
         The mean over the batches of data loss plus penalty, in nats.
     """
     layers, width = len(weights), images.shape[1]
     weight_moment1, weight_moment2, bias_moment1, bias_moment2 = moments
-    norms = np.empty((layers, 2, 2))  # Σ|w| and Σw² of each weight and bias, as they are at present
+    norms = np.zeros((layers, 2, 3))  # Σ|w| and Σw² of each weight and bias, and Σ‖group‖₂, as they are at present
     for layer in range(layers):
-        norms[layer, 0] = _sums(weights[layer].reshape(-1))
-        norms[layer, 1] = _sums(biases[layer])
+        norms[layer, 0, :2] = sums_of(weights[layer].reshape(-1))
+        norms[layer, 1, :2] = sums_of(biases[layer])
+        norms[layer, 0, 2] = group_norms(weights[layer], biases[layer], coefficients[layer])
     dtype = images.dtype
     outputs = [np.empty((len(bias), batch_size), dtype) for bias in biases]
     errors = [np.empty((len(bias), batch_size), dtype) for bias in biases]  # derivatives of the loss by the outputs
@@ -91,7 +90,9 @@ def train_epoch(
             if layer > 0:
                 np.dot(weights[layer], _columns(outputs[layer - 1], size), output)
             _add_bias(output, biases[layer], layer < layers - 1)
-        loss = _cross_entropy(_columns(outputs[-1], size), labels, order[begin:end], _columns(errors[-1], size))
+        loss = _cross_entropy(
+            _columns(outputs[-1], size), labels, order[begin:end], _columns(errors[-1], size), smoothing
+        )
 
         steps += 1
         count += 1
@@ -103,21 +104,22 @@ def train_epoch(
                 np.dot(weight.T, error, below)
                 _pass_relu(below, _columns(outputs[layer - 1], size))
             for kind in range(2):
-                if in_scope[layer, kind]:
-                    objective += _value(penalty, norms[layer, kind])
-            sign, decay = _coefficients(penalty, norms[layer, 0], in_scope[layer, 0])
+                objective += penalty_value(coefficients[layer, kind], norms[layer, kind])
+            bias_state = (bias_moment1[layer], bias_moment2[layer])
+            norms[layer, 1, :2] = step_tensor(
+                biases[layer], _row_sums(error), bias_state, coefficients[layer, 1], norms[layer, 1], rule, steps
+            )
             state = (weight_moment1[layer], weight_moment2[layer])
-            if layer > 0:
-                below = _columns(outputs[layer - 1], size).T
-                norms[layer, 0] = _update_weight(weight, error, below, state, sign, decay, rule, steps, None, None)
-            else:
-                norms[layer, 0] = _update_weight(
-                    *(weight, error, batch[:size], state, sign, decay, rule, steps),
-                    *(batch_next[:size_next], _columns(first_next, size_next)),
-                )
-            sign, decay = _coefficients(penalty, norms[layer, 1], in_scope[layer, 1])
-            state = (bias_moment1[layer], bias_moment2[layer])
-            norms[layer, 1] = _update(biases[layer], _row_sums(error), state, sign, decay, rule, steps)
+            group = (biases[layer], bias_state[1], coefficients[layer])
+            # The first layer sees images and the others outputs, which lie the other way round in memory.
+            seen = _columns(outputs[max(layer - 1, 0)], size)
+            following = (batch_next[:size_next], _columns(first_next, size_next))
+            norms[layer, 0] = _update_weight(
+                *(weight, error, layer == 0, batch[:size], seen, following),
+                *(state, group, norms[layer, 0], rule, steps),
+            )
+            if coefficients[layer, 1, GROUP] > 0:
+                norms[layer, 1, :2] = sums_of(biases[layer])
     return objective / count
 
 
@@ -125,41 +127,56 @@ def train_epoch(
 def _update_weight(
     weight: np.ndarray,
     error: np.ndarray,
-    below: np.ndarray,
+    first: bool,
+    batch: np.ndarray,
+    outputs_below: np.ndarray,
+    following: tuple[np.ndarray, np.ndarray],
     state: tuple[np.ndarray, np.ndarray],
-    sign: float,
-    decay: float,
+    group: tuple[np.ndarray, np.ndarray, np.ndarray],
+    norms: np.ndarray,
     rule: Rule,
     step: int,
-    below_next: np.ndarray | None,
-    output_next: np.ndarray | None,
 ):
-    """Update a weight tile by tile; returns its Σ|w| and Σw² afterwards.
+    """Update a weight tile by tile; returns its Σ|w|, Σw² and Σ‖group‖₂ afterwards.
 
     Args:
         weight: (outputs, inputs).
         error: (outputs, n), derivatives of the loss by the outputs.
-        below: (n, inputs), what the layer saw.
+        first: whether it is the first layer's, which sees the batch; another sees the outputs below.
+        batch: (n, inputs of the first layer).
+        outputs_below: (inputs, n).
+        following: the next batch, (n', inputs of the first layer), and what becomes the updated first weight's product
+            with it, (outputs, n').
         state: the weight's first and second moments.
-        sign: see `_coefficients`.
-        decay: likewise.
+        group: the bias, (outputs,), already updated, its second moment, and both tensors' coefficients, (2, 7).
+        norms: the weight's before the update.
         rule: the optimizer.
         step: its number, from 1.
-        below_next: (n', inputs), what the layer sees in the next batch, if it is known.
-        output_next: (outputs, n'), becomes the updated weight's product with it.
     """
     rows = _rows_at_a_time(error.shape[1], weight.shape[1])
     gradient = np.empty((rows, weight.shape[1]), weight.dtype)
-    norms = np.zeros(2)
+    bias, bias_moment2, coefficients = group
+    updated = np.zeros(3)
     for row in range(0, len(weight), rows):
         tile = slice(row, min(row + rows, len(weight)))
         part = gradient[: tile.stop - tile.start]
-        np.dot(error[tile], below, part)
+        if first:
+            np.dot(error[tile], batch, part)
+        else:
+            np.dot(error[tile], outputs_below.T, part)
         moments = (state[0][tile].reshape(-1), state[1][tile].reshape(-1))
-        norms += _update(weight[tile].reshape(-1), part.reshape(-1), moments, sign, decay, rule, step)
-        if below_next is not None and len(below_next) > 0:
-            np.dot(weight[tile], below_next.T, output_next[tile])
-    return norms
+        sums = step_tensor(weight[tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step)
+        if coefficients[0, GROUP] > 0:
+            shrink_groups(weight[tile], bias[tile], state[1][tile], bias_moment2[tile], coefficients, rule, step)
+            updated[2] += group_norms(weight[tile], bias[tile], coefficients)
+            sums = sums_of(weight[tile].reshape(-1))
+        if coefficients[0, CAP] < np.inf:
+            limit_rows(weight[tile], coefficients[0, CAP])
+            sums = sums_of(weight[tile].reshape(-1))
+        updated[:2] += sums
+        if first and len(following[0]) > 0:
+            np.dot(weight[tile], following[0].T, following[1][tile])
+    return updated
 
 
 @inlined
@@ -200,8 +217,8 @@ def _pass_relu(error: np.ndarray, output: np.ndarray):
 
 
 @inlined
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, error: np.ndarray):
-    """The mean cross-entropy of logits (classes, n); `error` becomes its derivatives by them."""
+def _cross_entropy(logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, error: np.ndarray, smoothing: float):
+    """The mean cross-entropy of logits (classes, n), by smoothed labels; `error` becomes its derivatives by them."""
     classes, size = logits.shape
     total = 0.0
     for i in range(size):
@@ -215,8 +232,12 @@ def _cross_entropy(logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, err
             exponentials += error[c, i]
         for c in range(classes):
             error[c, i] /= exponentials * size
-        error[label, i] -= logits.dtype.type(1 / size)
-        total += np.log(exponentials) - (logits[label, i] - largest)
+        error[label, i] -= logits.dtype.type((1 - smoothing) / size)
+        total += np.log(exponentials) - (1 - smoothing) * (logits[label, i] - largest)
+        if smoothing > 0:
+            for c in range(classes):
+                error[c, i] -= logits.dtype.type(smoothing / classes / size)
+                total -= smoothing / classes * (logits[c, i] - largest)
     return total / size
 
 
@@ -228,71 +249,3 @@ def _row_sums(error: np.ndarray):
         for i in range(error.shape[1]):
             sums[j] += error[j, i]
     return sums
-
-
-@inlined
-def _value(penalty: tuple[float, float, float], norms: np.ndarray):
-    """λR of one tensor, from its Σ|w| and Σw²."""
-    return penalty[0] * norms[0] + penalty[1] * norms[1] + penalty[2] * np.sqrt(norms[1])
-
-
-@inlined
-def _coefficients(penalty: tuple[float, float, float], norms: np.ndarray, in_scope: bool):
-    """(s, d) of the penalty's gradient s sign(w) + d w; the subgradient of the norm at 0 is 0."""
-    if not in_scope:
-        return 0.0, 0.0
-    return penalty[0], 2 * penalty[1] + (penalty[2] / np.sqrt(norms[1]) if norms[1] > 0 else 0.0)
-
-
-@inlined
-def _sums(w: np.ndarray):
-    """Σ|w| and Σw²."""
-    absolute = squares = w.dtype.type(0)
-    for i in range(len(w)):
-        absolute += abs(w[i])
-        squares += w[i] * w[i]
-    return np.array([absolute, squares], np.float64)
-
-
-@inlined
-def _update(
-    w: np.ndarray,
-    gradient: np.ndarray,
-    state: tuple[np.ndarray, np.ndarray],
-    sign: float,
-    decay: float,
-    rule: Rule,
-    step: int,
-):
-    """Add the penalty's gradient, and make one optimizer step; returns Σ|w| and Σw² afterwards.
-
-    Adam as Kingma and Ba (2015, algorithm 1) and momentum as torch.optim.SGD have it.
-    """
-    moment1, moment2 = state
-    real = w.dtype.type
-    sign, decay = real(sign), real(decay)
-    zero = absolute = squares = real(0)
-    if rule.adam:
-        rest1, decay2, rest2 = real(1 - rule.decay1), real(rule.decay2), real(1 - rule.decay2)
-        lr, eps = real(rule.lr / (1 - rule.decay1**step)), real(rule.eps)
-        correction = real(1 / np.sqrt(1 - rule.decay2**step))
-        for i in range(len(w)):
-            x = w[i]
-            g = gradient[i] + decay * x + (sign if x > zero else (-sign if x < zero else zero))
-            m = moment1[i] + rest1 * (g - moment1[i])
-            v = decay2 * moment2[i] + rest2 * g * g
-            moment1[i], moment2[i] = m, v
-            x -= lr * m / (np.sqrt(v) * correction + eps)
-            w[i] = x
-            absolute += abs(x)
-            squares += x * x
-        return np.array([absolute, squares], np.float64)
-    lr, momentum = real(rule.lr), real(rule.decay1)
-    for i in range(len(w)):
-        x = w[i]
-        g = gradient[i] + decay * x + (sign if x > zero else (-sign if x < zero else zero))
-        if momentum > real(0):
-            moment1[i] = momentum * moment1[i] + g
-            g = moment1[i]
-        w[i] = x - lr * g
-    return _sums(w)

@@ -1,7 +1,7 @@
 """The training loop of ReLU MLPs on a CPU: the general loop's numbers from compiled code, several times as fast."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,22 +11,34 @@ from torch import Tensor, nn
 from study import optimizers
 from study.data import Part
 from study.models import MLP
-from study.regularizers import Penalty, Regularizer, Unpenalized
+from study.regularizers import Combined, Regularizer
+from study.regularizers.scope import hidden_units
 
 PATH = "mlp"
 OPTIMIZERS = tuple(f"{optimizers.__name__}.{function.__name__}" for function in (optimizers.adam, optimizers.sgd))
 
 
-def fits(model: nn.Module, penalty: Penalty, optimizer: str, device: torch.device) -> bool:
+# What changes the weights themselves. In what order two of these act is settled in the general loop alone.
+ALONE = {"decay", "soft", "group", "cap"}
+PENALTIES = {"absolute", "square", "norm"}
+
+
+def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, device: torch.device) -> bool:
     """Whether this loop can train a model; the general one can train any.
 
     Args:
         model: may be on the meta device.
-        penalty: R of one tensor.
+        regularizers: of the run.
         optimizer: the optimizer's `_target_`.
         device: where the model will be trained.
     """
-    return type(model) is MLP and penalty.norms is not None and optimizer in OPTIMIZERS and device.type == "cpu"
+    plain = type(model) is MLP and not model.dropout and not model.norms
+    if not (plain and optimizer in OPTIMIZERS and device.type == "cpu"):
+        return False
+    if any(regularizer.in_step is None for regularizer in regularizers):
+        return False
+    kinds = [kind for regularizer in regularizers for kind in regularizer.in_step]
+    return sum(kind in ALONE for kind in kinds) <= 1 and not ("decay" in kinds and PENALTIES & set(kinds))
 
 
 @lru_cache
@@ -39,7 +51,7 @@ def unavailable(depth: int) -> str | None:
         model = MLP(2, [2] * depth, 2)
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
         for optimizer in (optimizers.adam(model.parameters(), 0.1), optimizers.sgd(model.parameters(), 0.1)):
-            train_epoch(model, Regularizer(Unpenalized(), 0.0, []), optimizer, part, 2, torch.Generator())
+            train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
     except Exception as error:  # a compiler may fail in any way
         return f"{type(error).__name__}: {error}"
     return None
@@ -48,7 +60,7 @@ def unavailable(depth: int) -> str | None:
 @torch.no_grad()
 def train_epoch(
     model: MLP,
-    regularizer: Regularizer,
+    regularizer: Combined,
     optimizer: torch.optim.Optimizer,
     train: Part,
     batch_size: int,
@@ -58,22 +70,21 @@ def train_epoch(
 
     The state of the optimizer is left as its own steps would leave it.
     """
-    from study import mlp_kernels
+    from study import mlp_kernels, mlp_steps
 
     model.train()
     layers = [*model.hidden, model.output]
     tensors = [(layer.weight, layer.bias) for layer in layers]
     state, options = _started(optimizer), optimizer.param_groups[0]
     if isinstance(optimizer, torch.optim.Adam):
-        rule = mlp_kernels.Rule(True, float(options["lr"]), *options["betas"], options["eps"])
+        rule = mlp_steps.Rule(True, float(options["lr"]), *options["betas"], options["eps"])
         keys = ("exp_avg", "exp_avg_sq")
         steps = int(state[model.output.bias]["step"])
     else:
-        rule = mlp_kernels.Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
+        rule = mlp_steps.Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
         keys = ("momentum_buffer", "momentum_buffer")
         steps = 0
     moments = [_arrays(state[pair[kind]].get(key, pair[kind]) for pair in tensors) for kind in (0, 1) for key in keys]
-    scope = {id(parameter) for parameter in regularizer.parameters}
     shuffled = torch.randperm(len(train), generator=order)
     objective = mlp_kernels.train_epoch(
         train.all_images.flatten(1).numpy(),
@@ -85,13 +96,44 @@ def train_epoch(
         tuple(moments),
         steps,
         rule,
-        tuple(regularizer.lam * weight for weight in regularizer.penalty.norms),
-        np.array([[id(parameter) in scope for parameter in pair] for pair in tensors]),
+        _coefficients(model, regularizer.regularizers, tensors),
+        _smoothing(regularizer.regularizers),
     )
     for values in state.values():
         if "step" in values:
             values["step"] += math.ceil(len(train) / batch_size)
     return objective
+
+
+def _coefficients(
+    model: MLP, regularizers: Sequence[Regularizer], tensors: Sequence[tuple[Tensor, Tensor]]
+) -> np.ndarray:
+    """What is done to each weight and bias in a step, (layers, 2, 7); see `mlp_steps.COEFFICIENTS`."""
+    from study.mlp_steps import CAP, COEFFICIENTS, GROUP
+
+    place = {id(tensor): (layer, kind) for layer, pair in enumerate(tensors) for kind, tensor in enumerate(pair)}
+    result = np.zeros((len(tensors), 2, len(COEFFICIENTS)))
+    result[..., CAP] = np.inf
+    for regularizer in regularizers:
+        for kind, unit in regularizer.in_step.items():
+            if kind in ("group", "cap"):
+                for units in hidden_units(model, regularizer.scoped):
+                    layer, _ = place[id(units.weight)]
+                    result[layer, 0, COEFFICIENTS.index(kind)] = unit * regularizer.lam * units.factor
+                    if kind == "group" and units.bias is not None:
+                        result[layer, 1, GROUP] = result[layer, 0, GROUP]
+            elif kind in COEFFICIENTS:
+                for s in regularizer.scoped:
+                    result[*place[id(s.parameter)], COEFFICIENTS.index(kind)] += unit * regularizer.lam * s.factor
+    return result
+
+
+def _smoothing(regularizers: Sequence[Regularizer]) -> float:
+    """The share of label smoothing: of several, each smooths what the one before leaves."""
+    kept = 1.0
+    for regularizer in regularizers:
+        kept *= 1 - regularizer.in_step.get("smoothing", 0.0) * regularizer.lam
+    return 1 - kept
 
 
 def _started(optimizer: torch.optim.Optimizer) -> Mapping[Tensor, dict[str, Tensor]]:

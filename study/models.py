@@ -4,40 +4,75 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from study.errors import ConfigError
 
 
-class MLP(nn.Module):
-    """Fully connected ReLU network; its parameters are `hidden.<i>.weight` and `.bias`, `output.weight` and `.bias`."""
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalization (Ioffe and Szegedy 2015); a last batch of one image is normalized by running statistics."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], classes: int):
+    def forward(self, activation: Tensor) -> Tensor:
+        """(n, width), normalized over the batch in training and by running statistics in eval mode."""
+        if len(activation) > 1:
+            return super().forward(activation)
+        return nn.functional.batch_norm(
+            activation, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+
+class MLP(nn.Module):
+    """Fully connected ReLU network; its parameters are `hidden.<i>.weight` and `.bias`, `output.weight` and `.bias`.
+
+    With batch normalization, which comes before each ReLU, also `norms.<i>.weight` and `.bias`. Dropout comes after it.
+    """
+
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], classes: int, dropout: float = 0.0, batch_norm: bool = False
+    ):
         super().__init__()
         widths = [inputs, *hidden]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
+        self.norms = nn.ModuleList(BatchNorm(width) for width in hidden if batch_norm)
+        self.activations = nn.ModuleList(nn.ReLU(inplace=True) for _ in hidden)  # in place: a pass over memory less
+        self.dropout = dropout
         self.output = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, *image_shape)."""
         activation = images.flatten(1)
-        for layer in self.hidden:
-            activation = torch.relu_(layer(activation))  # in place: a pass over memory less
+        for i, (layer, relu) in enumerate(zip(self.hidden, self.activations, strict=True)):
+            activation = layer(activation)
+            if self.norms:
+                activation = self.norms[i](activation)
+            activation = relu(activation)
+            if self.dropout:
+                activation = nn.functional.dropout(activation, self.dropout, self.training)
         return self.output(activation)
 
 
-def mlp(image_shape: tuple[int, ...], classes: int, hidden: list[int]) -> nn.Module:
+def mlp(
+    image_shape: tuple[int, ...], classes: int, hidden: list[int], dropout: float = 0.0, batch_norm: bool = False
+) -> nn.Module:
     """The MLP with the given widths.
 
+    Args:
+        image_shape: shape of one image.
+        classes: number of classes.
+        hidden: width of each hidden layer.
+        dropout: share of hidden units dropped in each step.
+        batch_norm: whether hidden layers are normalized over the batch.
+
     Raises:
-        ConfigError: no width, or one below 1.
+        ConfigError: no width, or one below 1; a share outside [0, 1).
     """
     if not hidden or min(hidden) < 1:
         raise ConfigError(
             f"model.hidden={hidden}: one or more widths of at least 1 are allowed; for no hidden layer use model=linear"
         )
-    return MLP(math.prod(image_shape), hidden, classes)
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"model.dropout={dropout}: a number in [0, 1) is allowed")
+    return MLP(math.prod(image_shape), hidden, classes, dropout, batch_norm)
 
 
 def linear(image_shape: tuple[int, ...], classes: int) -> nn.Module:

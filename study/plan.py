@@ -9,7 +9,7 @@ import yaml
 
 from study import claims, identity
 from study.config import RunConfig
-from study.errors import StudyError
+from study.errors import ConfigError, StudyError
 from study.recording import CHECKPOINT, CONFIG, FILES, PART, read_status
 
 # Divergence is a result: such a run is not trained again.
@@ -91,7 +91,8 @@ def read_config(folder: Path) -> RunConfig | None:
     try:
         values = yaml.load((folder / CONFIG).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         known = [field.name for field in fields(RunConfig)]
-        return RunConfig(**{key: value for key, value in values.items() if key in known})
+        config = RunConfig(**{key: value for key, value in values.items() if key in known})
+        return config if {"parts", "schedule"} & config.reg.keys() else None  # of a version before these
     except (OSError, yaml.YAMLError, AttributeError, TypeError):
         return None
 
@@ -149,10 +150,22 @@ def _check_free(folder: Path) -> None:
         raise StudyError(f"{folder} is in the way: it is not the run it is named after; move it elsewhere")
 
 
+def _may_grow(config: RunConfig) -> bool:
+    """Whether a longer run begins as this one did: nothing of it depends on the budget, or chose an epoch by then."""
+    from study.build import build_regularizer, reg_parts
+
+    try:
+        parts = [(part, build_regularizer(part)) for part in reg_parts(config)]
+    except ConfigError:  # a user's own code that is gone
+        return False
+    return all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in parts)
+
+
 def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
     """Complete runs with a kept checkpoint: budget and folder, by the id without the budget."""
     result: dict[str, list[tuple[int, Path]]] = {}
     for run in runs:
-        if run.status["state"] == "complete" and run.config and (run.folder / CHECKPOINT).is_file():
+        kept = run.status["state"] == "complete" and run.config and (run.folder / CHECKPOINT).is_file()
+        if kept and _may_grow(run.config):
             result.setdefault(identity.budget_free_id(run.config), []).append((run.config.epochs, run.folder))
     return result

@@ -31,9 +31,9 @@ def start_server() -> None:
     del os.environ[VARIABLE]
 
 
-def tell_server(tasks: Sequence[Task]) -> None:
-    """Let the server load what workers need for these tasks."""
-    write_whole(_tasks_file(), pickle.dumps(list(tasks)))
+def tell_server(tasks: Sequence[Task], loop: str) -> None:
+    """Let the server load what workers need for these tasks; `loop` as in `loops.choose_loops`."""
+    write_whole(_tasks_file(), pickle.dumps((list(tasks), loop)))
 
 
 def _tasks_file() -> Path:
@@ -55,10 +55,10 @@ def _load(tasks_file: Path) -> None:
 
     while not tasks_file.exists():
         time.sleep(0.01)
-    tasks = pickle.loads(tasks_file.read_bytes())
+    tasks, loop = pickle.loads(tasks_file.read_bytes())
     weights.ordered(np.zeros(1, np.float32))
     load_data_once(tasks)
-    choose_loops(tasks, lambda line: None)
+    choose_loops(tasks, loop, lambda line: None)
 
 
 def _end_with(parent: int, done: Event) -> None:

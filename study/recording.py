@@ -33,8 +33,14 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "weights.csv": ("epoch", "parameter", *weights.STATISTICS),
     "histogram.csv": ("epoch", "parameter", "bin_left", "bin_right", "count"),
-    "test.csv": ("split", "epoch", "loss", "accuracy", "count"),
+    **dict.fromkeys(("val.csv", "test.csv"), ("split", "epoch", "loss", "accuracy", "count", "ece", "brier")),
+    "sparsity.csv": (
+        *("parameter", "count", "zero_fraction", *(f"below_{threshold:g}" for threshold in weights.THRESHOLDS)),
+        *("hoyer", "gini", "units", "dead_units"),
+    ),
+    "pruning.csv": (*("split", "epoch", "threshold", "removed", "count", "effective_parameters", "loss", "accuracy"),),
 }
+GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an epoch; the others are written once
 BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 
@@ -168,15 +174,15 @@ class RunFolder:
         }
         self._write_status()
         write_whole(path / CONFIG, config.to_yaml())
-        for name, columns in COLUMNS.items():
+        for name in GROWING:
             if sizes is None:
-                write_whole(path / name, (rows or {}).get(name) or _csv([columns]))
+                write_whole(path / name, (rows or {}).get(name) or _csv([COLUMNS[name]]))
             else:
                 os.truncate(path / name, sizes[name])
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each CSV now."""
-        return {name: (self.path / name).stat().st_size for name in COLUMNS}
+        """Bytes of each growing CSV now."""
+        return {name: (self.path / name).stat().st_size for name in GROWING}
 
     def log(self, line: str) -> None:
         """Add a line to run.log."""
@@ -187,13 +193,17 @@ class RunFolder:
         """Add rows to a CSV."""
         append_whole(self.path / name, _csv(rows).encode())
 
-    def append_weights(self, epoch: int, last: int, parameters: Iterable[tuple[str, np.ndarray]]) -> None:
-        """Add an epoch's statistics of every parameter, and their histograms where the epoch has them."""
+    def write_table(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write a CSV that is written once."""
+        write_whole(self.path / name, _csv([COLUMNS[name], *rows]))
+
+    def append_weights(self, epoch: int, parameters: Iterable[tuple[str, np.ndarray]], histograms: bool) -> None:
+        """Add an epoch's statistics of every parameter, and their histograms if wanted."""
         statistics, bins = [], []
         for name, w in parameters:
             values = weights.ordered(w)
             statistics.append([epoch, name, *weights.summarize(values).values()])
-            if weights.is_histogram_epoch(epoch, last) and np.isfinite(values[[0, -1]]).all():
+            if histograms and np.isfinite(values[[0, -1]]).all():
                 counts = weights.histogram(values)
                 occupied = np.flatnonzero(counts).tolist()
                 bins += [

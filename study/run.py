@@ -17,17 +17,18 @@ from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from study import checkpoint
-from study.build import build_dataset, build_model, build_optimizer, choose_device, penalty_of
+from study.build import build_combined, build_dataset, build_model, build_optimizer, choose_device, takes_lam
 from study.checkpoint import Checkpoint, State
-from study.data import Splits, load_splits
+from study.data import DataSet, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.loops import LOOPS
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, RunFolder
-from study.regularizers import Regularizer, names_in_scope
-from study.scoring import Predictions, score
-from study.training import gradient_ratio
+from study.scoring import Scored, score
+from study.sparsity import pruning_rows, sparsity_rows
+from study.training import penalty_and_gradient_ratio
+from study.weights import is_histogram_epoch
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "device": _device_name(device),
             "threads": config.threads,
             "path": task.path,
+            "takes_lam": takes_lam(config),
             "data_checksums": dict(dataset.checksums),
         }
         if start is None and task.extends is not None:
@@ -108,7 +110,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset).to(device)
         with global_stream(config.seed, Stream.DROPOUT):
-            outcome = _Training(task, model, splits, folder, maker).run(start, on_epoch)
+            outcome = _Training(task, model, dataset, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
         if folder is not None:
             folder.log("interrupted")
@@ -140,53 +142,62 @@ def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
 class _Training:
     """The epochs of one run: train, score, record, checkpoint."""
 
-    def __init__(self, task: Task, model: nn.Module, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]):
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        dataset: DataSet,
+        splits: Splits,
+        folder: RunFolder,
+        maker: Mapping[str, Any],
+    ):
         config = task.config
-        parameters, scope = dict(model.named_parameters()), config.reg["scope"]
-        names = names_in_scope(model, scope) if scope is not None else []
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
-        self.val_predictions: Predictions | None = None  # after the last epoch that was recorded
+        self.val: Scored | None = None  # after the last epoch that was recorded
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
         self.state = State(
             model,
-            Regularizer(penalty_of(config.reg), config.lam, [parameters[name] for name in names]),
+            build_combined(config, model, dataset.classes),
             build_optimizer(config.optimizer, list(model.parameters())),
             torch_generator(config.seed, Stream.BATCH_ORDER),
         )
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
         """Train from the start or from a checkpoint until the budget is used, the loss diverges, or told to stop."""
-        config = self.config
+        config, regularizer = self.config, self.state.regularizer
+        epoch, row = 0, None
         if start is None:
             row = self._record(0, None, 0.0)
             on_epoch(0, row)
         else:
             checkpoint.restore(self.state, start)
             self.folder.log(f"goes on after epoch {start.epoch}")
-            row = None
+            epoch = start.epoch
         self.seconds["preparation"] = time.perf_counter() - self.folder.began - sum(self.seconds.values())
-        for epoch in range(start.epoch + 1 if start else 1, config.epochs + 1):
+        while epoch < config.epochs and not regularizer.stops:
+            epoch += 1
+            regularizer.start_epoch(epoch)
             before = self.seconds["training"]
             with self._timed("training"):
                 objective = self.loop.train_epoch(
-                    *(self.state.model, self.state.regularizer, self.state.optimizer),
+                    *(self.state.model, regularizer, self.state.optimizer),
                     *(self.splits.train, config.batch_size, self.state.order),
                 )
             row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
-            last = epoch == config.epochs  # what comes after it is short: its checkpoint serves a longer run alone
+            last = (
+                epoch == config.epochs or regularizer.stops
+            )  # what comes after it is short: its checkpoint serves a longer run alone
             if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
                 checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
             if not go_on and not last:
                 self.folder.log(f"interrupted after epoch {epoch}")
                 self.folder.finish("interrupted")
                 return Outcome("interrupted", f"stopped after epoch {epoch}", row)
-        self._score_once()
-        if config.keep_model:
-            checkpoint.save_model(self.folder.path, self.state.model)
+        self._finish(epoch)
         return self._end(Outcome("complete", metrics=row))
 
     @contextmanager
@@ -208,10 +219,10 @@ class _Training:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            (train, _), (val, self.val_predictions) = score(model, self.splits.train), score(model, self.splits.val)
-            penalty = float(regularizer.value())
+            train, self.val = score(model, self.splits.train).score(), score(model, self.splits.val)
+            val = self.val.score()
         with self._timed("statistics"):
-            ratio = gradient_ratio(model, regularizer, self.splits.train)
+            penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
         row = {
             "epoch": epoch,
             "train_loss": train.loss,
@@ -221,28 +232,55 @@ class _Training:
             "penalty": penalty,
             "objective": objective,
             "gradient_ratio": ratio,
-            "lam": self.config.lam,
+            "lam": regularizer.lam,
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
             "seconds": round(seconds, 6),
         }
         self.folder.append("metrics.csv", [list(row.values())])
+        regularizer.after_epoch(epoch, row, model)
+        chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
         with self._timed("statistics"):
             parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
-            self.folder.append_weights(epoch, self.config.epochs, parameters)
+            drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
+            self.folder.append_weights(epoch, parameters, drawn)
         self.folder.log(
             f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
             f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
         )
         return row
 
-    def _score_once(self) -> None:
-        """Score the test set, the only time in a run, and keep the predictions of val and test."""
-        found: dict[str, Predictions] = {}
+    def _finish(self, epoch: int) -> None:
+        """What is written once, of the weights that are the result: scores of val and test, sparsity, pruning."""
+        model, regularizer = self.state.model, self.state.regularizer
+        chosen = regularizer.chosen_epoch(epoch)
+        if regularizer.selects:
+            regularizer.choose(model)
+            self.val = None
+            self.folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
         with self._timed("scoring"):
-            found["val"] = self.val_predictions or score(self.state.model, self.splits.val)[1]
-            if self.splits.test is not None:
-                test, found["test"] = score(self.state.model, self.splits.test)
-                self.folder.append("test.csv", [["test", self.config.epochs, test.loss, test.accuracy, test.count]])
-        self.folder.save_predictions(
-            {f"{split}_{key}": values.cpu().numpy() for split, p in found.items() for key, values in vars(p).items()}
-        )
+            scored = {"val": self.val or score(model, self.splits.val)}
+            if self.splits.test is not None:  # the only time in a run
+                scored["test"] = score(model, self.splits.test)
+            for split in ("val", "test"):
+                rows = [_final_row(split, chosen, scored[split])] if split in scored else []
+                self.folder.write_table(f"{split}.csv", rows)
+            predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
+            self.folder.save_predictions(
+                {
+                    f"{split}_{key}": values.cpu().numpy()
+                    for split, p in predictions.items()
+                    for key, values in p.items()
+                }
+            )
+        with self._timed("statistics"):
+            self.folder.write_table("sparsity.csv", sparsity_rows(model, self.splits.train))
+            self.folder.write_table("pruning.csv", pruning_rows(model, chosen, {"val": self.splits.val}))
+        if self.config.keep_model:
+            checkpoint.save_model(self.folder.path, model)
+        self.folder.note(epochs_trained=epoch, scored_epoch=chosen)
+
+
+def _final_row(split: str, epoch: int, scored: Scored) -> list[Any]:
+    """A row of val.csv or test.csv."""
+    score = scored.score()
+    return [split, epoch, score.loss, score.accuracy, score.count, scored.ece(), scored.brier()]

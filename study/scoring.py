@@ -1,4 +1,4 @@
-"""The one scorer: data loss and accuracy in eval mode, the same for every split."""
+"""The one scorer: data loss and accuracy in eval mode, the same for every split; and calibration."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from study.data import Part
 
 BATCH = 1_000  # images at a time: more would leave a CPU's caches
+ECE_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,46 @@ class Predictions:
     probability: Tensor
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A split as a model scores it: labels (n,), logits (n, classes), and cross-entropy of each image (n,), in nats."""
+
+    labels: Tensor
+    logits: Tensor
+    losses: Tensor
+
+    def score(self) -> Score:
+        """Loss and accuracy."""
+        correct = int((self.logits.argmax(dim=1) == self.labels).sum())
+        # Summed in float64 on the CPU: the mean must not depend on the batch size, and MPS has no float64.
+        return Score(float(self.losses.cpu().double().mean()), correct / len(self.labels), len(self.labels))
+
+    def predictions(self) -> Predictions:
+        """What predictions.npz keeps."""
+        return Predictions(self.labels, self.logits.argmax(dim=1), torch.exp(-self.losses))
+
+    def ece(self) -> float:
+        """Expected calibration error over 15 bins of equal width (Guo et al. 2017): the mean of |accuracy − confidence|
+        over bins, weighted by the images in them; confidence is the probability of the predicted class. In [0, 1].
+        """
+        confidence, predicted = self._probabilities().max(dim=1)
+        correct = (predicted == self.labels.cpu()).double()
+        # (a, b] as in the paper; a confidence of 0 cannot be
+        bins = (confidence * ECE_BINS).ceil().long().clamp(1, ECE_BINS) - 1
+        excess = torch.zeros(ECE_BINS, dtype=torch.float64).index_add(0, bins, correct - confidence)
+        return float(excess.abs().sum() / len(correct))
+
+    def brier(self) -> float:
+        """Brier score (1950): the mean over images of Σ (p − y)² over classes, y being one-hot. In [0, 2]."""
+        probabilities = self._probabilities()
+        return float((probabilities - F.one_hot(self.labels.cpu(), probabilities.shape[1])).square().sum(dim=1).mean())
+
+    def _probabilities(self) -> Tensor:
+        return self.logits.cpu().double().softmax(dim=1)
+
+
 @torch.no_grad()
-def score(model: nn.Module, part: Part) -> tuple[Score, Predictions]:
+def score(model: nn.Module, part: Part) -> Scored:
     """Score a model on one split, in eval mode; the model's mode is restored.
 
     Args:
@@ -46,16 +85,14 @@ def score(model: nn.Module, part: Part) -> tuple[Score, Predictions]:
     was_training = model.training
     model.eval()
     # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
-    labels = part.labels
-    loss, guess = part.all_images.new_empty(len(part)), torch.empty_like(labels)
+    labels, logits = part.labels, None
+    losses = part.all_images.new_empty(len(part))
     images = part.all_images.new_empty(BATCH, *part.all_images.shape[1:])
     for start in range(0, len(part), BATCH):
         rows = slice(start, min(start + BATCH, len(part)))
-        logits = model(part.images_into(images, rows))
-        loss[rows] = F.cross_entropy(logits, labels[rows], reduction="none")
-        guess[rows] = logits.argmax(dim=1)
+        found = model(part.images_into(images, rows))
+        logits = losses.new_empty(len(part), found.shape[1]) if logits is None else logits
+        logits[rows] = found
+        losses[rows] = F.cross_entropy(found, labels[rows], reduction="none")
     model.train(was_training)
-    correct = int((guess == labels).sum())
-    # Summed in float64 on the CPU: the mean must not depend on the batch size, and MPS has no float64.
-    result = Score(float(loss.cpu().double().mean()), correct / len(part), len(part))
-    return result, Predictions(labels, guess, torch.exp(-loss))
+    return Scored(labels, logits, losses)

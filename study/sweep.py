@@ -53,11 +53,11 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
     if plan.tasks:
         _check_writable(study_folder)
         if own and workers > 1:
-            preload.tell_server(plan.tasks)
+            preload.tell_server(plan.tasks, base.loop)
         load_data_once(plan.tasks)
         from study.loops import choose_loops
 
-        tasks = choose_loops(plan.tasks, progress.say)
+        tasks = choose_loops(plan.tasks, base.loop, progress.say)
         frozen.freeze(study_folder, tasks)
         if own:
             from study.workers import train_all

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from study.data import Part
-from study.regularizers import Regularizer
+from study.regularizers import Combined
 
 PATH = "general"  # recorded in status.json
 GRADIENT_IMAGES = 1_000  # on which the two gradients are compared,
@@ -14,7 +14,7 @@ GRADIENT_BATCH = 500  # so many at a time
 
 def train_epoch(
     model: nn.Module,
-    regularizer: Regularizer,
+    regularizer: Combined,
     optimizer: torch.optim.Optimizer,
     train: Part,
     batch_size: int,
@@ -24,7 +24,7 @@ def train_epoch(
 
     Args:
         model: maps images to logits; trained in place.
-        regularizer: adds its gradients to the data loss's, and its value to the objective.
+        regularizer: its hooks are called in each step; see `regularizers.base.Regularizer`.
         optimizer: holds the model's parameters.
         train: the training split.
         batch_size: images a step.
@@ -37,39 +37,48 @@ def train_epoch(
     shuffled = torch.randperm(len(train), generator=order).to(train.all_labels.device)
     objective = []
     for batch in shuffled.split(batch_size):
-        images, labels = train.take(batch)
+        images, targets = regularizer.on_batch(*train.take(batch))
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(images), labels)
+        loss = F.cross_entropy(model(images), targets)
+        loss = loss + regularizer.on_loss(loss, images)
         loss.backward()
-        objective.append(loss.detach() + regularizer.add_gradients())
+        objective.append(loss.detach() + regularizer.before_step(optimizer))
         optimizer.step()
+        regularizer.after_step(optimizer)
     return float(torch.stack(objective).cpu().double().mean())
 
 
-def gradient_ratio(model: nn.Module, regularizer: Regularizer, train: Part) -> float:
-    """‖∇penalty‖/‖∇data loss‖ on a fixed batch, in eval mode: how hard the penalty pulls, compared with the data.
+def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: Part) -> tuple[float, float]:
+    """λR, and ‖∇penalty‖/‖∇data loss‖ on a fixed batch, in eval mode: how hard it pulls, compared with the data.
 
-    The batch is the first 1,000 training images, a stratified sample (the training set is kept in drawn order).
-    Both norms run over all parameters; gradients and mode of the model are left as they were.
+    The batch is the first 1,000 training images, a stratified sample (the training set is kept in drawn order). It is
+    also the batch of a penalty that depends on images. Both norms run over all parameters; gradients and mode of the
+    model are left as they were.
+
+    Returns:
+        The penalty in nats, and the ratio, infinite where the data's gradient is zero.
     """
-    penalty_norm = _norm(regularizer.gradients())
-    if penalty_norm == 0:
-        return 0.0  # without a penalty the data's gradient is not needed
     was_training = model.training
     model.eval()
     count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
-    data = [torch.zeros_like(parameter) for parameter in parameters]
-    for start in range(0, count, GRADIENT_BATCH):
-        images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
-        with torch.enable_grad():
-            data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
-            gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
-        for total, gradient in zip(data, gradients, strict=True):
-            if gradient is not None:
-                total.add_(gradient)
+    with torch.enable_grad():
+        penalty = regularizer.penalty(model, *train.take(slice(0, count)))
+        pull = torch.autograd.grad(penalty, parameters, allow_unused=True) if penalty.requires_grad else ()
+    pull_norm, ratio = _norm([gradient for gradient in pull if gradient is not None]), 0.0
+    if pull_norm != 0:  # without a penalty the data's gradient is not needed
+        data = [torch.zeros_like(parameter) for parameter in parameters]
+        for start in range(0, count, GRADIENT_BATCH):
+            images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
+            with torch.enable_grad():
+                data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
+                gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
+            for total, gradient in zip(data, gradients, strict=True):
+                if gradient is not None:
+                    total.add_(gradient)
+        data_norm = _norm(data)
+        ratio = pull_norm / data_norm if data_norm else float("inf")
     model.train(was_training)
-    data_norm = _norm(data)
-    return penalty_norm / data_norm if data_norm else float("inf")
+    return float(penalty.detach()), ratio
 
 
 def _norm(gradients: list[torch.Tensor]) -> float:

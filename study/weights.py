@@ -7,6 +7,9 @@ from functools import lru_cache
 import numpy as np
 
 NEAR_ZERO = 1e-3
+# A threshold partly measures the optimizer: under Adam the subgradient of an L1 penalty makes weights hover near zero
+# at the scale of the learning rate, not at zero. Exact zeros are counted apart.
+THRESHOLDS = (1e-4, 1e-3, 1e-2)
 QUANTILES = {
     "q001": 0.001,
     "q01": 0.01,
@@ -18,6 +21,7 @@ QUANTILES = {
     "q99": 0.99,
     "q999": 0.999,
 }
+ALL = "all"  # in sparsity.csv, instead of a parameter's name: all of them together
 STATISTICS = (
     *("count", "mean", "std", "min", "max", "l1", "l2", "abs_max"),
     *("zero_fraction", "near_zero_fraction", "kurtosis"),

@@ -11,7 +11,9 @@ import pytest
 from study import __main__ as command
 
 ROOT = Path(__file__).parent.parent
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "numba"))  # compiled once for all tests
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / command.compiled_version())
+)  # compiled once for all tests
 
 
 @dataclass(frozen=True)

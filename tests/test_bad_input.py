@@ -24,7 +24,30 @@ MISTAKES = {
     "model.hiddn=[3]": "model.hiddn is no key",
     "+model.hiddn=[3]": "study.models.mlp has no such argument; allowed: hidden",
     "model=cnn": "Available options in 'model': linear, mlp",
-    "reg=l3": "Available options in 'reg': l1, l2, l2_norm, none",
+    "reg=l3": "Available options in 'reg': batch_norm, combine, dropout",
+    "reg=dropout lam=1": "lam=1.0: a number in [0, 1) is allowed",
+    "reg=max_norm lam=0": "any finite number above 0 is allowed",
+    "reg=elastic_net reg.ratio=2": "a number in [0, 1] is allowed",
+    "reg=early_stopping reg.patience=0": "at least 1 is allowed",
+    "reg=early_stopping reg.monitor=test_loss": "allowed: val_loss, val_accuracy",
+    "reg=l1 reg.schedule=cosine": "allowed: constant, warmup, anneal",
+    "reg=l1 reg.schedule=warmup reg.ramp=0": "at least 1 is allowed",
+    "reg=dropout model.dropout=0.1": "contradicts reg=dropout",
+    "reg=dropout model=linear": "which model=linear does not have",
+    "reg=group_lasso reg.scope=output.*": "none of hidden.0.weight is in scope",
+    "reg=orthogonal reg.scope=.*bias": "none is one",
+    "reg=combine lam=1e-4": "reg=combine has a lam in each of its parts",
+    "reg=combine reg.schedule=warmup": "reg=combine takes it in each of its parts",
+    "reg=combine reg.parts=[]": "a list of options is allowed, such as [{reg: l1",
+    "reg=combine reg.parts=[l1]": "a list of options is allowed",
+    "reg=combine reg.parts=[{reg:none}]": "cannot be a part",
+    "reg=combine reg.parts=[{reg:l1,lm:3}]": "reg.lm: study.regularizers.penalties.L1 has no such argument",
+    "reg=combine reg.parts=[{reg:nope}]": "Could not find 'reg/nope'",
+    "reg=combine reg.parts=[{reg:l1,lam:-1}]": "at least 0 is allowed",
+    "reg=combine reg.parts=[{reg:early_stopping},{reg:early_stopping}]": "one part may choose the epoch",
+    "model.dropout=1": "a number in [0, 1) is allowed",
+    "model.batch_norm=true batch_size=1": "batches of at least 2 images",
+    "loop=quick": "allowed: common, fastest, general",
     "experiment=nope": "Available options in 'experiment': book",
     "reg=l1 reg.scope=output": "matches no parameter; allowed: all, weights, or",
     "optimizer.lr=0": "any finite number above 0",
@@ -53,7 +76,7 @@ MISTAKES = {
 
 def test_broken_yaml_of_ones_own_is_told_with_its_place(study, tmp_path):
     (tmp_path / "reg").mkdir()
-    (tmp_path / "reg" / "mine.yaml").write_text("_target_: study.regularizers.L1\n power: [1.5\n")
+    (tmp_path / "reg" / "mine.yaml").write_text("_target_: study.regularizers.penalties.L1\n power: [1.5\n")
     result = study(f"--config-dir={tmp_path}", "reg=mine", "data=digits")
     assert result.code == 1
     assert result.err.count("\n") == 1
@@ -116,7 +139,7 @@ def test_a_folder_in_the_way_is_not_touched(study, tmp_path):
 
 def test_an_option_hidden_by_a_shipped_one_is_warned_of(study, tmp_path):
     (tmp_path / "own" / "reg").mkdir(parents=True)
-    (tmp_path / "own" / "reg" / "l1.yaml").write_text("_target_: study.regularizers.L2\nlam: 1\n")
+    (tmp_path / "own" / "reg" / "l1.yaml").write_text("_target_: study.regularizers.penalties.L2\nlam: 1\n")
     result = study("--config-dir", "own", "reg=l1", "data=digits", "epochs=1")
     assert result.code == 0
     assert "is hidden by the option of the same name" in result.err

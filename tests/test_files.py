@@ -28,6 +28,7 @@ def run(request, finished):
 
 def test_a_run_folder_holds_exactly_the_files_of_the_contract(run):
     expected = {"config.yaml", "metrics.csv", "weights.csv", "histogram.csv", "test.csv", "predictions.npz"}
+    expected |= {"val.csv", "sparsity.csv", "pruning.csv"}
     assert {path.name for path in run.iterdir()} == expected | {"status.json", "run.log"}
 
 
@@ -81,7 +82,10 @@ def test_histogram_adds_up_and_agrees_with_the_quantiles_to_the_bin(run):
 
 
 def test_test_set_is_scored_once_and_predictions_give_the_same_scores(run):
-    assert (run / "test.csv").read_text().splitlines()[0] == "split,epoch,loss,accuracy,count"
+    for name in ("test.csv", "val.csv"):
+        assert (run / name).read_text().splitlines()[0] == "split,epoch,loss,accuracy,count,ece,brier"
+    val = pd.read_csv(run / "val.csv")
+    assert val[["split", "epoch", "count"]].values.tolist() == [["val", 3, 249]]
     test, metrics = pd.read_csv(run / "test.csv"), pd.read_csv(run / "metrics.csv")
     assert test[["split", "epoch", "count"]].values.tolist() == [["test", 3, 299]]
     with np.load(run / "predictions.npz") as stored:
@@ -92,6 +96,23 @@ def test_test_set_is_scored_once_and_predictions_give_the_same_scores(run):
             correct = stored[f"{split}_label"] == stored[f"{split}_predicted"]
             assert correct.mean() == pytest.approx(accuracy)
             assert -np.log(stored[f"{split}_probability"]).mean() == pytest.approx(loss, rel=1e-4)
+
+
+def test_sparsity_and_pruning_agree_with_weights_csv(run):
+    """At the last epoch: shares of exact zeros and of |w| < 0.001, and nothing removed at threshold 0."""
+    weights = pd.read_csv(run / "weights.csv").query("epoch == 3").set_index("parameter")
+    sparsity = pd.read_csv(run / "sparsity.csv").set_index("parameter")
+    assert list(sparsity.index) == [*PARAMETERS, "all"]
+    for name in PARAMETERS:
+        assert sparsity.loc[name, "zero_fraction"] == weights.loc[name, "zero_fraction"]
+        assert sparsity.loc[name, "below_0.001"] == weights.loc[name, "near_zero_fraction"]
+    assert sparsity.loc["all", "count"] == sum(PARAMETERS.values())
+    assert sparsity.loc["all", "units"] == 20
+    pruning, val = pd.read_csv(run / "pruning.csv"), pd.read_csv(run / "val.csv")
+    assert pruning["threshold"].tolist() == [0, 1e-4, 1e-3, 1e-2]
+    assert pruning.loc[0, ["accuracy", "loss"]].tolist() == val.loc[0, ["accuracy", "loss"]].tolist()
+    assert pruning["removed"].is_monotonic_increasing
+    assert pruning["effective_parameters"].is_monotonic_decreasing
 
 
 def test_status_and_config(run):
@@ -110,6 +131,7 @@ def test_status_and_config(run):
     assert config.reg.option == run.name.split("-")[0]
     if config.reg.option == "none":
         assert config.lam == 0
+        assert status["takes_lam"] is False
         assert config.reg.scope is None
 
 

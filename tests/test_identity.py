@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 
 from study.__main__ import CONF
 from study.config import RunConfig, register_schemas, resolve
@@ -19,7 +19,13 @@ def config(*overrides: str) -> RunConfig:
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return resolve(cfg, choices)
+    return resolve(cfg, choices, reg_option)
+
+
+def reg_option(name: str):
+    """The content of an option of `reg`."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", overrides=[f"reg={name}"]).reg, resolve=True)
 
 
 BASE = ("reg=l1", "lam=1e-3")
@@ -33,10 +39,14 @@ SCIENCE = {
     "data.train_size": "data.train_size=100",
     "model": "model=linear",
     "model.hidden": "model.hidden=[3]",
+    "model.dropout": "model.dropout=0.1",
+    "model.batch_norm": "model.batch_norm=true",
     "optimizer": "optimizer=sgd",
     "optimizer.lr": "optimizer.lr=0.01",
     "reg": "reg=l2",
     "reg.scope": "reg.scope=weights",
+    "reg.schedule": "reg.schedule=anneal",
+    "reg.ramp": "reg.schedule=anneal reg.ramp=3",
 }
 HOW = {
     "name": "name=other",
@@ -51,7 +61,8 @@ HOW = {
 
 @pytest.mark.parametrize("key", SCIENCE)
 def test_science_is_part_of_the_id(key):
-    assert run_id(config(*BASE, SCIENCE[key])) != run_id(config(*BASE))
+    base = config(*BASE, *(["reg.schedule=anneal"] if key == "reg.ramp" else []))
+    assert run_id(config(*BASE, *SCIENCE[key].split())) != run_id(base)
 
 
 @pytest.mark.parametrize("key", HOW)
@@ -69,6 +80,30 @@ def test_none_is_one_run_whatever_lam_says():
     assert run_id(config("reg=none", "lam=1")) == run_id(config("reg=none"))
     assert config("reg=none", "lam=1").lam == 0
     assert config("reg=none").reg["scope"] is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["reg=dropout", "lam=0.25"], ["reg=none", "model.dropout=0.25"]),
+        (["reg=batch_norm"], ["reg=none", "model.batch_norm=true"]),
+        (["reg=batch_norm", "lam=3"], ["reg=batch_norm"]),
+        (
+            ["reg=combine", "reg.parts=[{reg:l1,lam:1e-3},{reg:dropout,lam:0.25}]"],
+            ["reg=l1", "lam=1e-3", "model.dropout=0.25"],
+        ),
+        (["reg=combine", "reg.parts=[{reg:l2,lam:1e-3}]"], ["reg=l2", "lam=1e-3"]),
+        (["reg=l1", "reg.ramp=7"], ["reg=l1"]),
+        (["reg=early_stopping", "lam=7"], ["reg=early_stopping"]),
+    ],
+)
+def test_two_spellings_of_one_experiment_are_one_run(one, other):
+    assert run_id(config(*one)) == run_id(config(*other))
+
+
+def test_the_order_of_what_is_combined_is_part_of_the_id():
+    first = config("reg=combine", "reg.parts=[{reg:l1,lam:1e-3},{reg:l2,lam:1e-3}]")
+    assert run_id(first) != run_id(config("reg=combine", "reg.parts=[{reg:l1,lam:1e-3},{reg:l2,lam:1e-4}]"))
 
 
 def test_a_variant_is_a_run_without_its_seed():
@@ -101,5 +136,13 @@ def test_variants_are_named_by_what_varies():
     keys = [variant_key(c, varying_keys(configs)) for c in configs]
     assert keys == ["l1-lam0.0001-lr0.001", "none-lr0.001", "l1-lam1e-05-lr0.01"]
     assert [variant_key(c, varying_keys(configs[:2])) for c in configs[:2]] == ["l1-lam0.0001", "none"]
+    assert variant_key(config("reg=dropout", "lam=0.25"), varying_keys(configs)) == "dropout-lam0.25-lr0.001"
+    several = [config("reg=combine"), config("reg=early_stopping"), config("reg=none")]
+    assert [variant_key(c, varying_keys(several)) for c in several] == ["combine", "early_stopping", "none"]
+    parts = [config("reg=combine"), config("reg=combine", "reg.parts=[{reg:l2,lam:0.01}]")]
+    assert [variant_key(c, varying_keys(parts)) for c in parts] == [
+        "combine-partsl11e-05_dropout0.25",
+        "combine-partsl20.01",
+    ]
     two = [config("model.hidden=[8]"), config("model.hidden=[8,4]")]
     assert [variant_key(c, varying_keys(two)) for c in two] == ["none-hidden8", "none-hidden8_4"]

@@ -1,8 +1,10 @@
 """The wheel works in another folder: configs, sweeper and embedded data come along."""
 
+import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, run_command, run_folders
@@ -32,3 +34,22 @@ def test_tab_completion_is_installed_as_hydra_documents_it(tmp_path):
     result = run_command("--shell-completion", "install=bash", cwd=tmp_path)
     assert result.code == 0
     assert "complete " in result.out
+
+
+def test_ones_own_code_needs_no_change_in_the_wheel(wheel_folder, tmp_path):
+    """The class with a hook that docs/regularizers.md writes, from a folder of the user's own."""
+    page = (ROOT / "docs" / "regularizers.md").read_text()
+    for language, name in (("python", "my_clipping.py"), ("yaml", "reg/clip.yaml")):
+        (block,) = (b for b in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) if f"# mine/{name}" in b)
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text(block)
+    path = f"{wheel_folder}:{tmp_path / 'mine'}"
+    arguments = ("-m", "--config-dir", "mine", "reg=none,clip", "lam=0.02", "data=digits", "epochs=2", "name=clipped")
+    result = run_command(*arguments, cwd=tmp_path, PYTHONPATH=path)
+    assert result.code == 0, result.err
+    (clipped,) = (tmp_path / "outputs" / "clipped").glob("clip-lam0.02-seed0-*")
+    weights = pd.read_csv(clipped / "weights.csv")
+    assert weights.query("epoch > 0")["abs_max"].max() == pytest.approx(0.02, rel=1e-6)
+    assert weights.query("epoch == 0")["abs_max"].max() > 0.1
+    analyzed = run_command("analyze", "name=clipped", "figures=[]", cwd=tmp_path, PYTHONPATH=path)
+    assert analyzed.code == 0, analyzed.err

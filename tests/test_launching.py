@@ -5,7 +5,7 @@ import pytest
 from study import recording
 from study.comparison import differing
 from study.plan import existing_runs
-from tests.conftest import run_folders, under_way
+from tests.conftest import run_command, run_folders, under_way
 
 SWEEP = ("-m", "reg=l1,l2", "lam=1e-4", "data=digits", "epochs=3", "model.hidden=[20]")
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -29,15 +29,14 @@ def test_a_launcher_gives_the_bytes_of_our_own_workers_and_trains_what_is_missin
     assert not (outputs.parent / "multirun").exists()
 
 
-def test_a_run_that_fails_in_a_launcher_s_job_is_told_and_the_others_end(study, outputs, tmp_path, monkeypatch):
+def test_a_run_that_fails_in_a_launcher_s_job_is_told_and_the_others_end(outputs, tmp_path):
     (tmp_path / "fragile.py").write_text(
         "def penalty(w):\n    if w.detach().std() > 0: raise RuntimeError('too much for me')\n    return w.sum()\n"
     )
     (tmp_path / "own" / "reg").mkdir(parents=True)
     (tmp_path / "own" / "reg" / "fragile.yaml").write_text("_target_: fragile.penalty\nlam: 1e-4\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    result = study("--config-dir", "own", "-m", "reg=fragile,l2", *SWEEP[3:], *JOBLIB, "name=mine")
+    sweep = ("--config-dir", "own", "-m", "reg=fragile,l2", *SWEEP[3:], *JOBLIB, "name=mine")
+    result = run_command(*sweep, cwd=tmp_path, PYTHONPATH=str(tmp_path))  # joblib's workers outlive a test
     assert result.code == 1
     assert "outputs/mine: 1 failed, 1 complete" in result.out
     states = {run.name.split("-")[0]: recording.read_status(run)["state"] for run in run_folders(outputs / "mine")}

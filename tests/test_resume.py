@@ -15,7 +15,7 @@ from tests.conftest import run_command, run_folders, under_way
 from tests.test_sweep import state, without_seconds
 
 LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1")
-SAME = ("weights.csv", "histogram.csv", "test.csv")
+SAME = ("weights.csv", "histogram.csv", "val.csv", "test.csv", "sparsity.csv", "pruning.csv")
 
 
 def same_bytes(one, two):

@@ -54,7 +54,7 @@ def test_show_finds_a_run_by_folder_or_beginning_of_its_id(study, small):
     run = run_folders(small)[0]
     by_id, by_folder = study("show", run.name[-12:-4]), study("show", f"outputs/small/{run.name}")
     assert by_id.out == by_folder.out
-    for part in ("state      complete", "val_accuracy", "torch", "_target_: study.regularizers.L1"):
+    for part in ("state      complete", "val_accuracy", "torch", "_target_: study.regularizers.penalties.L1"):
         assert part in by_id.out
 
 

@@ -1,6 +1,6 @@
 """Read the runs of a study from their files; name those that cannot be used, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from study.claims import work_folders
 from study.errors import StudyError
 from study.plan import read_config
 from study.recording import COLUMNS, CONFIG, CONTRACT, STATUS, read_status
-from study.weights import BINS, is_histogram_epoch
+from study.weights import ALL, BINS, is_histogram_epoch
 
 ANALYSIS, LEDGER = "analysis", "ledger.csv"
-IDENTIFIED = (STATUS, CONFIG, "metrics.csv", "weights.csv")  # files of a run that are read first
+GROWING = ("metrics.csv", "weights.csv")  # of every run; histogram.csv is read when it is drawn
+FINAL = ("val.csv", "test.csv", "sparsity.csv", "pruning.csv")  # of complete runs
+IDENTIFIED = (STATUS, CONFIG, *GROWING, *FINAL)
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,12 @@ class Study:
 
     Attributes:
         folder: outputs/<name>.
-        runs: a row per complete or diverged run: `run, variant, reg, lam, scope, seed, state, epochs, data, split,
-            path, threads, run_id`; in the order in which variants are shown.
-        metrics: a row per run and epoch: `run, variant, seed` and the columns of metrics.csv.
-        weights: a row per run, epoch and parameter: `run, variant, seed` and the columns of weights.csv.
+        runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
+            `takes_lam, scope, seed, state, epochs` (the budget), `epochs_trained, scored_epoch` (whose weights are the
+            result), `data, split, path, threads, run_id`; in the order in which variants are shown.
+        tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
+            row per epoch), weights.csv (per epoch and parameter), and of complete runs val.csv, test.csv, sparsity.csv
+            and pruning.csv.
         left_out: lines naming runs that have not ended, or failed.
         damaged: lines naming what is in the folder and is not a sound run.
         entries: what was read, by run.
@@ -39,12 +44,29 @@ class Study:
 
     folder: Path
     runs: pd.DataFrame
-    metrics: pd.DataFrame
-    weights: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
     left_out: tuple[str, ...]
     damaged: tuple[str, ...]
     entries: dict[str, Entry]
     known: Mapping[str, Entry]
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """metrics.csv of all runs."""
+        return self.tables["metrics.csv"]
+
+    @property
+    def weights(self) -> pd.DataFrame:
+        """weights.csv of all runs."""
+        return self.tables["weights.csv"]
+
+    def of_variants(self, variants: Collection[str]) -> "Study":
+        """The same with some variants only."""
+
+        def kept(table: pd.DataFrame) -> pd.DataFrame:
+            return table[table["variant"].isin(variants)].reset_index(drop=True)
+
+        return replace(self, runs=kept(self.runs), tables={name: kept(table) for name, table in self.tables.items()})
 
     def remember(self) -> None:
         """Keep what was read for the next analysis."""
@@ -90,7 +112,8 @@ class Study:
             if entry.histogram is None or entry.histogram_epoch != row.epoch or not same:
                 missing.append((row, identity))
         epochs = [
-            [e for e in range(int(row.epoch), -1, -1) if is_histogram_epoch(e, int(row.epochs))] for row, _ in missing
+            [e for e in range(int(row.epoch), -1, -1) if e == row.epoch or is_histogram_epoch(e, int(row.epochs))]
+            for row, _ in missing
         ]
         tables = read_histograms([self.folder / row.run for row, _ in missing], epochs)
         for (row, identity), table in zip(missing, tables, strict=True):
@@ -136,11 +159,14 @@ def collect(folder: Path) -> Study:
                 continue
             if facts is not None:
                 fresh.append((path, identity, facts))
-    paths = [path for path, *_ in fresh]
-    tables = (read_tables(paths, "metrics.csv"), read_tables(paths, "weights.csv"))
-    for (path, identity, facts), metrics, weights in zip(fresh, *tables, strict=True):
+    found: dict[str, dict[str, pd.DataFrame | DamagedError]] = {path.name: {} for path, *_ in fresh}
+    for name in (*GROWING, *FINAL):
+        paths = [path for path, _, facts in fresh if name in GROWING or facts["state"] == "complete"]
+        for path, table in zip(paths, read_tables(paths, name), strict=True):
+            found[path.name][name] = table
+    for path, identity, facts in fresh:
         try:
-            entries[path.name] = _entry(identity, facts, metrics, weights)
+            entries[path.name] = _entry(identity, facts, found[path.name])
         except DamagedError as problem:
             damaged[path] = problem
     for path in work_folders(folder):
@@ -153,13 +179,12 @@ def collect(folder: Path) -> Study:
         raise StudyError(f"{folder} has no run to analyze: {reasons}")
     entries = {run: entries[run] for run in sorted(entries)}
     table = pd.DataFrame([entry.facts for entry in entries.values()]).drop(columns="parameters")
-    table["penalized"] = table["scope"].notna()  # unpenalized references come first
+    table["penalized"] = table["reg"] != "none"  # references come first
     table = table.sort_values(["penalized", "reg", "lam", "variant", "seed"]).drop(columns="penalized")
     return Study(
         folder,
         table.reset_index(drop=True),
-        _joined(entries, "metrics.csv", [entry.metrics for entry in entries.values()]),
-        _joined(entries, "weights.csv", [entry.weights for entry in entries.values()]),
+        {name: _joined(entries, name) for name in (*GROWING, *FINAL)},
         tuple(left_out),
         problems,
         entries,
@@ -167,45 +192,60 @@ def collect(folder: Path) -> Study:
     )
 
 
-def _joined(entries: Mapping[str, Entry], name: str, tables: Sequence[np.ndarray]) -> pd.DataFrame:
-    """The tables of all runs as one."""
+def _joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
+    """One CSV of all runs that have it."""
+    having = [entry for entry in entries.values() if name in entry.tables]
+    tables = [entry.tables[name] for entry in having]
     lengths = [len(table) for table in tables]
-    joined = pd.DataFrame(np.concatenate(tables), columns=COLUMNS[name])
-    for column in {"epoch", "count"} & set(joined.columns):
+    columns = COLUMNS[name]
+    joined = pd.DataFrame(np.concatenate([np.empty((0, len(columns))), *tables]), columns=columns)
+    for column in {"epoch", "count", "removed", "effective_parameters"} & set(columns):
         joined[column] = joined[column].astype(int)
-    if "parameter" in joined:
-        joined["parameter"] = np.concatenate(
-            [np.array(e.facts["parameters"], object)[e.weights[:, 1].astype(int)] for e in entries.values()]
+    for column in {"parameter", "split"} & set(columns):
+        words = [np.array(_words(entry.facts, column), object) for entry in having]
+        codes = [table[:, columns.index(column)].astype(int) for table in tables]
+        joined[column] = np.concatenate(
+            [np.empty(0, object), *(word[code] for word, code in zip(words, codes, strict=True))]
         )
     for key in ("run", "variant", "seed"):
-        joined[key] = np.repeat([entry.facts[key] for entry in entries.values()], lengths)
+        joined[key] = np.repeat([entry.facts[key] for entry in having], lengths)
     return joined
 
 
+def _words(facts: Mapping[str, Any], column: str) -> list[str]:
+    """What the codes of a column stand for."""
+    return [*facts["parameters"], ALL] if column == "parameter" else list(SPLITS)
+
+
 def _entry(
-    identity: index.Identity | None,
-    facts: Mapping[str, Any],
-    metrics: pd.DataFrame | DamagedError,
-    weights: pd.DataFrame | DamagedError,
+    identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, pd.DataFrame | DamagedError]
 ) -> Entry:
     """A run as read, checked; raises DamagedError where rows are missing."""
-    for table in (metrics, weights):
+    for table in tables.values():
         if isinstance(table, DamagedError):
             raise table
+    metrics, weights = tables["metrics.csv"], tables["weights.csv"]
     epochs, last = metrics["epoch"].tolist(), len(metrics) - 1
-    if epochs != list(range(last + 1)) or (facts["state"] == "complete" and last != facts["epochs"]):
+    if epochs != list(range(last + 1)) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
         raise DamagedError(
-            f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs']}; train it again"
+            f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs_trained']}; train it again"
         )
     if sorted(set(weights["epoch"].tolist())) != list(range(last + 1)):
         raise DamagedError("has another set of epochs in weights.csv than in metrics.csv; delete it and train it again")
-    codes, parameters = pd.factorize(weights["parameter"])
-    return Entry(
-        identity,
-        {**facts, "parameters": list(parameters)},
-        metrics.to_numpy(float),
-        weights.assign(parameter=codes).to_numpy(float),
-    )
+    facts = {**facts, "parameters": list(pd.unique(weights["parameter"]))}
+    if facts["state"] == "diverged":
+        facts |= {"epochs_trained": last, "scored_epoch": last}
+    return Entry(identity, facts, {name: _coded(table, name, facts) for name, table in tables.items()})
+
+
+def _coded(table: pd.DataFrame, name: str, facts: Mapping[str, Any]) -> np.ndarray:
+    """A table as numbers; raises DamagedError where it speaks of an unknown parameter or split."""
+    for column in {"parameter", "split"} & set(table.columns):
+        codes = table[column].map({word: code for code, word in enumerate(_words(facts, column))})
+        if codes.isna().any():
+            raise DamagedError(f"has an unknown {column} in {name}; delete it and train it again")
+        table = table.assign(**{column: codes})
+    return table.to_numpy(float)
 
 
 def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
@@ -229,11 +269,14 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         "run": path.name,
         "variant": status["variant"],
         "reg": config.reg["option"],
-        "lam": config.lam,
-        "scope": config.reg["scope"],
+        "lam": float("nan") if config.lam is None else config.lam,
+        "takes_lam": status["takes_lam"],
+        "scope": config.reg.get("scope"),
         "seed": config.seed,
         "state": state,
         "epochs": config.epochs,
+        "epochs_trained": status.get("epochs_trained", config.epochs),
+        "scored_epoch": status.get("scored_epoch", config.epochs),
         "data": config.data["option"],
         "split": config.data["split"],
         "path": status["path"],

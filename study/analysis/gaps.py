@@ -14,7 +14,7 @@ ROUNDING = {"path": "training loops (path)", "threads": "threads"}
 
 MEASURES = (
     *("train_accuracy", "val_accuracy", "accuracy_gap", "train_loss", "val_loss", "loss_gap"),
-    *("abs_max", "near_zero_fraction"),
+    *("abs_max", "zero_fraction", "near_zero_fraction", "val_ece", "val_brier"),
 )
 
 
@@ -65,40 +65,51 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
 
     Args:
         study: the runs.
-        at: `last`, `best` (the first epoch of the highest val accuracy) or an epoch's number. A diverged run is
-            taken at its last epoch whatever `at` says.
+        at: `last`, the epoch whose weights are a run's result, which early stopping chooses; `best`, the first epoch of
+            the highest val accuracy; or an epoch's number, or the result of a run that ended itself earlier. A diverged
+            run is taken at its last epoch.
 
     Returns:
         The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`, `abs_max`
-        (the largest |w| of all parameters) and `near_zero_fraction` (of all parameters together).
+        (the largest |w| of all parameters), `zero_fraction` and `near_zero_fraction` (of all parameters together),
+        and `val_ece` and `val_brier` where the epoch is that of the run's result.
 
     Raises:
         ConfigError: `at` is none of these.
         StudyError: a run does not have the epoch.
     """
-    last = study.metrics.groupby("run")["epoch"].max()
+    facts = study.runs.set_index("run")
+    last, result = facts["epochs_trained"], facts["scored_epoch"]
     if at == "last":
-        chosen = last
+        chosen = result
     elif at == "best":
         best = study.metrics.loc[study.metrics.groupby("run")["val_accuracy"].idxmax()]
-        chosen = best.set_index("run")["epoch"]
+        chosen = best.set_index("run")["epoch"].reindex(facts.index)
     elif isinstance(at, int) and not isinstance(at, bool) and at >= 0:
-        chosen = last * 0 + at
+        ended_itself = (last < facts["epochs"]) & (last < at)
+        chosen = result.where(ended_itself, at)
     else:
         raise ConfigError(f"at={at}: last, best, or the number of an epoch is allowed")
-    diverged = study.runs.set_index("run")["state"] == "diverged"
-    chosen = chosen.where(~diverged, last)
+    chosen = chosen.where(facts["state"] != "diverged", last)
     short = last[chosen > last]
     if len(short):
         raise StudyError(f"at={at}: {short.index[0]} has epochs 0 to {short.iloc[0]} only")
+    chosen = chosen.astype(int)
     wanted = pd.DataFrame({"run": study.runs["run"], "epoch": chosen[study.runs["run"]].to_numpy()})
     metrics = wanted.merge(with_gaps(study.metrics).drop(columns=["variant", "seed", "lam"]), on=["run", "epoch"])
     weights = study.weights.merge(wanted, on=["run", "epoch"])
-    weights = weights.assign(near_zero=weights["near_zero_fraction"] * weights["count"]).groupby("run")
-    count, near_zero, largest = weights["count"].sum(), weights["near_zero"].sum(), weights["abs_max"].max()
+    shares = ["zero_fraction", "near_zero_fraction"]
+    weights = weights.assign(**{share: weights[share] * weights["count"] for share in shares}).groupby("run")
+    found = weights[shares].sum().div(weights["count"].sum(), axis=0).assign(abs_max=weights["abs_max"].max())
+    calibration = study.tables["val.csv"].rename(columns={"ece": "val_ece", "brier": "val_brier"})
+    calibration = wanted.merge(calibration[["run", "epoch", "val_ece", "val_brier"]], how="left", on=["run", "epoch"])
     order = study.runs["run"]
-    return pd.concat([study.runs, metrics.drop(columns="run")], axis=1).assign(
-        abs_max=largest[order].to_numpy(), near_zero_fraction=(near_zero / count)[order].to_numpy()
+    return pd.concat(
+        [
+            *(study.runs, metrics.drop(columns="run")),
+            *(found.loc[order].reset_index(drop=True), calibration[["val_ece", "val_brier"]]),
+        ],
+        axis=1,
     )
 
 
@@ -111,9 +122,10 @@ def gap_table(rows: pd.DataFrame) -> pd.DataFrame:
         rows: one row per run, from `at_epoch`.
 
     Returns:
-        `variant, reg, lam, n, diverged, epochs, epoch`, then each measure and its `<measure>_sd` (sample standard
-        deviation, empty for n = 1). Accuracies and shares are fractions, the accuracy gap is in percentage points,
-        losses in nats; `epochs` is the budget, `epoch` the mean epoch that was taken.
+        `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure and its `<measure>_sd`
+        (sample standard deviation, empty for n = 1). Accuracies and shares are fractions, the accuracy gap is in
+        percentage points, losses in nats; `epochs` is the budget, `epochs_trained` the mean number of epochs that
+        were used of it, `epoch` the mean epoch that was taken.
     """
     by_variant, complete = rows.groupby("variant", sort=False), rows[rows["state"] == "complete"]
     table = by_variant[["reg", "lam"]].first()
@@ -121,6 +133,7 @@ def gap_table(rows: pd.DataFrame) -> pd.DataFrame:
     table["n"] = of_complete.size().reindex(table.index, fill_value=0)
     table["diverged"] = by_variant.size() - table["n"]
     table["epochs"] = by_variant["epochs"].agg(lambda budgets: "/".join(map(str, sorted(set(budgets)))))
+    table["epochs_trained"] = of_complete["epochs_trained"].mean()
     table["epoch"] = of_complete["epoch"].mean()
     means, deviations = of_complete[list(MEASURES)].mean(), of_complete[list(MEASURES)].std(ddof=1)
     for measure in MEASURES:

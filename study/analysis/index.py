@@ -4,6 +4,7 @@ A run's files are known by their inode, size and time of change. The index may b
 """
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,11 +14,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+HISTOGRAM = "histogram"  # the name of histograms in the index
 INDEX = ".analysis-index.npz"  # in a study's folder
-VERSION = 1
+VERSION = 2
 SETTLED = 2.0  # seconds: a file that changed just before it was read may change again within one tick of its clock
 
-Identity = list[list[int]]
+Identity = list[list[int] | None]  # a file that is not there is None
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,9 @@ class Entry:
     """One run as it was read.
 
     Attributes:
-        identity: of status.json, config.yaml, metrics.csv and weights.csv.
+        identity: of the files that are read.
         facts: what `collect.Study.runs` says of the run, and `parameters`, the names by the codes used below.
-        metrics: metrics.csv, float64 (epochs, columns).
-        weights: weights.csv, float64 (rows, columns), `parameter` as a code.
+        tables: CSVs by name, each float64 (rows, columns), `parameter` and `split` as codes.
         histogram_identity: of histogram.csv.
         histogram_epoch: the epoch that was asked for.
         histogram: int32 (rows, 3), parameter code, position in `weights.BINS` and count; None if not read yet.
@@ -36,22 +37,26 @@ class Entry:
 
     identity: Identity
     facts: Mapping[str, Any]
-    metrics: np.ndarray
-    weights: np.ndarray
+    tables: Mapping[str, np.ndarray]
     histogram_identity: Identity | None = None
     histogram_epoch: int = -1
     histogram: np.ndarray | None = None
 
 
 def identity_of(run: Path, names: tuple[str, ...]) -> Identity | None:
-    """What tells a run's files from later versions of them; None where one is missing, or has only just changed."""
-    try:
-        found = [(run / name).stat() for name in names]
-    except OSError:
-        return None
-    if any(time.time() - stat.st_mtime < SETTLED for stat in found):
-        return None
-    return [[stat.st_ino, stat.st_size, stat.st_mtime_ns] for stat in found]
+    """What tells a run's files from later versions of them; None where the first is missing, or one is new."""
+    found: Identity = []
+    now = time.time()
+    for name in names:
+        try:
+            stat = os.stat(f"{run}/{name}")
+        except OSError:
+            found.append(None)
+            continue
+        if now - stat.st_mtime < SETTLED:
+            return None
+        found.append([stat.st_ino, stat.st_size, stat.st_mtime_ns])
+    return found if found[0] is not None else None
 
 
 def load(study_folder: Path) -> dict[str, Entry]:
@@ -59,19 +64,22 @@ def load(study_folder: Path) -> dict[str, Entry]:
     try:
         with np.load(study_folder / INDEX, allow_pickle=False) as arrays:
             head = json.loads(arrays["head"].tobytes())
-            metrics, weights, histograms = (arrays[key] for key in ("metrics", "weights", "histograms"))
+            stored = {key: arrays[key] for key in arrays if key != "head"}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return {}
     if head["version"] != VERSION:
         return {}
-    entries, begin = {}, np.zeros(3, int)
-    for run, lengths, *rest in head["runs"]:
-        end = begin + [length or 0 for length in lengths]
-        parts = [table[a:b] for table, a, b in zip((metrics, weights, histograms), begin, end, strict=True)]
-        identity, facts, histogram_identity, epoch = rest
-        histogram = None if lengths[2] is None else parts[2]
-        entries[run] = Entry(identity, facts, parts[0], parts[1], histogram_identity, epoch, histogram)
-        begin = end
+    entries, begin = {}, dict.fromkeys(stored, 0)
+
+    def cut(name: str, length: int) -> np.ndarray:
+        first = begin[name]
+        begin[name] += length
+        return stored[name][first : first + length]
+
+    for run, lengths, identity, facts, histogram_identity, epoch in head["runs"]:
+        parts = {name: cut(name, length) for name, length in lengths.items()}
+        histogram = parts.pop(HISTOGRAM, None)
+        entries[run] = Entry(identity, facts, parts, histogram_identity, epoch, histogram)
     return entries
 
 
@@ -84,26 +92,22 @@ def save(study_folder: Path, entries: Mapping[str, Entry]) -> None:
         run: entry if entry.histogram_identity is not None else replace(entry, histogram=None)
         for run, entry in kept.items()
     }
+    parts = {run: {**e.tables, **({} if e.histogram is None else {HISTOGRAM: e.histogram})} for run, e in kept.items()}
     head = [
         [
-            run,
-            [len(e.metrics), len(e.weights), None if e.histogram is None else len(e.histogram)],
+            *(run, {name: len(table) for name, table in parts[run].items()}),
             *(e.identity, dict(e.facts), e.histogram_identity, e.histogram_epoch),
         ]
         for run, e in kept.items()
     ]
-    none = np.empty((0, 3), np.int32)
+    names = {name for tables in parts.values() for name in tables}
     beside = study_folder / f"{INDEX}.part"
     try:
         with open(beside, "wb") as file:
             np.savez(
                 file,
                 head=np.frombuffer(json.dumps({"version": VERSION, "runs": head}).encode(), np.uint8),
-                metrics=np.concatenate([entry.metrics for entry in kept.values()]),
-                weights=np.concatenate([entry.weights for entry in kept.values()]),
-                histograms=np.concatenate(
-                    [none, *(entry.histogram for entry in kept.values() if entry.histogram is not None)]
-                ),
+                **{name: np.concatenate([part[name] for part in parts.values() if name in part]) for name in names},
             )
         beside.replace(study_folder / INDEX)
     except OSError:

@@ -1,7 +1,6 @@
 """Which variants the figures show, where there are more than a reader can tell apart."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import pandas as pd
@@ -37,13 +36,11 @@ def select(study: Study, rows: pd.DataFrame, patterns: Sequence[str]) -> tuple[S
     if len(fitting) > MOST:
         complete = rows[rows["variant"].isin(fitting) & (rows["state"] == "complete")]
         best = complete.groupby("variant")["val_accuracy"].mean().nlargest(BEST).index
-        references = set(rows.loc[rows["scope"].isna(), "variant"])
+        references = set(rows.loc[rows["reg"] == "none", "variant"])
         shown = [v for v in fitting if v in best or v in references]
         how = f"the {BEST} of the highest val accuracy" + (", and those without a penalty" if references else "")
     if len(shown) == len(variants):
         return study, rows, ""
     of = f"the {len(fitting)} variants that fit {', '.join(patterns)}" if patterns else f"{len(variants)} variants"
     line = f"{len(shown)} of {of}: {how}" if how else f"{of}, of {len(variants)}"
-    kept = {key: getattr(study, key) for key in ("runs", "metrics", "weights")}
-    kept = {key: table[table["variant"].isin(shown)].reset_index(drop=True) for key, table in kept.items()}
-    return replace(study, **kept), rows[rows["variant"].isin(shown)].reset_index(drop=True), line
+    return study.of_variants(shown), rows[rows["variant"].isin(shown)].reset_index(drop=True), line

@@ -16,7 +16,14 @@ from matplotlib import pyplot as plt
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), "solid")
 MARKERS = ("s", "^", "D", "v", "P", "X")
-NAMES = {"none": "No penalty", "l1": "L1", "l2": "L2", "l2_norm": "L2 norm"}
+NAMES = {
+    "none": "No regularizer",
+    "l1": "L1",
+    "l2": "L2",
+    "l2_norm": "L2 norm",
+    "l1_proximal": "L1, proximal",
+    "max_norm": "Max norm",
+}
 
 RC = {
     "font.size": 9,
@@ -71,10 +78,10 @@ def looks(runs: pd.DataFrame) -> dict[str, Look]:
 def variant_label(variant: str, reg: str, lam: float) -> str:
     """A variant in words: `L1, λ = 10⁻⁴`, then whatever else its key names."""
     rest = variant.removeprefix(reg).removeprefix(f"-lam{lam:.15g}").strip("-")
-    parts = [NAMES.get(reg, reg.replace("_", " "))]
+    parts = [NAMES.get(reg, reg.replace("_", " ").capitalize())]
     if variant.startswith(f"{reg}-lam"):
         parts.append(f"$\\lambda$ = {_power(lam)}")
-    return ", ".join([*parts, *([rest.replace("-", ", ").replace("_", " ")] if rest else [])])
+    return ", ".join([*parts, *([re.sub(r"-(?!\d)", ", ", rest).replace("_", " ")] if rest else [])])
 
 
 def _power(value: float) -> str:

@@ -13,7 +13,9 @@ COLUMNS = (
     ("Val acc. (%)", "val_accuracy", 100, 2),
     ("Acc. gap (points)", "accuracy_gap", 1, 2),
     ("Loss gap (nats)", "loss_gap", 1, 3),
+    ("ECE (%)", "val_ece", 100, 1),
     ("Max |w|", "abs_max", 1, 3),
+    ("w = 0 (%)", "zero_fraction", 100, 1),
     ("|w| < 0.001 (%)", "near_zero_fraction", 100, 1),
 )
 
@@ -23,7 +25,11 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     text = pd.DataFrame(
         {"Variant": table["variant"], "n": table["n"].astype(str), "Epochs": table["epochs"].astype(str)}
     )
+    if (table["epochs_trained"] < table["epochs"].str.split("/").str[-1].astype(int)).any():
+        text["Used"] = [_number(mean, float("nan"), 1) for mean in table["epochs_trained"]]
     for header, column, factor, decimals in COLUMNS:
+        if table[column].isna().all():
+            continue
         text[header] = [
             _number(mean * factor, sd * factor, decimals)
             for mean, sd in zip(table[column], table[f"{column}_sd"], strict=True)
@@ -40,11 +46,15 @@ def _number(mean: float, sd: float, decimals: int) -> str:
 
 def footer(rows: pd.DataFrame, at: str | int, notes: Sequence[str]) -> list[str]:
     """What a reader of the table must know, as sentences."""
-    where = {"last": "the last epoch", "best": "the epoch of the highest val accuracy"}.get(at, f"epoch {at}")
+    where = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}.get(at, f"epoch {at}")
     lines = [
         f"All values at {where}; train and val by one scorer, in eval mode; losses without the penalty."
         " Accuracy gap: train − val; loss gap: val − train."
     ]
+    if (rows["scored_epoch"] < rows["epochs"]).any() and at == "last":
+        lines.append(
+            "Runs that choose an epoch by val are taken at that one: their val scores are selected, and too high."
+        )
     if (rows.groupby("variant")["seed"].count() > 1).any():
         lines.append("± is the standard deviation over seeds.")
     else:

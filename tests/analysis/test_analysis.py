@@ -213,7 +213,7 @@ def test_titles_and_legends_fit_into_the_figure(finished):
     keys = dict(zip(study.runs["variant"], long["variant"], strict=True))
     metrics = study.metrics.assign(variant=study.metrics["variant"].map(keys))
     for draw in (curves, gap):
-        figure = draw(replace(study, runs=long, metrics=metrics))
+        figure = draw(replace(study, runs=long, tables={**study.tables, "metrics.csv": metrics}))
         figure.canvas.draw()
         inside = figure.bbox
         boxes = [figure.legends[0].get_window_extent()]

@@ -1,0 +1,76 @@
+"""The table of all regularizers in docs/regularizers.md, from conf/reg/ and from two finished studies.
+
+    study experiment=zoo
+    study experiment=zoo data=fashion_mnist seeds=3 epochs=5 name=zoo_fashion_mnist
+    python scripts/zoo_table.py        # rewrites the part of docs/regularizers.md between its two marks
+
+Cost is the training time of an epoch relative to `none` with the same seed on Fashion-MNIST, the median over epochs and
+seeds; val and gap are means over seeds, ± their standard deviation.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from study.analysis.collect import Study, collect
+from study.analysis.gaps import at_epoch, gap_table
+from study.build import build_regularizer
+from study.sweep import OUTPUTS
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "regularizers.md"
+STUDIES = {"digits": "zoo", "Fashion-MNIST": "zoo_fashion_mnist"}
+BEGIN, END = "<!-- table: scripts/zoo_table.py -->\n", "<!-- end of table -->"
+HEADER = ["`reg`", "What it does", "λ", "Default", "Cost", "Val, %", "Gap, points", "Val, %", "Gap, points"]
+
+
+def described(option: str) -> tuple[str, str, str]:
+    """What an option does, the λ that it accepts, and its default, from its YAML file."""
+    text = (ROOT / "conf" / "reg" / f"{option}.yaml").read_text()
+    content = OmegaConf.create(text)
+    line = text.splitlines()[0].removeprefix("# ")
+    if "_target_" not in content:
+        return line, "one in each part", ", ".join(f"{part.reg} {part.lam:g}" for part in content.parts)
+    own = {key: value for key, value in content.items() if key not in ("lam", "_target_")}
+    regularizer = build_regularizer({"option": option, "_target_": content["_target_"], **own})
+    default = [f"{content.lam:g}"] if regularizer.takes_lam else []
+    default += [f"{key} {value}" for key, value in own.items()]
+    return line, str(regularizer.lam_range) if regularizer.takes_lam else "–", ", ".join(default) or "–"
+
+
+def cost(study: Study) -> pd.Series:
+    """Training time of an epoch by variant, relative to `none` of the same seed."""
+    trained = study.metrics[study.metrics["epoch"] > 0]
+    seconds = trained.groupby(["seed", "variant"])["seconds"].median().unstack("variant")
+    return seconds.div(seconds["none"], axis=0).median()
+
+
+def main() -> None:
+    """Write the table."""
+    studies = {name: collect(OUTPUTS / folder) for name, folder in STUDIES.items()}
+    results = {name: gap_table(at_epoch(study, "last")).set_index("variant") for name, study in studies.items()}
+    costs, first = cost(studies["Fashion-MNIST"]), results["digits"]
+    lines = [
+        "| | | | | | " + " | | ".join(f"{name}, n = {table['n'].max()}" for name, table in results.items()) + " | |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|",
+        "| " + " | ".join(f"**{cell}**" for cell in HEADER) + " |",
+    ]
+    for variant, row in first.iterrows():
+        what, allowed, default = described(row["reg"])
+        lam = re.search(r"-lam([^-]+(?:-\d+)?)$", variant)
+        shown = f"`{row['reg']}`" + (f" at λ = {lam[1]}" if lam and (first["reg"] == row["reg"]).sum() > 1 else "")
+        cells = [shown, what.replace("|", "\\|"), allowed, default, f"{costs[variant]:.2f}"]
+        for table in results.values():
+            found = table.loc[variant]
+            cells.append(f"{100 * found['val_accuracy']:.2f} ± {100 * found['val_accuracy_sd']:.2f}")
+            cells.append(f"{found['accuracy_gap']:.2f} ± {found['accuracy_gap_sd']:.2f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + rest.partition(END)[2])
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""What one step does to the tensors of an MLP, as compiled code: the optimizer, and the regularizer's part in it.
+
+Parts of `mlp_kernels.train_epoch`, each a single pass over memory, or one over what is in cache.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+# Sums may be reordered, and so vectorized; NaN and infinity keep their meaning, since divergence must show.
+FLAGS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+# A part of its caller: as a function of its own it would exist in several machine codes that round differently, and
+# the one that is called would depend on what else the process has compiled.
+inlined = njit(forceinline=True, **FLAGS)
+
+# What a regularizer does to one tensor in a step, the columns of `coefficients`. Penalties: λ times Σ|w|, Σw², ‖w‖₂.
+# Then λ of decoupled weight decay, of soft-thresholding, and of shrinking groups (a unit's weights and bias); and the
+# limit of the norm of a unit's weights, infinite as a rule.
+COEFFICIENTS = ("absolute", "square", "norm", "decay", "soft", "group", "cap")
+ABSOLUTE, SQUARE, NORM, DECAY, SOFT, GROUP, CAP = range(7)
+NEWTON = 8  # iterations, as in regularizers.projections
+
+
+class Rule(NamedTuple):
+    """An optimizer: Adam, or gradient descent, whose momentum is `decay1`."""
+
+    adam: bool
+    lr: float
+    decay1: float  # Adam's β₁
+    decay2: float  # Adam's β₂
+    eps: float  # Adam's ε
+
+
+@inlined
+def penalty_value(coefficients: np.ndarray, norms: np.ndarray) -> float:
+    """λR of one tensor, from its Σ|w|, Σw² and Σ‖group‖₂."""
+    absolute = coefficients[ABSOLUTE] + coefficients[SOFT]
+    powers = absolute * norms[0] + coefficients[SQUARE] * norms[1] + coefficients[NORM] * np.sqrt(norms[1])
+    return powers + coefficients[GROUP] * norms[2]
+
+
+@inlined
+def step_tensor(
+    w: np.ndarray,
+    gradient: np.ndarray,
+    state: tuple[np.ndarray, np.ndarray],
+    coefficients: np.ndarray,
+    norms: np.ndarray,
+    rule: Rule,
+    step: int,
+) -> np.ndarray:
+    """One step for (a part of) a tensor, groups and limits aside; returns Σ|w| and Σw² afterwards.
+
+    Args:
+        w: (n,).
+        gradient: (n,), the data loss's.
+        state: first and second moments, (n,) each.
+        coefficients: COEFFICIENTS of the tensor.
+        norms: of the whole tensor, before the step.
+        rule: the optimizer.
+        step: its number, from 1.
+    """
+    sign, decay = coefficients[ABSOLUTE], 2 * coefficients[SQUARE]
+    if norms[1] > 0:  # the subgradient of the norm at 0 is 0
+        decay += coefficients[NORM] / np.sqrt(norms[1])
+    if coefficients[DECAY] > 0:
+        keep = w.dtype.type(1 - rule.lr * coefficients[DECAY])
+        for i in range(len(w)):
+            w[i] *= keep
+    sums = _update(w, gradient, state, sign, decay, rule, step)
+    if coefficients[SOFT] > 0:
+        thresholds = _step_sizes(state[1], coefficients[SOFT], rule, step)
+        for i in range(len(w)):
+            x, threshold = w[i], thresholds[i]
+            w[i] = x - threshold if x > threshold else (x + threshold if x < -threshold else w.dtype.type(0))
+        sums = sums_of(w)
+    return sums
+
+
+@inlined
+def _step_sizes(moment2: np.ndarray, lam: float, rule: Rule, step: int):
+    """λ times the optimizer's step for a steady gradient of 1, by second moment; see regularizers.metric."""
+    real = moment2.dtype.type
+    sizes = np.empty_like(moment2)
+    if rule.adam:
+        lr, eps, correction = real(lam * rule.lr), real(rule.eps), real(1 / np.sqrt(1 - rule.decay2**step))
+        for i in range(len(sizes)):
+            sizes[i] = lr / (np.sqrt(moment2[i]) * correction + eps)
+    else:
+        sizes[:] = real(lam * rule.lr / (1 - rule.decay1))
+    return sizes
+
+
+@inlined
+def group_norms(weight: np.ndarray, bias: np.ndarray, coefficients: np.ndarray) -> float:
+    """Σ‖group‖₂ over the rows of a weight; 0 where they are no groups."""
+    total = 0.0
+    if coefficients[0, GROUP] > 0:
+        for j in range(len(weight)):
+            squares = bias[j] * bias[j] if coefficients[1, GROUP] > 0 else bias.dtype.type(0)
+            for i in range(weight.shape[1]):
+                squares += weight[j, i] * weight[j, i]
+            total += np.sqrt(squares)
+    return total
+
+
+@inlined
+def shrink_groups(
+    weight: np.ndarray,
+    bias: np.ndarray,
+    moment2: np.ndarray,
+    bias_moment2: np.ndarray,
+    coefficients: np.ndarray,
+    rule: Rule,
+    step: int,
+) -> None:
+    """The proximal step of λ‖w‖₂ for each unit; regularizers.projections.shrink_groups explains the iteration."""
+    lam, width = coefficients[0, GROUP], weight.shape[1]
+    with_bias = coefficients[1, GROUP] > 0
+    row, steps = np.empty(width + 1), np.empty(width + 1)  # of one unit, its bias last
+    bias_steps = _step_sizes(bias_moment2, lam, rule, step)
+    for j in range(len(weight)):
+        row[:width], row[width] = weight[j], bias[j] if with_bias else 0.0
+        steps[:width], steps[width] = _step_sizes(moment2[j], lam, rule, step), bias_steps[j]
+        strength = 0.0
+        for i in range(width + 1):
+            strength += (row[i] / steps[i]) ** 2
+        norm = 0.0
+        if strength > 1:
+            for _ in range(NEWTON):
+                size, slope = 0.0, 0.0
+                for i in range(width + 1):
+                    share = row[i] / (norm + steps[i])
+                    size += share * share
+                    slope += share * share / (norm + steps[i])
+                norm += (1 - 1 / np.sqrt(size)) * size**1.5 / slope
+        for i in range(width):
+            weight[j, i] = row[i] * norm / (norm + steps[i])
+        if with_bias:
+            bias[j] = row[width] * norm / (norm + steps[width])
+
+
+@inlined
+def limit_rows(weight: np.ndarray, limit: float) -> None:
+    """Scale down the rows whose norm is above a limit."""
+    for j in range(len(weight)):
+        squares = weight.dtype.type(0)
+        for i in range(weight.shape[1]):
+            squares += weight[j, i] * weight[j, i]
+        if squares > limit * limit:
+            scale = weight.dtype.type(limit / np.sqrt(squares))
+            for i in range(weight.shape[1]):
+                weight[j, i] *= scale
+
+
+@inlined
+def sums_of(w: np.ndarray) -> np.ndarray:
+    """Σ|w| and Σw²."""
+    absolute = squares = w.dtype.type(0)
+    for i in range(len(w)):
+        absolute += abs(w[i])
+        squares += w[i] * w[i]
+    return np.array([absolute, squares], np.float64)
+
+
+@inlined
+def _update(
+    w: np.ndarray,
+    gradient: np.ndarray,
+    state: tuple[np.ndarray, np.ndarray],
+    sign: float,
+    decay: float,
+    rule: Rule,
+    step: int,
+):
+    """Add the penalty's gradient, and make one optimizer step; returns Σ|w| and Σw² afterwards.
+
+    Adam as Kingma and Ba (2015, algorithm 1) and momentum as torch.optim.SGD have it.
+    """
+    moment1, moment2 = state
+    real = w.dtype.type
+    sign, decay = real(sign), real(decay)
+    zero = absolute = squares = real(0)
+    if rule.adam:
+        rest1, decay2, rest2 = real(1 - rule.decay1), real(rule.decay2), real(1 - rule.decay2)
+        lr, eps = real(rule.lr / (1 - rule.decay1**step)), real(rule.eps)
+        correction = real(1 / np.sqrt(1 - rule.decay2**step))
+        for i in range(len(w)):
+            x = w[i]
+            g = gradient[i] + decay * x + (sign if x > zero else (-sign if x < zero else zero))
+            m = moment1[i] + rest1 * (g - moment1[i])
+            v = decay2 * moment2[i] + rest2 * g * g
+            moment1[i], moment2[i] = m, v
+            x -= lr * m / (np.sqrt(v) * correction + eps)
+            w[i] = x
+            absolute += abs(x)
+            squares += x * x
+        return np.array([absolute, squares], np.float64)
+    lr, momentum = real(rule.lr), real(rule.decay1)
+    for i in range(len(w)):
+        x = w[i]
+        g = gradient[i] + decay * x + (sign if x > zero else (-sign if x < zero else zero))
+        if momentum > real(0):
+            moment1[i] = momentum * moment1[i] + g
+            g = moment1[i]
+        w[i] = x - lr * g
+    return sums_of(w)

@@ -1,0 +1,101 @@
+"""All regularizers of one run as one: what the training loop calls, and the schedule of each λ."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from study.regularizers.base import Regularizer
+
+SCHEDULES = ("constant", "warmup", "anneal")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One regularizer of a run.
+
+    Attributes:
+        regularizer: attached to the run's model.
+        lam: λ.
+        schedule: `constant`; `warmup`, λ min(1, e/r) in epoch e, counted from 1; `anneal`, λ max(0, 1 − (e − 1)/r).
+        ramp: r, the epochs that the change takes.
+    """
+
+    regularizer: Regularizer
+    lam: float
+    schedule: str = "constant"
+    ramp: int = 1
+
+    def lam_in(self, epoch: int) -> float:
+        """λ in an epoch; before the first one, that of the first."""
+        epoch = max(epoch, 1)
+        if self.schedule == "warmup":
+            return self.lam * min(1.0, epoch / self.ramp)
+        if self.schedule == "anneal":
+            return self.lam * max(0.0, 1 - (epoch - 1) / self.ramp)
+        return self.lam
+
+
+class Combined:
+    """Calls each hook of each part, in their order. See `base.Regularizer` for what the hooks do."""
+
+    def __init__(self, parts: Sequence[Part]):
+        self.parts = parts
+        self.regularizers = [part.regularizer for part in parts]
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set each λ to its value in an epoch."""
+        for part in self.parts:
+            part.regularizer.lam = part.lam_in(epoch)
+
+    @property
+    def lam(self) -> float | None:
+        """λ at present; None where several parts have one each."""
+        return self.regularizers[0].lam if len(self.parts) == 1 else None
+
+    def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        for regularizer in self.regularizers:
+            images, targets = regularizer.on_batch(images, targets)
+        return images, targets
+
+    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
+        return sum(regularizer.on_loss(loss, images) for regularizer in self.regularizers)
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
+        return sum(regularizer.before_step(optimizer) for regularizer in self.regularizers)
+
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for regularizer in self.regularizers:
+            regularizer.after_step(optimizer)
+
+    def after_epoch(self, epoch: int, scores: Mapping[str, float], model: nn.Module) -> None:
+        for regularizer in self.regularizers:
+            regularizer.after_epoch(epoch, scores, model)
+
+    @property
+    def selects(self) -> bool:
+        return any(regularizer.selects for regularizer in self.regularizers)
+
+    @property
+    def stops(self) -> bool:
+        return any(regularizer.stops for regularizer in self.regularizers)
+
+    def chosen_epoch(self, last: int) -> int:
+        return min(regularizer.chosen_epoch(last) for regularizer in self.regularizers)
+
+    def choose(self, model: nn.Module) -> None:
+        for regularizer in self.regularizers:
+            regularizer.choose(model)
+
+    def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return sum(regularizer.penalty(model, images, labels) for regularizer in self.regularizers)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [regularizer.state_dict() for regularizer in self.regularizers]
+
+    def load_state_dict(self, state: Sequence[Mapping[str, Any]]) -> None:
+        for regularizer, own in zip(self.regularizers, state, strict=True):
+            regularizer.load_state_dict(own)

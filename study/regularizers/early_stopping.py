@@ -1,0 +1,55 @@
+"""Early stopping: training ends when val no longer gets better, and the best weights are the result."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from study.errors import ConfigError
+from study.regularizers.base import Regularizer
+
+BETTER = {"val_loss": -1, "val_accuracy": 1}  # sign of an improvement
+
+
+class EarlyStopping(Regularizer):
+    """Stop after `patience` epochs without a new best of `monitor`, and go back to the weights of the best epoch
+    (Prechelt 1998). Epoch 0 counts. A patience of the budget or more never stops, and still takes the best epoch.
+
+    The val score of the result is selected, and so too high; test is scored at that epoch.
+    """
+
+    takes_lam = False
+    takes_scope = False
+    selects = True
+    in_step: Mapping[str, float] = {}
+
+    def __init__(self, patience: int = 5, monitor: str = "val_loss"):
+        if patience < 1:
+            raise ConfigError(f"reg.patience={patience}: a whole number of at least 1 is allowed")
+        if monitor not in BETTER:
+            raise ConfigError(f"reg.monitor={monitor}: allowed: {', '.join(BETTER)}")
+        self.patience, self.monitor = patience, monitor
+        self._best: dict[str, Any] = {"epoch": -1, "score": None, "weights": {}}
+        self._epoch = -1
+
+    def after_epoch(self, epoch: int, scores: Mapping[str, float], model: nn.Module) -> None:
+        self._epoch, score = epoch, BETTER[self.monitor] * scores[self.monitor]
+        if self._best["score"] is None or score > self._best["score"]:
+            weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            self._best = {"epoch": epoch, "score": score, "weights": weights}
+
+    @property
+    def stops(self) -> bool:
+        return self._epoch - self._best["epoch"] >= self.patience
+
+    def chosen_epoch(self, last: int) -> int:
+        return self._best["epoch"]
+
+    def choose(self, model: nn.Module) -> None:
+        model.load_state_dict(self._best["weights"])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best, "epoch": self._epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._best, self._epoch = dict(state["best"]), state["epoch"]

@@ -1,0 +1,161 @@
+"""What changes the weights themselves, before or after the optimizer's step, instead of adding to the gradient."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from study.regularizers.base import LamRange, Regularizer, Scoped
+from study.regularizers.metric import check_metric, step_sizes
+from study.regularizers.penalties import L1
+from study.regularizers.scope import Units, as_matrix, hidden_units
+
+NEWTON = 8  # iterations for the norm of a shrunk group: it doubles its correct digits in each
+
+
+class L1Proximal(L1):
+    """R(w) = Σ|w| as in `l1`, but by soft-thresholding after each step: exact zeros, and they stay.
+
+    w ← sign(w) max(|w| − sλ, 0), with s the optimizer's step for a unit of gradient (see `metric`); ISTA (Daubechies,
+    Defrise and De Mol 2004) in SGD's metric or in Adam's. A weight stays zero while its mean gradient is below λ.
+    """
+
+    in_step: Mapping[str, float] = {"soft": 1.0}
+
+    def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
+        check_metric(optimizer)
+
+    def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
+        Regularizer.attach(self, model, scoped, classes)
+
+    @torch.no_grad()
+    def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
+        return sum(self.lam * s.factor * self.value(s.parameter) for s in self.scoped)
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for s in self.scoped:
+            threshold = self.lam * s.factor * step_sizes(optimizer, s.parameter)
+            w = s.parameter
+            w.copy_(w.sign() * (w.abs() - threshold).clamp_(min=0))
+
+
+class WeightDecay(Regularizer):
+    """Decoupled weight decay (Loshchilov and Hutter 2019): w ← (1 − ηλ)w before each step, η the learning rate.
+
+    With η = 1e-3 the default λ = 0.01 takes 1e-5 of a weight in each step; it is torch's AdamW(weight_decay=λ). Under
+    SGD it is `l2` with λ/2; under Adam it is no penalty at all, since Adam would divide a penalty's gradient by √v̂.
+    """
+
+    in_step: Mapping[str, float] = {"decay": 1.0}
+
+    @torch.no_grad()
+    def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
+        lr = optimizer.param_groups[0]["lr"]
+        for s in self.scoped:
+            s.parameter.mul_(1 - lr * self.lam * s.factor)
+        return 0.0
+
+
+class GroupLasso(Regularizer):
+    """R(w) = Σ ‖w_u‖₂ over hidden units u, w_u being the weights into a unit and its bias (Yuan and Lin 2006; for
+    units of a network Scardapane et al. 2017, who multiply by √|w_u|), by a proximal step: units die exactly.
+
+    A unit's weights shrink by the factor max(0, 1 − sλ/‖w_u‖) in SGD's metric; in Adam's, where s differs from weight
+    to weight, by w ← w n/(n + sλ), n being the norm of the result. The bias belongs to the group if it is in scope.
+    """
+
+    in_step: Mapping[str, float] = {"group": 1.0}
+
+    def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
+        check_metric(optimizer)
+        hidden_units(model, scoped)
+
+    def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
+        super().attach(model, scoped, classes)
+        self._layers = hidden_units(model, scoped)
+
+    def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        norms = [units.factor * torch.linalg.vector_norm(_rows(units), dim=1).sum() for units in self._layers]
+        return self.lam * torch.stack(norms).sum()
+
+    @torch.no_grad()
+    def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
+        norms = (units.factor * torch.linalg.vector_norm(_rows(units), dim=1).sum() for units in self._layers)
+        return self.lam * sum(norms)
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for units in self._layers:
+            steps = [step_sizes(optimizer, p) for p in (units.weight, units.bias) if p is not None]
+            if isinstance(steps[0], Tensor):
+                step: Tensor | float = _joined(*steps)
+            else:
+                step = steps[0]
+            shrunk = shrink_groups(_rows(units), step, self.lam * units.factor)
+            inputs = as_matrix(units.weight).shape[1]
+            units.weight.copy_(shrunk[:, :inputs].reshape(units.weight.shape))
+            if units.bias is not None:
+                units.bias.copy_(shrunk[:, inputs])
+
+
+def shrink_groups(rows: Tensor, step: Tensor | float, lam: float) -> Tensor:
+    """The proximal step of λ‖w‖₂ for each row w: argmin_z λ‖z‖₂ + ½ Σ (z − w)²/s.
+
+    Args:
+        rows: (groups, size).
+        step: s, one for all or of the shape of `rows`.
+        lam: λ.
+
+    Returns:
+        The rows shrunk; exactly zero where ‖w/s‖₂ ≤ λ.
+    """
+    if lam == 0:
+        return rows
+    if not isinstance(step, Tensor):
+        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        return rows * (1 - step * lam / norms.clamp(min=torch.finfo(rows.dtype).tiny)).clamp_(min=0)
+    pull = rows / step
+    strength = torch.linalg.vector_norm(pull, dim=1, keepdim=True)
+    alive = strength > lam
+    # z = w n/(n + sλ) with n = ‖z‖, the root of f(n) = 1/‖w/(n + sλ)‖ − 1, which is concave and rising: Newton's
+    # iteration comes from the left, starting at 0, and never overshoots.
+    norm = torch.zeros_like(strength)
+    for _ in range(NEWTON):
+        shares = rows / (norm + step * lam)
+        size = torch.linalg.vector_norm(shares, dim=1, keepdim=True)
+        slope = (shares.square() / (norm + step * lam)).sum(dim=1, keepdim=True) / size**3
+        norm = torch.where(alive, norm + (1 - 1 / size) / slope, 0.0)
+    return torch.where(alive, rows * (norm / (norm + step * lam)), 0.0)
+
+
+class MaxNorm(Regularizer):
+    """‖w_u‖₂ ≤ λ for the weights into each hidden unit u, biases aside, by projection after each step (Srivastava et
+    al. 2014, section 5.1, where λ is called c and is 3 or 4). A smaller λ is stronger.
+    """
+
+    lam_range = LamRange(low_included=False)
+    in_step: Mapping[str, float] = {"cap": 1.0}
+
+    def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
+        hidden_units(model, scoped)
+
+    def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
+        super().attach(model, scoped, classes)
+        self._layers = hidden_units(model, scoped)
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for units in self._layers:
+            rows = as_matrix(units.weight)
+            norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+            rows.mul_(torch.where(norms > self.lam * units.factor, self.lam * units.factor / norms, 1.0))
+
+
+def _rows(units: Units) -> Tensor:
+    """The groups of a layer, (units, inputs), or (units, inputs + 1) with the biases."""
+    return _joined(units.weight, *(() if units.bias is None else (units.bias,)))
+
+
+def _joined(weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return as_matrix(weight) if bias is None else torch.cat([as_matrix(weight), bias[:, None]], dim=1)

@@ -1,0 +1,140 @@
+"""Every option with the defaults, and a sample that covers every pair of choices, trains, resumes and repeats."""
+
+import itertools
+
+import pytest
+
+from study.__main__ import CONF
+from study.comparison import differing
+from study.errors import ConfigError
+from study.identity import run_id
+from study.loops import choose_loops
+from study.plan import Task
+from study.run import train_run
+from tests.test_identity import config
+
+REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
+MODELS = {
+    "mlp": ["model.hidden=[8]"],
+    "deep": ["model.hidden=[8,6]"],
+    "dropout": ["model.hidden=[8]", "model.dropout=0.3"],
+    "batch_norm": ["model.hidden=[8]", "model.batch_norm=true"],
+    "linear": ["model=linear"],
+}
+CHOICES = {
+    "reg": REGS,
+    "model": list(MODELS),
+    "data": ["digits", "fashion_mnist_mini"],
+    "split": ["holdout", "textbook"],
+    "optimizer": ["adam", "sgd", "sgd optimizer.momentum=0.9"],
+    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}"],
+    "schedule": ["constant", "warmup", "anneal"],
+    "batch_size": [32, 45],
+    "loop": ["general", "fastest"],
+}
+DEFAULTS = {key: values[0] for key, values in CHOICES.items()}
+
+
+def overrides(choice):
+    scoped = choice["reg"] != "combine"  # whose parts have these
+    return [
+        f"reg={choice['reg']}",
+        *MODELS[choice["model"]],
+        f"data={choice['data']}",
+        f"data.split={choice['split']}",
+        "data.train_size=120",
+        *f"optimizer={choice['optimizer']}".split(),
+        *([f"reg.scope={choice['scope']}", f"reg.schedule={choice['schedule']}"] if scoped else []),
+        f"batch_size={choice['batch_size']}",
+        "epochs=3",
+    ]
+
+
+def refusal(choice):
+    """Why a choice makes no sense, in words of the message; None where it does."""
+    reg, model = choice.get("reg"), choice.get("model")
+    if reg == "dropout" and choice.get("schedule", "constant") != "constant":
+        return "is an option of the model, and constant"
+    if model == "linear" and reg in ("group_lasso", "max_norm"):
+        return "this model has none"
+    if model == "linear" and reg in ("dropout", "batch_norm", "combine"):
+        return "which model=linear does not have"
+    if model == "batch_norm" and reg == "gradient_penalty":
+        return "an example's loss depends on the others"
+    if model == "dropout" and reg in ("dropout", "combine"):
+        return "contradicts reg="
+    return None
+
+
+def pairs_of(choice):
+    return set(itertools.combinations(sorted(choice.items(), key=lambda item: list(CHOICES).index(item[0])), 2))
+
+
+def covering_sample():
+    """Choices that hold every pair of two keys' values that makes sense: each takes what covers most of the rest."""
+    pairs = [
+        {one: a, other: b}
+        for one, other in itertools.combinations(CHOICES, 2)
+        for a, b in itertools.product(CHOICES[one], CHOICES[other])
+    ]
+    left = set().union(*(pairs_of(pair) for pair in pairs if refusal(pair) is None))
+    sample = []
+    while left:
+        choice = dict(min(left, key=str))
+        for key in [key for key in CHOICES if key not in choice]:
+            sound = [v for v in CHOICES[key] if refusal({**choice, key: v}) is None]
+            choice[key] = max(sound, key=lambda v, key=key: len(pairs_of({**choice, key: v}) & left))
+        sample.append({key: choice[key] for key in CHOICES})
+        left -= pairs_of(choice)
+    return sample
+
+
+SAMPLE = covering_sample()
+ALONE = [{**DEFAULTS, "reg": reg} for reg in REGS]
+REFUSED = [
+    {**DEFAULTS, "reg": reg, "model": model, "schedule": schedule}
+    for reg in REGS
+    for model in MODELS
+    for schedule in ("constant", "warmup")
+    if refusal({"reg": reg, "model": model, "schedule": schedule})
+]
+
+
+def label(choice):
+    return "-".join(str(value).replace(" ", "") for key, value in choice.items() if value != DEFAULTS[key]) or "none"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("composed")
+
+
+@pytest.mark.parametrize("choice", [*ALONE, *SAMPLE], ids=label)
+def test_it_trains_and_a_run_that_was_broken_off_ends_with_the_same_bytes(place, choice):
+    made = config(*overrides(choice))
+    identity = run_id(made)
+    task = Task(made, identity, identity, "variant", place / identity)
+    (task,) = choose_loops([task], choice["loop"], print)
+    folder = place / f"{identity[:12]}-{choice['loop']}"
+    if not folder.exists():  # two choices may mean one run
+        whole = train_run(task, folder, lambda epoch, row: True)
+        assert whole.state == "complete", whole.cause
+        broken = place / f"{folder.name}-broken"
+        assert train_run(task, broken, lambda epoch, row: epoch < 2).state == "interrupted"
+        assert train_run(task, broken, lambda epoch, row: True).state == "complete"
+        assert differing(folder, broken) == []
+
+
+@pytest.mark.parametrize("choice", REFUSED, ids=label)
+def test_what_makes_no_sense_is_refused_with_a_reason(choice):
+    with pytest.raises(ConfigError) as error:
+        config(*overrides(choice))
+    assert refusal(choice) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_sample_covers_every_pair_that_makes_sense():
+    for one, other in itertools.combinations(CHOICES, 2):
+        seen = {(choice[one], choice[other]) for choice in SAMPLE}
+        possible = itertools.product(CHOICES[one], CHOICES[other])
+        assert {(a, b) for a, b in possible if refusal({one: a, other: b}) is None} <= seen
