@@ -126,6 +126,12 @@ class ElasticNet(Penalty):
     def value(self, w: Tensor) -> Tensor:
         return self.ratio * w.abs().sum() + (1 - self.ratio) * w.square().sum()
 
+    def value_and_gradient(self, w: Tensor, out: Tensor) -> Tensor:
+        torch.sign(w, out=out)
+        absolute = torch.dot(w.flatten(), out.flatten())
+        out.mul_(self.ratio).add_(w, alpha=2 * (1 - self.ratio))
+        return self.ratio * absolute + (1 - self.ratio) * torch.dot(w.flatten(), w.flatten())
+
 
 class MatrixPenalty(Penalty):
     """A penalty of weight matrices: in scope count weights of layers alone, whatever else the scope selects."""

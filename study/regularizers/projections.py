@@ -43,7 +43,7 @@ class L1Proximal(L1):
 class WeightDecay(Regularizer):
     """Decoupled weight decay (Loshchilov and Hutter 2019): w ← (1 − ηλ)w before each step, η the learning rate.
 
-    With η = 1e-3 the default λ = 0.01 takes 1e-5 of a weight in each step; it is torch's AdamW(weight_decay=λ). Under
+    With η = 1e-3 the default λ = 0.1 takes 1e-4 of a weight in each step; it is torch's AdamW(weight_decay=λ). Under
     SGD it is `l2` with λ/2; under Adam it is no penalty at all, since Adam would divide a penalty's gradient by √v̂.
     """
 
