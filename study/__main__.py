@@ -100,9 +100,10 @@ def _analyze() -> int:
     cfg = _run_hydra("analysis")
     if cfg is None:  # --help and its like have been answered
         return 0
-    from study.analysis.command import analyze_study
+    from study.analysis.command import Options, analyze_study
 
-    return analyze_study(cfg.name, cfg.at, tuple(cfg.allow), tuple(cfg.figures), tuple(cfg.variants))
+    lists = {key: tuple(cfg[key]) for key in ("allow", "figures", "variants")}
+    return analyze_study(Options(cfg.name, cfg.at, cfg.baseline, cfg.phase, **lists))
 
 
 def _run_hydra(config_name: str) -> DictConfig | None:

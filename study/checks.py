@@ -20,7 +20,7 @@ from study.regularizers import Penalty, Regularizer, Scoped
 from study.regularizers.combined import SCHEDULES
 from study.regularizers.scope import in_scope
 
-DATA_KEYS = ("root", "split", "train_size")
+DATA_KEYS = ("root", "split", "train_size", "label_noise")
 REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
 
 
@@ -89,11 +89,13 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
     general = checked_arguments("data", _data_keys, {k: v for k, v in given.items() if k in DATA_KEYS})
     if general["split"] not in SPLITS:
         raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
+    if not 0 <= general["label_noise"] < 1:
+        raise ConfigError(f"data.label_noise={general['label_noise']}: a number in [0, 1) is allowed")
     own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
     return {**own, **general}
 
 
-def _data_keys(root: str, split: str, train_size: int | None = None) -> None:
+def _data_keys(root: str, split: str, train_size: int | None = None, label_noise: float = 0.0) -> None:
     """The keys that every data set has, as a signature to check them against."""
 
 

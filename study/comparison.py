@@ -8,14 +8,8 @@ import numpy as np
 from study.recording import PREDICTIONS
 
 COMPARED = (
-    "metrics.csv",
-    "weights.csv",
-    "histogram.csv",
-    "val.csv",
-    "test.csv",
-    "sparsity.csv",
-    "pruning.csv",
-    PREDICTIONS,
+    *("metrics.csv", "weights.csv", "histogram.csv", "label_noise.csv", "val.csv", "test.csv"),
+    *("sparsity.csv", "pruning.csv", "invariants.csv", PREDICTIONS),
 )
 
 

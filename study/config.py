@@ -15,6 +15,7 @@ from study.errors import ConfigError
 GROUPS = ("data", "model", "optimizer", "reg")
 SPLITS = ("holdout", "textbook")
 ON_FAILURE = ("continue", "stop")
+BUDGETS = ("epochs", "steps")
 LOOPS = ("common", "fastest", "general")
 
 
@@ -46,6 +47,9 @@ class StudySchema:
     on_failure: str = MISSING
     loop: str = MISSING
     dry_run: bool = MISSING
+    primary: str = MISSING
+    budget: str = MISSING
+    tune: Any = None
 
 
 @dataclass
@@ -54,6 +58,8 @@ class AnalysisSchema:
 
     name: str = MISSING
     at: Any = MISSING
+    baseline: str = MISSING
+    phase: str = MISSING
     allow: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     variants: list[str] = field(default_factory=list)
@@ -79,6 +85,7 @@ class RunConfig:
     seed: int
     epochs: int
     batch_size: int
+    budget: str  # what `epochs` counts: passes over the images trained on, or as many steps as a pass over all would be
     lam: float | None  # None where `reg` has parts, which have a λ each
     data: Mapping[str, Any]
     model: Mapping[str, Any]
@@ -89,6 +96,7 @@ class RunConfig:
     checkpoint_every: int = 1
     keep_checkpoint: bool = False
     keep_model: bool = False
+    test: bool = True  # whether the test set is scored: not by trials of a tuned study
 
     def to_yaml(self) -> str:
         """The config as YAML."""
@@ -97,7 +105,8 @@ class RunConfig:
 
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
     """What of a group is handed to its `_target_`."""
-    general = ("option", "_target_", "root", "split", "train_size", "lam", "scope", "schedule", "ramp", "parts")
+    of_data, of_reg = ("root", "split", "train_size", "label_noise"), ("lam", "scope", "schedule", "ramp", "parts")
+    general = ("option", "_target_", *of_data, *of_reg)
     return {key: value for key, value in group.items() if key not in general}
 
 
@@ -147,7 +156,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: a whole number of at least {low} is allowed")
-    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS}.items():
+    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS}.items():
         if values[key] not in allowed:
             raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")
     lam = values["lam"]
@@ -166,6 +175,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         seed=values["seed"],
         epochs=values["epochs"],
         batch_size=values["batch_size"],
+        budget=values["budget"],
         lam=lam,
         **{group: values[group] for group in GROUPS},
         device=values["device"],

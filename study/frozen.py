@@ -15,11 +15,12 @@ from study.plan import Task
 SWEEPS = "sweeps.jsonl"
 
 
-def freeze(study_folder: Path, tasks: Sequence[Task]) -> None:
-    """Record a sweep, in one write: its command line and every run."""
+def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
+    """Record a sweep, in one write: its command line, the measure that the study decides by, and every run."""
     record = {
         "started": recording.now(),
         "command": sys.argv[1:],
+        "primary": primary,
         "runs": [
             {**asdict(task), "folder": task.folder.name, "extends": task.extends and str(task.extends.absolute())}
             for task in tasks
@@ -28,12 +29,20 @@ def freeze(study_folder: Path, tasks: Sequence[Task]) -> None:
     recording.append_whole(study_folder / SWEEPS, (json.dumps(record) + "\n").encode())
 
 
+def recorded_primaries(study_folder: Path) -> list[str]:
+    """The measures that the sweeps of a study were to decide by, in their order, each once."""
+    return list(dict.fromkeys(record["primary"] for record in _records(study_folder) if "primary" in record))
+
+
 def recorded_runs(study_folder: Path) -> list[dict[str, Any]]:
     """The runs of all sweeps of a study, in their order; none where nothing that can be read is recorded."""
+    return [run for record in _records(study_folder) for run in record.get("runs", [])]
+
+
+def _records(study_folder: Path) -> list[dict[str, Any]]:
     try:
-        lines = (study_folder / SWEEPS).read_text().splitlines()
-        return [run for line in lines for run in json.loads(line)["runs"]]
-    except (OSError, ValueError, KeyError):
+        return [json.loads(line) for line in (study_folder / SWEEPS).read_text().splitlines()]
+    except (OSError, ValueError):
         return []
 
 

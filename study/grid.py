@@ -14,7 +14,20 @@ from study.errors import ConfigError
 
 # How to run, not what: one value for the whole sweep.
 ENGINE_KEYS = (
-    *("name", "seeds", "variants", "device", "threads", "workers", "data.root", "on_failure", "loop", "dry_run"),
+    *(
+        "name",
+        "seeds",
+        "variants",
+        "device",
+        "threads",
+        "workers",
+        "data.root",
+        "on_failure",
+        "loop",
+        "dry_run",
+        "primary",
+        "tune",
+    ),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
@@ -58,6 +71,21 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         own = {key: values for key, values in variant.items() if key not in fixed}
         grid += [list(point) for point in itertools.product(*own.values(), *fixed.values())]
     return grid
+
+
+def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[str, str]:
+    """The overrides of a command line by key, where it must not sweep.
+
+    Raises:
+        ConfigError: one of them has several values.
+    """
+    given = {override.key_or_group: override for override in parser.parse_overrides(list(arguments))}
+    for key, override in given.items():
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line}: a tuned study takes one value of {key}; see tune.spaces and tune.per"
+            )
+    return {key: next(_values(override)) for key, override in given.items()}
 
 
 def as_seeds(seeds: Any) -> list[int]:

@@ -34,10 +34,12 @@ def canonical(config: RunConfig) -> dict[str, Any]:
         "seed": config.seed,
         "epochs": config.epochs,
         "batch_size": config.batch_size,
+        "budget": config.budget,
         "data": {
             **_content(config.data),
             "split": config.data["split"],
             "train_size": config.data["train_size"],
+            "label_noise": config.data["label_noise"],
             "checksums": dict(build_dataset(config.data).checksums),
         },
         "model": _content(config.model),
@@ -77,7 +79,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
     """The settings that may tell variants of a study apart, by the key that sets them; reg, lam and seed aside."""
     from study.build import reg_parts
 
-    flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size}
+    flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size, "budget": config.budget}
     for group in GROUPS:
         values = getattr(config, group)
         if group != "reg":
@@ -85,6 +87,7 @@ def settings(config: RunConfig) -> dict[str, Any]:
         flat |= {f"{group}.{key}": value for key, value in arguments(values).items()}
     flat["data.split"] = config.data["split"]
     flat["data.train_size"] = config.data["train_size"]
+    flat["data.label_noise"] = config.data["label_noise"]
     parts = reg_parts(config)
     for key in _model_options(parts):  # the name and λ of a regularizer say what it sets
         del flat[f"model.{key}"]

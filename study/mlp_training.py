@@ -13,6 +13,7 @@ from study.data import Part
 from study.models import MLP
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
+from study.training import batch_order
 
 PATH = "mlp"
 OPTIMIZERS = tuple(f"{optimizers.__name__}.{function.__name__}" for function in (optimizers.adam, optimizers.sgd))
@@ -65,6 +66,7 @@ def train_epoch(
     train: Part,
     batch_size: int,
     order: torch.Generator,
+    images: int | None = None,
 ) -> float:
     """Train for one epoch: same arguments, result and numbers (up to rounding) as `training.train_epoch`.
 
@@ -85,7 +87,7 @@ def train_epoch(
         keys = ("momentum_buffer", "momentum_buffer")
         steps = 0
     moments = [_arrays(state[pair[kind]].get(key, pair[kind]) for pair in tensors) for kind in (0, 1) for key in keys]
-    shuffled = torch.randperm(len(train), generator=order)
+    shuffled = batch_order(len(train), images, order)
     objective = mlp_kernels.train_epoch(
         train.all_images.flatten(1).numpy(),
         train.all_labels.numpy(),
@@ -101,7 +103,7 @@ def train_epoch(
     )
     for values in state.values():
         if "step" in values:
-            values["step"] += math.ceil(len(train) / batch_size)
+            values["step"] += math.ceil(len(shuffled) / batch_size)
     return objective
 
 

@@ -26,7 +26,7 @@ class Task:
         variant_id: the id of its variant.
         variant: what its variant is called.
         folder: where it will lie when it has ended.
-        retry: whether it is to be trained although it failed earlier.
+        retry: whether it is to be taken up although it has ended: it failed, or lacks a test score that is wanted.
         extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
         path: the training loop that trains it, a key of `loops.LOOPS`.
     """
@@ -124,7 +124,8 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
     for run_id, config in wanted.items():
         run = existing.get(run_id)
         state = run.status["state"] if run and run.folder == run.published else None
-        if state in ENDED or (state == "failed" and not retry_failed):
+        untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder)
+        if (state in ENDED and not untested) or (state == "failed" and not retry_failed):
             (ended if state in ENDED else failed).append(run.folder)
             continue
         variant = identity.variant_id(config)
@@ -138,9 +139,15 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
             _check_free(folder)
         shorter = [known for known in extendable.get(identity.budget_free_id(config), ()) if known[0] < config.epochs]
         extends = max(shorter)[1] if shorter else None
-        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends, retry=state == "failed"))
+        retry = state == "failed" or untested
+        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends, retry=retry))
         resumed += run is not None and (run.folder / CHECKPOINT).is_file()
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
+
+
+def lacks_test(config: RunConfig, folder: Path) -> bool:
+    """Whether a complete run was a trial, which does not score the test set, where that is wanted."""
+    return config.test and not (folder / "test.csv").is_file()
 
 
 def _check_free(folder: Path) -> None:

@@ -19,6 +19,7 @@ class Stream(IntEnum):
     INITIALIZATION = 1
     BATCH_ORDER = 2
     DROPOUT = 3
+    LABEL_NOISE = 4
 
 
 def numpy_generator(seed: int, stream: Stream) -> np.random.Generator:

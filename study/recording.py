@@ -38,9 +38,17 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("parameter", "count", "zero_fraction", *(f"below_{threshold:g}" for threshold in weights.THRESHOLDS)),
         *("hoyer", "gini", "units", "dead_units"),
     ),
+    "label_noise.csv": ("epoch", "labels", "loss", "accuracy", "count"),
+    "invariants.csv": ("measure", "parameter", "value"),
     "pruning.csv": (*("split", "epoch", "threshold", "removed", "count", "effective_parameters", "loss", "accuracy"),),
 }
+_MARGINS = ("margin_q10", "margin_median")
+INVARIANTS = (  # measures of invariants.csv
+    *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
+    *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
+)
 GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an epoch; the others are written once
+LABEL_NOISE = "label_noise.csv"  # grows as well, in runs that have some
 BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 
@@ -155,6 +163,7 @@ class RunFolder:
             rows: what a new run's CSVs begin with, if not with their header alone.
         """
         self.path = path
+        self.growing = GROWING + ((LABEL_NOISE,) if config.data["label_noise"] else ())
         self.began = time.perf_counter()
         path.mkdir(parents=True, exist_ok=True)
         earlier = read_status(path) if sizes is not None else None
@@ -174,7 +183,7 @@ class RunFolder:
         }
         self._write_status()
         write_whole(path / CONFIG, config.to_yaml())
-        for name in GROWING:
+        for name in self.growing:
             if sizes is None:
                 write_whole(path / name, (rows or {}).get(name) or _csv([COLUMNS[name]]))
             else:
@@ -182,7 +191,7 @@ class RunFolder:
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each growing CSV now."""
-        return {name: (self.path / name).stat().st_size for name in GROWING}
+        return {name: (self.path / name).stat().st_size for name in self.growing}
 
     def log(self, line: str) -> None:
         """Add a line to run.log."""
@@ -195,7 +204,7 @@ class RunFolder:
 
     def write_table(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Write a CSV that is written once."""
-        write_whole(self.path / name, _csv([COLUMNS[name], *rows]))
+        write_table(self.path, name, rows)
 
     def append_weights(self, epoch: int, parameters: Iterable[tuple[str, np.ndarray]], histograms: bool) -> None:
         """Add an epoch's statistics of every parameter, and their histograms if wanted."""
@@ -213,12 +222,6 @@ class RunFolder:
         if bins:
             self.append("histogram.csv", bins)
 
-    def save_predictions(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write predictions.npz."""
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)
-        write_whole(self.path / PREDICTIONS, content.getvalue())
-
     def note(self, **facts: Any) -> None:
         """Facts for status.json, to be written when the run ends."""
         self._status |= facts
@@ -234,6 +237,18 @@ class RunFolder:
 
     def _write_status(self) -> None:
         write_whole(self.path / STATUS, json.dumps(self._status, indent=2) + "\n")
+
+
+def write_table(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV of a run that is written once."""
+    write_whole(folder / name, _csv([COLUMNS[name], *rows]))
+
+
+def save_predictions(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write predictions.npz."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_whole(folder / PREDICTIONS, content.getvalue())
 
 
 def mark_failed(folder: Path, cause: str) -> None:

@@ -21,12 +21,13 @@ from study.build import build_combined, build_dataset, build_model, build_optimi
 from study.checkpoint import Checkpoint, State
 from study.data import DataSet, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
+from study.identity import NUMERICS
 from study.loops import LOOPS
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
-from study.recording import CHECKPOINT, RunFolder
+from study.recording import CHECKPOINT, LABEL_NOISE, RunFolder
+from study.results import may_score_later, score_later, write_scores, write_statistics
 from study.scoring import Scored, score
-from study.sparsity import pruning_rows, sparsity_rows
 from study.training import penalty_and_gradient_ratio
 from study.weights import is_histogram_epoch
 
@@ -84,6 +85,9 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     prepare_process(config.threads, device)
     folder = None
     try:
+        if may_score_later(work):
+            score_later(config, work)
+            return Outcome("complete", "its test set was scored")
         dataset = build_dataset(config.data)
         maker = checkpoint.made_by(device, config.threads, task.path)
         start = checkpoint.load(work, maker)
@@ -95,6 +99,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "threads": config.threads,
             "path": task.path,
             "takes_lam": takes_lam(config),
+            "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
         }
         if start is None and task.extends is not None:
@@ -103,6 +108,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
         splits = load_splits(dataset, config.data, config.seed, device)
+        folder.note(images=splits.counts())
         folder.log(
             f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device},"
             f" trained by the {task.path} loop"
@@ -154,6 +160,7 @@ class _Training:
         config = task.config
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
+        self.images = splits.available if config.budget == "steps" else None
         self.val: Scored | None = None  # after the last epoch that was recorded
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
         self.state = State(
@@ -182,7 +189,7 @@ class _Training:
             with self._timed("training"):
                 objective = self.loop.train_epoch(
                     *(self.state.model, regularizer, self.state.optimizer),
-                    *(self.splits.train, config.batch_size, self.state.order),
+                    *(self.splits.train, config.batch_size, self.state.order, self.images),
                 )
             row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
@@ -219,8 +226,8 @@ class _Training:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            train, self.val = score(model, self.splits.train).score(), score(model, self.splits.val)
-            val = self.val.score()
+            of_train, self.val = score(model, self.splits.clean), score(model, self.splits.val)
+            train, val = of_train.score(), self.val.score()
         with self._timed("statistics"):
             penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
         row = {
@@ -237,6 +244,8 @@ class _Training:
             "seconds": round(seconds, 6),
         }
         self.folder.append("metrics.csv", [list(row.values())])
+        if self.config.data["label_noise"]:
+            self.folder.append(LABEL_NOISE, _by_labels(epoch, of_train, self.splits))
         regularizer.after_epoch(epoch, row, model)
         chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
         with self._timed("statistics"):
@@ -250,37 +259,31 @@ class _Training:
         return row
 
     def _finish(self, epoch: int) -> None:
-        """What is written once, of the weights that are the result: scores of val and test, sparsity, pruning."""
-        model, regularizer = self.state.model, self.state.regularizer
-        chosen = regularizer.chosen_epoch(epoch)
+        """Score the weights that are the result, and write what is written once."""
+        model, regularizer, folder = self.state.model, self.state.regularizer, self.folder
+        chosen, val = regularizer.chosen_epoch(epoch), self.val
         if regularizer.selects:
             regularizer.choose(model)
-            self.val = None
-            self.folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
+            val = None
+            folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
         with self._timed("scoring"):
-            scored = {"val": self.val or score(model, self.splits.val)}
-            if self.splits.test is not None:  # the only time in a run
-                scored["test"] = score(model, self.splits.test)
-            for split in ("val", "test"):
-                rows = [_final_row(split, chosen, scored[split])] if split in scored else []
-                self.folder.write_table(f"{split}.csv", rows)
-            predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
-            self.folder.save_predictions(
-                {
-                    f"{split}_{key}": values.cpu().numpy()
-                    for split, p in predictions.items()
-                    for key, values in p.items()
-                }
-            )
+            write_scores(folder.path, chosen, model, self.splits, val, self.config.test)
         with self._timed("statistics"):
-            self.folder.write_table("sparsity.csv", sparsity_rows(model, self.splits.train))
-            self.folder.write_table("pruning.csv", pruning_rows(model, chosen, {"val": self.splits.val}))
+            write_statistics(folder.path, chosen, model, self.splits)
         if self.config.keep_model:
-            checkpoint.save_model(self.folder.path, model)
-        self.folder.note(epochs_trained=epoch, scored_epoch=chosen)
+            checkpoint.save_model(folder.path, model)
+        folder.note(epochs_trained=epoch, scored_epoch=chosen)
 
 
-def _final_row(split: str, epoch: int, scored: Scored) -> list[Any]:
-    """A row of val.csv or test.csv."""
-    score = scored.score()
-    return [split, epoch, score.loss, score.accuracy, score.count, scored.ece(), scored.brier()]
+def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
+    """Rows of label_noise.csv: the training images by the labels that training was given, by the true ones, and those
+    whose label is flipped by the one given, which shows how many of them have been memorized.
+    """
+    given = clean.by_other_labels(splits.train.labels)
+    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped)}
+    rows = []
+    for labels, scored in parts.items():
+        if len(scored.labels):
+            found = scored.score()
+            rows.append([epoch, labels, found.loss, found.accuracy, found.count])
+    return rows

@@ -44,6 +44,14 @@ class Scored:
     logits: Tensor
     losses: Tensor
 
+    def by_other_labels(self, labels: Tensor) -> "Scored":
+        """The same logits scored by other labels (n,)."""
+        return Scored(labels, self.logits, F.cross_entropy(self.logits, labels, reduction="none"))
+
+    def only(self, rows: Tensor) -> "Scored":
+        """Some of the images, by their numbers."""
+        return Scored(self.labels[rows], self.logits[rows], self.losses[rows])
+
     def score(self) -> Score:
         """Loss and accuracy."""
         correct = int((self.logits.argmax(dim=1) == self.labels).sum())

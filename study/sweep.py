@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,9 +12,12 @@ from omegaconf import DictConfig
 
 from study import frozen, grid, identity, preload, progress
 from study.compose import compose_all
-from study.config import check_name
+from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
+from study.measures import check_primary
 from study.plan import Task, plan_runs
+from study.tuned import tune_and_compare
+from study.tuning import read_tuning
 
 OUTPUTS = Path("outputs")
 OWN_LAUNCHER = "basic"  # Hydra's default: our own workers train
@@ -33,44 +37,85 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
         SystemExit: with 1 if a run failed, now or in an earlier sweep.
         KeyboardInterrupt: runs were stopped before their end.
     """
-    multirun, loader = not {"-m", "--multirun"}.isdisjoint(sys.argv), context.config_loader
+    multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
     check_name(base.name)
-    own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
-    if not own and base.on_failure == "stop":
-        raise ConfigError("on_failure=stop: a launcher of Hydra's cannot be stopped; allowed: continue")
-    points = grid.points(base, OverridesParser.create(config_loader=loader), arguments, multirun)
-    if own and not base.dry_run and _worker_count(base.workers, base.threads, len(points)) > 1:
-        preload.start_server()
-    configs = compose_all(base, loader, points)
-    study_folder = OUTPUTS / base.name
-    plan = plan_runs(study_folder, configs, base.retry_failed)
-    workers = _worker_count(base.workers, base.threads, len(plan.tasks))
-    progress.say_plan(study_folder, plan)
-    if base.dry_run:
-        progress.say_dry_run(plan, workers)
-        return
-    states = {"failed"} if plan.failed else set()
-    if plan.tasks:
-        _check_writable(study_folder)
-        if own and workers > 1:
-            preload.tell_server(plan.tasks, base.loop)
-        load_data_once(plan.tasks)
+    check_primary(base.primary)
+    command = _Command(base, context)
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    tuning = read_tuning(base)
+    if tuning is None:
+        command.train(grid.points(base, parser, arguments, multirun))
+    else:
+        tune_and_compare(command, tuning, grid.fixed_overrides(parser, arguments))
+    command.end()
+
+
+class _Command:
+    """What one command line trains, in one go or in several."""
+
+    def __init__(self, base: DictConfig, context: HydraContext):
+        self.base, self.context = base, context
+        self.study_folder = OUTPUTS / base.name
+        self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
+        self.states: set[str] = set()
+        self.say = progress.say
+        if not self.own and base.on_failure == "stop":
+            raise ConfigError("on_failure=stop: a launcher of Hydra's cannot be stopped; allowed: continue")
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be trained."""
+        return self.base.dry_run
+
+    def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[RunConfig]:
+        """The checked configs of points; `test` says whether their runs score the test set."""
+        return [replace(config, test=test) for config in compose_all(self.base, self.context.config_loader, points)]
+
+    def train(self, points: Sequence[grid.Point], test: bool = True) -> list[str]:
+        """Train what is missing of the runs of some points; returns the id of each point's run.
+
+        Raises:
+            KeyboardInterrupt: runs were stopped before their end.
+        """
+        base = self.base
+        if self.own and not base.dry_run and _worker_count(base.workers, base.threads, len(points)) > 1:
+            preload.start_server()
+        configs = self.compose(points, test)
+        plan = plan_runs(self.study_folder, configs, base.retry_failed)
+        workers = _worker_count(base.workers, base.threads, len(plan.tasks))
+        progress.say_plan(self.study_folder, plan)
+        if base.dry_run:
+            progress.say_dry_run(plan, workers)
+        else:
+            states = {"failed"} if plan.failed else set()
+            states |= self._train_tasks(plan.tasks, workers) if plan.tasks else set()
+            self.states |= states
+            if "interrupted" in states:
+                raise KeyboardInterrupt
+        return [identity.run_id(config) for config in configs]
+
+    def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
+        base = self.base
+        _check_writable(self.study_folder)
+        if self.own and workers > 1:
+            preload.tell_server(tasks, base.loop)
+        load_data_once(tasks)
         from study.loops import choose_loops
 
-        tasks = choose_loops(plan.tasks, base.loop, progress.say)
-        frozen.freeze(study_folder, tasks)
-        if own:
+        tasks = choose_loops(tasks, base.loop, progress.say)
+        frozen.freeze(self.study_folder, tasks, base.primary)
+        if self.own:
             from study.workers import train_all
 
-            states |= {outcome.state for outcome in train_all(tasks, workers, base.on_failure == "stop")}
-        else:
-            from study.launching import launch
+            return {outcome.state for outcome in train_all(tasks, workers, base.on_failure == "stop")}
+        from study.launching import launch
 
-            states |= set(launch(base, context, tasks, progress.say))
-    if "failed" in states:
-        raise SystemExit(1)
-    if "interrupted" in states:
-        raise KeyboardInterrupt
+        return set(launch(base, self.context, tasks, progress.say))
+
+    def end(self) -> None:
+        """Exit with 1 if a run failed, now or in an earlier sweep."""
+        if "failed" in self.states:
+            raise SystemExit(1)
 
 
 def _check_writable(study_folder: Path) -> None:

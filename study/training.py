@@ -19,6 +19,7 @@ def train_epoch(
     train: Part,
     batch_size: int,
     order: torch.Generator,
+    images: int | None = None,
 ) -> float:
     """Train for one epoch, every image once, in minibatches; the short last batch is kept.
 
@@ -29,23 +30,30 @@ def train_epoch(
         train: the training split.
         batch_size: images a step.
         order: CPU generator of the batch order, advanced by one permutation.
+        images: how many images an epoch has, if not each of the split once: one permutation follows on the other.
 
     Returns:
         The objective: mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
     """
     model.train()
-    shuffled = torch.randperm(len(train), generator=order).to(train.all_labels.device)
+    shuffled = batch_order(len(train), images, order).to(train.all_labels.device)
     objective = []
     for batch in shuffled.split(batch_size):
-        images, targets = regularizer.on_batch(*train.take(batch))
+        inputs, targets = regularizer.on_batch(*train.take(batch))
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(images), targets)
-        loss = loss + regularizer.on_loss(loss, images)
+        loss = F.cross_entropy(model(inputs), targets)
+        loss = loss + regularizer.on_loss(loss, inputs)
         loss.backward()
         objective.append(loss.detach() + regularizer.before_step(optimizer))
         optimizer.step()
         regularizer.after_step(optimizer)
     return float(torch.stack(objective).cpu().double().mean())
+
+
+def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:
+    """The numbers of the images of an epoch, int64 (images,): permutations of `count`, as many as it takes."""
+    passes = -(-(images or count) // count)
+    return torch.cat([torch.randperm(count, generator=order) for _ in range(passes)])[:images]
 
 
 def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: Part) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from study import claims, recording
 from study.claims import Claim, LostClaimError
 from study.comparison import differing
 from study.identity import ID_DIGITS
-from study.plan import Task
+from study.plan import Task, lacks_test
 from study.progress import Display
 from study.run import OnEpoch, Outcome, train_run
 
@@ -76,7 +76,7 @@ class _Crew:
             if claim is None:
                 continue
             self.waiting.remove(number)
-            if claims.is_ended(claim.work) and not self._to_retry(task):  # killed before it was published
+            if claims.is_ended(claim.work) and not task.retry:  # killed before it was published
                 self._publish(claim)
                 self._ended_elsewhere(number)
                 continue
@@ -85,8 +85,8 @@ class _Crew:
         return None
 
     def _to_retry(self, task: Task) -> bool:
-        status = recording.read_status(task.folder) or {}
-        return task.retry and status.get("state", "failed") == "failed"
+        state = (recording.read_status(task.folder) or {}).get("state", "failed")
+        return task.retry and (state == "failed" or (state == "complete" and lacks_test(task.config, task.folder)))
 
     def _ended_elsewhere(self, number: int) -> None:
         status = recording.read_status(self.tasks[number].folder) or {}

@@ -1,6 +1,7 @@
 """Shared by all tests: the command `study` run in this process in a folder of its own, and one finished study."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,6 +63,17 @@ def finished(tmp_path_factory) -> Path:
     )
     assert result.code == 0, result.err
     return folder
+
+
+def products(folder: Path) -> dict[str, bytes]:
+    """What an analysis has written, by file; the count of looks at test scores aside, which grows."""
+    files = sorted(path for path in (folder / "analysis").rglob("*") if path.is_file())
+    return {path.name: without_looks(path.read_bytes()) for path in files}
+
+
+def without_looks(content: bytes) -> bytes:
+    """The same without how often test scores have been looked at."""
+    return re.sub(rb"looked at (once|\d+ times)[^(]*", b"", content)
 
 
 def under_way(outputs: Path) -> list[Path]:

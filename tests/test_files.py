@@ -28,7 +28,7 @@ def run(request, finished):
 
 def test_a_run_folder_holds_exactly_the_files_of_the_contract(run):
     expected = {"config.yaml", "metrics.csv", "weights.csv", "histogram.csv", "test.csv", "predictions.npz"}
-    expected |= {"val.csv", "sparsity.csv", "pruning.csv"}
+    expected |= {"val.csv", "sparsity.csv", "pruning.csv", "invariants.csv"}
     assert {path.name for path in run.iterdir()} == expected | {"status.json", "run.log"}
 
 

@@ -32,11 +32,13 @@ BASE = ("reg=l1", "lam=1e-3")
 SCIENCE = {
     "seed": "seed=1",
     "epochs": "epochs=3",
+    "budget": "budget=steps",
     "batch_size": "batch_size=16",
     "lam": "lam=1e-2",
     "data": "data=fashion_mnist_mini",
     "data.split": "data.split=textbook",
     "data.train_size": "data.train_size=100",
+    "data.label_noise": "data.label_noise=0.1",
     "model": "model=linear",
     "model.hidden": "model.hidden=[3]",
     "model.dropout": "model.dropout=0.1",
@@ -70,8 +72,12 @@ def test_how_a_run_is_trained_is_not(key):
     assert run_id(config(*BASE, HOW[key])) == run_id(config(*BASE))
 
 
+def test_whether_the_test_set_is_scored_is_not():
+    assert run_id(replace(config(*BASE), test=False)) == run_id(config(*BASE))
+
+
 def test_every_key_of_the_config_is_on_one_side_or_the_other():
-    decided = set(SCIENCE) | set(HOW)
+    decided = set(SCIENCE) | set(HOW) | {"test"}
     assert {field.name for field in fields(RunConfig)} <= decided
     assert set(settings(config())) - {"optimizer.momentum"} <= decided
 

@@ -13,7 +13,9 @@ CPU = torch.device("cpu")
 
 
 def load(dataset, seed=0, **options):
-    return load_splits(dataset, {"root": "unused", "split": "holdout", "train_size": None, **options}, seed, CPU)
+    return load_splits(
+        dataset, {"root": "unused", "split": "holdout", "train_size": None, "label_noise": 0.0, **options}, seed, CPU
+    )
 
 
 def rows(part):

@@ -39,7 +39,10 @@ OPTIMIZERS = {
 @pytest.fixture(scope="module")
 def train():
     splits = load_splits(
-        digits(), {"root": "", "split": "holdout", "train_size": None}, seed=0, device=torch.device("cpu")
+        digits(),
+        {"root": "", "split": "holdout", "train_size": None, "label_noise": 0.0},
+        seed=0,
+        device=torch.device("cpu"),
     )
     return Part(splits.train.images.double(), splits.train.labels)
 

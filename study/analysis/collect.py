@@ -1,5 +1,7 @@
 """Read the runs of a study from their files; name those that cannot be used, and why."""
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,19 +11,23 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import index
+from study.analysis.entries import entry_of, joined
 from study.analysis.index import Entry, identity_of
+from study.analysis.ledger import LEDGER
 from study.analysis.reading import DamagedError, read_histograms, read_tables
 from study.claims import work_folders
 from study.errors import StudyError
 from study.plan import read_config
-from study.recording import COLUMNS, CONFIG, CONTRACT, STATUS, read_status
-from study.weights import ALL, BINS, is_histogram_epoch
+from study.recording import CONFIG, CONTRACT, PREDICTIONS, STATUS, read_status
+from study.weights import BINS, is_histogram_epoch
 
-ANALYSIS, LEDGER = "analysis", "ledger.csv"
+ANALYSIS = "analysis"
 GROWING = ("metrics.csv", "weights.csv")  # of every run; histogram.csv is read when it is drawn
-FINAL = ("val.csv", "test.csv", "sparsity.csv", "pruning.csv")  # of complete runs
-IDENTIFIED = (STATUS, CONFIG, *GROWING, *FINAL)
-SPLITS = ("train", "val", "test")
+FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # of complete runs
+OPTIONAL = ("test.csv", "label_noise.csv")  # trials of a tuned study have no test.csv
+TABLES = (*GROWING, *FINAL, *OPTIONAL)
+IDENTIFIED = (STATUS, CONFIG, *TABLES, PREDICTIONS)
+CORRECT = "correct"  # in the index: how many test images there are, and which a run gets right, as bits
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,11 @@ class Study:
         folder: outputs/<name>.
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
             `takes_lam, scope, seed, state, epochs` (the budget), `epochs_trained, scored_epoch` (whose weights are the
-            result), `data, split, path, threads, run_id`; in the order in which variants are shown.
+            result), `data, split, path, threads, numerics, checksums, train_images, val_images, run_id`; in the order
+            in which variants are shown.
         tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
-            row per epoch), weights.csv (per epoch and parameter), and of complete runs val.csv, test.csv, sparsity.csv
-            and pruning.csv.
+            row per epoch), weights.csv (per epoch and parameter), label_noise.csv, and of complete runs val.csv,
+            test.csv, sparsity.csv, pruning.csv and invariants.csv.
         left_out: lines naming runs that have not ended, or failed.
         damaged: lines naming what is in the folder and is not a sound run.
         entries: what was read, by run.
@@ -60,11 +67,36 @@ class Study:
         """weights.csv of all runs."""
         return self.tables["weights.csv"]
 
+    def test_correct(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Which test images complete runs get right, bool (images,), by run; only runs with a test score."""
+        found = {}
+        for run in rows["run"]:
+            entry = self.entries[run]
+            if len(entry.tables.get("test.csv", ())) == 0:
+                continue
+            if CORRECT not in entry.tables:
+                with np.load(self.folder / run / PREDICTIONS) as stored:
+                    right = stored["test_label"] == stored["test_predicted"]
+                bits = np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
+                entry = self.entries[run] = replace(entry, tables={**entry.tables, CORRECT: bits})
+            count, bits = entry.tables[CORRECT][:8].view(np.int64)[0], entry.tables[CORRECT][8:]
+            found[run] = np.unpackbits(bits, count=int(count)).astype(bool)
+        return found
+
     def of_variants(self, variants: Collection[str]) -> "Study":
         """The same with some variants only."""
+        return self.of_runs(self.runs["variant"].isin(variants))
+
+    def of_runs(self, mask: pd.Series) -> "Study":
+        """The same with some runs only.
+
+        Args:
+            mask: bool, by row of `runs`.
+        """
+        names = set(self.runs.loc[mask, "run"])
 
         def kept(table: pd.DataFrame) -> pd.DataFrame:
-            return table[table["variant"].isin(variants)].reset_index(drop=True)
+            return table[table["run"].isin(names)].reset_index(drop=True)
 
         return replace(self, runs=kept(self.runs), tables={name: kept(table) for name, table in self.tables.items()})
 
@@ -160,13 +192,13 @@ def collect(folder: Path) -> Study:
             if facts is not None:
                 fresh.append((path, identity, facts))
     found: dict[str, dict[str, pd.DataFrame | DamagedError]] = {path.name: {} for path, *_ in fresh}
-    for name in (*GROWING, *FINAL):
-        paths = [path for path, _, facts in fresh if name in GROWING or facts["state"] == "complete"]
+    for name in TABLES:
+        paths = [path for path, _, facts in fresh if _has(path, name, facts["state"])]
         for path, table in zip(paths, read_tables(paths, name), strict=True):
             found[path.name][name] = table
     for path, identity, facts in fresh:
         try:
-            entries[path.name] = _entry(identity, facts, found[path.name])
+            entries[path.name] = entry_of(identity, facts, found[path.name])
         except DamagedError as problem:
             damaged[path] = problem
     for path in work_folders(folder):
@@ -184,7 +216,7 @@ def collect(folder: Path) -> Study:
     return Study(
         folder,
         table.reset_index(drop=True),
-        {name: _joined(entries, name) for name in (*GROWING, *FINAL)},
+        {name: joined(entries, name) for name in TABLES},
         tuple(left_out),
         problems,
         entries,
@@ -192,60 +224,9 @@ def collect(folder: Path) -> Study:
     )
 
 
-def _joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
-    """One CSV of all runs that have it."""
-    having = [entry for entry in entries.values() if name in entry.tables]
-    tables = [entry.tables[name] for entry in having]
-    lengths = [len(table) for table in tables]
-    columns = COLUMNS[name]
-    joined = pd.DataFrame(np.concatenate([np.empty((0, len(columns))), *tables]), columns=columns)
-    for column in {"epoch", "count", "removed", "effective_parameters"} & set(columns):
-        joined[column] = joined[column].astype(int)
-    for column in {"parameter", "split"} & set(columns):
-        words = [np.array(_words(entry.facts, column), object) for entry in having]
-        codes = [table[:, columns.index(column)].astype(int) for table in tables]
-        joined[column] = np.concatenate(
-            [np.empty(0, object), *(word[code] for word, code in zip(words, codes, strict=True))]
-        )
-    for key in ("run", "variant", "seed"):
-        joined[key] = np.repeat([entry.facts[key] for entry in having], lengths)
-    return joined
-
-
-def _words(facts: Mapping[str, Any], column: str) -> list[str]:
-    """What the codes of a column stand for."""
-    return [*facts["parameters"], ALL] if column == "parameter" else list(SPLITS)
-
-
-def _entry(
-    identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, pd.DataFrame | DamagedError]
-) -> Entry:
-    """A run as read, checked; raises DamagedError where rows are missing."""
-    for table in tables.values():
-        if isinstance(table, DamagedError):
-            raise table
-    metrics, weights = tables["metrics.csv"], tables["weights.csv"]
-    epochs, last = metrics["epoch"].tolist(), len(metrics) - 1
-    if epochs != list(range(last + 1)) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
-        raise DamagedError(
-            f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs_trained']}; train it again"
-        )
-    if sorted(set(weights["epoch"].tolist())) != list(range(last + 1)):
-        raise DamagedError("has another set of epochs in weights.csv than in metrics.csv; delete it and train it again")
-    facts = {**facts, "parameters": list(pd.unique(weights["parameter"]))}
-    if facts["state"] == "diverged":
-        facts |= {"epochs_trained": last, "scored_epoch": last}
-    return Entry(identity, facts, {name: _coded(table, name, facts) for name, table in tables.items()})
-
-
-def _coded(table: pd.DataFrame, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-    """A table as numbers; raises DamagedError where it speaks of an unknown parameter or split."""
-    for column in {"parameter", "split"} & set(table.columns):
-        codes = table[column].map({word: code for code, word in enumerate(_words(facts, column))})
-        if codes.isna().any():
-            raise DamagedError(f"has an unknown {column} in {name}; delete it and train it again")
-        table = table.assign(**{column: codes})
-    return table.to_numpy(float)
+def _has(path: Path, name: str, state: str) -> bool:
+    """Whether a run must have a file, or may have it and does."""
+    return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
 
 
 def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
@@ -281,5 +262,9 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         "split": config.data["split"],
         "path": status["path"],
         "threads": status["threads"],
+        "numerics": status["numerics"],
+        "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
+        "train_images": status["images"]["train"],
+        "val_images": status["images"]["val"],
         "run_id": status["run_id"],
     }

@@ -1,135 +1,172 @@
 """`study analyze`: from a study's folder to its tables and figures."""
 
-import io
-import multiprocessing
-import os
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
-from study.analysis import figures, tables, weight_figures
+from study.analysis import contrasts, formats, matched, tables, tuned_report
 from study.analysis.collect import ANALYSIS, Study, collect
-from study.analysis.gaps import at_epoch, check_comparable, gap_table
+from study.analysis.drawing import FIGURES, draw_all
+from study.analysis.gaps import PAIRS, at_epoch, check_comparable, gap_table
+from study.analysis.ledger import look
 from study.analysis.selection import select
 from study.config import check_name
 from study.errors import ConfigError, StudyError
+from study.frozen import recorded_primaries
 from study.recording import write_whole
 from study.sweep import OUTPUTS
+from study.tuning import read_manifest
 
-FIGURES: dict[str, Callable[[Study, pd.DataFrame], Figure]] = {
-    "curves": lambda study, _rows: figures.curves(study),
-    "gap": lambda study, _rows: figures.gap(study),
-    "weights": weight_figures.weights,
-}
+PHASES = ("fresh", "trials", "all")
 
 
-def analyze_study(
-    name: str,
-    at: str | int,
-    allow: Sequence[str],
-    drawn: Sequence[str] = tuple(FIGURES),
-    variants: Sequence[str] = (),
-) -> int:
-    """Write runs.csv, the gap table and the figures of a study, and print the table.
+@dataclass(frozen=True)
+class Options:
+    """What `study analyze` is told; see conf/analysis.yaml."""
 
-    Args:
-        name: the study.
-        at: epoch of the tables, see `gaps.at_epoch`.
-        allow: what may differ between runs, see `gaps.check_comparable`.
-        drawn: names of the figures to draw.
-        variants: patterns of the variants that figures show, see `selection.select`.
+    name: str
+    at: str | int = "last"
+    baseline: str = "auto"
+    phase: str = "fresh"
+    allow: Sequence[str] = ()
+    figures: Sequence[str] = tuple(FIGURES)
+    variants: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of the report: the stem of its files, a title, its full content, what is shown of it, and notes."""
+
+    stem: str
+    title: str
+    table: pd.DataFrame
+    text: pd.DataFrame
+    notes: Sequence[str]
+
+
+def analyze_study(options: Options) -> int:
+    """Write tables and figures of a study, and print what matters most.
 
     Returns:
         The command's exit status: 1 where something in the folder is not a sound run, which is named and left out.
 
     Raises:
-        StudyError: there is nothing to analyze, or nothing can be written.
+        StudyError: there is nothing to analyze or to compare, or nothing can be written.
         ConfigError: an argument is not allowed.
     """
-    unknown = [figure for figure in drawn if figure not in FIGURES]
+    unknown = [figure for figure in options.figures if figure not in FIGURES]
     if unknown:
-        raise ConfigError(f"figures={list(drawn)}: of {', '.join(FIGURES)} any are allowed")
-    folder = OUTPUTS / check_name(name)
-    study = collect(folder)
-    notes = check_comparable(study.runs, allow)
-    rows = at_epoch(study, at)
-    table = gap_table(rows)
-    if study.damaged:
-        notes = [*notes, f"Left out as unsound: {len(study.damaged)} of the study's folder, named by study analyze."]
-    text, notes = tables.formatted(table), tables.footer(rows, at, notes)
-    shown, shown_rows, selection = select(study, rows, variants)
+        raise ConfigError(f"figures={list(options.figures)}: of {', '.join(FIGURES)} any are allowed")
+    folder = OUTPUTS / check_name(options.name)
+    everything, manifest = collect(folder), read_manifest(folder)
+    study = _phase(everything, manifest, options.phase)
+    notes = check_comparable(study.runs, options.allow)
+    rows = at_epoch(study, options.at)
+    rows["context"] = contrasts.contexts(rows, manifest)
+    baselines = contrasts.choose_baselines(rows, options.baseline)
+    notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
+    if everything.damaged:
+        notes += [f"Left out as unsound: {len(everything.damaged)} of the study's folder, named by study analyze."]
+    primary = _primary(folder, notes)
     target = folder / ANALYSIS
     try:
-        _write_tables(target, rows, table, text, notes)
-        _draw_all(target, drawn, shown, shown_rows, selection)
-        study.remember()
+        sections = _sections(study, rows, options, baselines, primary, notes)
+        if manifest is not None and options.phase == "fresh":
+            sections += _tuned_sections(manifest, rows)
+        _write(target, rows, sections)
+        shown, shown_rows, selection = select(study, rows, options.variants)
+        draw_all(target, options.figures, shown, shown_rows, selection)
+        everything.remember()
     except OSError as error:
         raise StudyError(
             f"{target} cannot be written to ({error.strerror}): make room or choose another folder"
         ) from None
-    tables.show(text, notes)
+    for section in sections:
+        print(f"\n{section.title}")
+        formats.show(section.text, section.notes)
     for line in study.left_out:
         print(line)
-    if selection and drawn:
+    if selection and options.figures:
         print(f"figures show {selection}; variants=[...] chooses them")
     print(f"tables and figures: {target}")
-    for line in study.damaged:
+    for line in everything.damaged:
         print(f"study: error: {line}", file=sys.stderr)
-    return 1 if study.damaged else 0
+    return 1 if everything.damaged else 0
 
 
-def _write_tables(
-    target: Path, rows: pd.DataFrame, table: pd.DataFrame, text: pd.DataFrame, notes: Sequence[str]
-) -> None:
+def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
+    """The runs of a tuned study that are compared: those of the choices on fresh seeds, unless told otherwise."""
+    if phase not in PHASES:
+        raise ConfigError(f"phase={phase}: allowed: {', '.join(PHASES)}")
+    if manifest is None or phase == "all":
+        return study
+    fresh = tuned_report.fresh_ids(manifest)
+    found = study.of_runs(study.runs["run_id"].isin(fresh) == (phase == "fresh"))
+    if found.runs.empty:
+        raise StudyError(f"{study.folder} has no complete run of phase={phase} yet; study status tells what is missing")
+    return found
+
+
+def _primary(folder: Path, notes: list[str]) -> str:
+    """The measure that was fixed before the runs."""
+    recorded = recorded_primaries(folder) or ["val_accuracy"]
+    if len(recorded) > 1:
+        notes.append(f"The study's sweeps name several primary measures ({', '.join(recorded)}): the first one counts.")
+    return recorded[0]
+
+
+def _sections(
+    study: Study,
+    rows: pd.DataFrame,
+    options: Options,
+    baselines: Mapping[str, str],
+    primary: str,
+    notes: Sequence[str],
+) -> list[Section]:
+    """The gap table, the contrasts, and the comparison at matched strength, as far as the study has them."""
+    tested = rows[rows["test_accuracy"].notna()]
+    looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
+    table = gap_table(rows, baselines)
+    text = tables.gap_text(table, contrasts.near_best(rows, "val_accuracy"), tables.chosen_by_val(rows, options.at))
+    found = [Section("gap_table", "Train and val", table, text, tables.gap_notes(rows, options.at, notes, looks))]
+    if baselines:
+        shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
+        compared = contrasts.contrasts(rows, baselines, primary, shares, study.test_correct(tested))
+        lines = [*contrasts.notes(compared, primary), *tables.scope_notes(rows), *tables.test_note(looks), *notes]
+        text = tables.contrast_text(compared, primary)
+        found.append(Section("significance", "Against the baseline", compared, text, lines))
+    at_equal_strength = matched.matched(rows)
+    if len(at_equal_strength):
+        shown = matched.matched_text(at_equal_strength)
+        found.append(Section("matched", "At matched strength", at_equal_strength, shown, [*matched.NOTES, *notes]))
+    return found
+
+
+def _tuned_sections(manifest: dict, rows: pd.DataFrame) -> list[Section]:
+    """What the choices of a tuned study were worth."""
+    measure = manifest["tuning"]["select"]
+    table, curves = tuned_report.tuned_table(manifest, rows), tuned_report.best_of_n(manifest)
+    found = [
+        Section("tuned", "Tuned", table, tuned_report.tuned_text(table, measure), tuned_report.tuned_notes(manifest))
+    ]
+    if len(curves):
+        text = tuned_report.best_text(curves, measure)
+        found.append(Section("best_of_n", "Expected best of n trials", curves, text, tuned_report.BEST_NOTES))
+    return found
+
+
+def _write(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) -> None:
+    """Write every table as CSV, Markdown and LaTeX, and all of them as one report."""
     target.mkdir(parents=True, exist_ok=True)
     write_whole(target / "runs.csv", rows.to_csv(index=False))
-    write_whole(target / "gap_table.csv", table.to_csv(index=False))
-    write_whole(target / "gap_table.md", tables.to_markdown(text, notes))
-    write_whole(target / "gap_table.tex", tables.to_latex(text, notes))
-
-
-def _draw_all(target: Path, names: Sequence[str], study: Study, rows: pd.DataFrame, selection: str) -> None:
-    """Draw the figures side by side; one by one where processes cannot be forked, or one of them failed."""
-    (target / "figures").mkdir(exist_ok=True)
-    if "weights" in names:
-        study.histograms(rows)  # read here, so that the index gets them
-    arguments = {name: (target, name, study, rows, selection) for name in names}
-    if sys.platform == "linux":
-        context = multiprocessing.get_context("fork")  # what was read is shared, not sent
-        processes = {name: context.Process(target=_draw_quietly, args=arguments[name]) for name in names}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
-            for process in processes.values():
-                process.start()
-        for name, process in processes.items():
-            process.join()
-            if process.exitcode == 0:
-                del arguments[name]
-    for name in arguments:
-        _draw(*arguments[name])
-
-
-def _draw_quietly(*arguments: Any) -> None:
-    try:
-        _draw(*arguments)
-    except Exception:
-        os._exit(1)  # drawn once more where errors can be told
-
-
-def _draw(target: Path, name: str, study: Study, rows: pd.DataFrame, selection: str) -> None:
-    figure = FIGURES[name](study, rows)
-    if selection:
-        figure.suptitle(selection[0].upper() + selection[1:], fontsize=8)
-    figure.draw_without_rendering()  # lays it out; once is enough, and half of the time of saving
-    figure.set_layout_engine("none")
-    for kind in ("png", "pdf"):
-        content = io.BytesIO()
-        figure.savefig(content, format=kind, dpi=200, metadata={"CreationDate": None} if kind == "pdf" else None)
-        write_whole(target / "figures" / f"{name}.{kind}", content.getvalue())
-    plt.close(figure)
+    pages = []
+    for section in sections:
+        page = formats.to_markdown(section.text, section.notes)
+        write_whole(target / f"{section.stem}.csv", section.table.to_csv(index=False))
+        write_whole(target / f"{section.stem}.md", page)
+        write_whole(target / f"{section.stem}.tex", formats.to_latex(section.text, section.notes))
+        pages.append(f"## {section.title}\n\n{page}")
+    write_whole(target / "report.md", "\n".join(pages))

@@ -1,21 +1,26 @@
 """The gap between train and val, per run and epoch, and its summary per variant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from study.analysis.collect import Study
+from study.analysis.statistics import half_width_factor
 from study.errors import ConfigError, StudyError
+from study.measures import MEASURES
 
 # What a comparison must hold fixed; the word of `allow=[...]` that lifts it.
-FIXED = ("epochs", "data", "split")
-# What may differ, with a warning: it changes results by rounding.
-ROUNDING = {"path": "training loops (path)", "threads": "threads"}
-
-MEASURES = (
-    *("train_accuracy", "val_accuracy", "accuracy_gap", "train_loss", "val_loss", "loss_gap"),
-    *("abs_max", "zero_fraction", "near_zero_fraction", "val_ece", "val_brier"),
-)
+FIXED = {
+    "epochs": "epochs",
+    "data": "data",
+    "split": "split",
+    "checksums": "content of the data (checksums)",
+    "numerics": "numerics version",
+    "path": "training loop (path)",
+}
+PAIRS = "pairs"  # of `allow` as well: seeds that only one variant of a pair has
+SMALLER_GAP = "smaller gap, worse val"
+SHARES = ("zero_fraction", "near_zero_fraction")
 
 
 def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -36,15 +41,15 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
         StudyError: runs differ in what must be fixed and is not in `allow`.
         ConfigError: `allow` holds an unknown word.
     """
-    unknown = [word for word in allow if word not in FIXED]
+    unknown = [word for word in allow if word not in (*FIXED, PAIRS)]
     if unknown:
-        raise ConfigError(f"allow={unknown}: of {', '.join(FIXED)} any are allowed")
+        raise ConfigError(f"allow={unknown}: of {', '.join((*FIXED, PAIRS))} any are allowed")
     notes = []
-    for key in FIXED:
+    for key, words in FIXED.items():
         values = sorted(runs[key].unique())
         if len(values) == 1:
             continue
-        mixed = f"the runs differ in {key}: {', '.join(map(str, values))}"
+        mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
         if key in allow:
             notes.append(f"Compared all the same, as allowed: {mixed}.")
         else:
@@ -52,11 +57,10 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
                 f"{mixed}; a fair comparison has one. Compare them all the same with allow=[{key}],"
                 " or give each its own study with name=..."
             )
-    for key, words in ROUNDING.items():
-        values = sorted(runs[key].unique())
-        if len(values) > 1:
-            mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
-            notes.append(f"Warning: {mixed}; their results differ by rounding.")
+    threads = sorted(runs["threads"].unique())
+    if len(threads) > 1:
+        listed = ", ".join(map(str, threads))
+        notes.append(f"Warning: the runs differ in threads: {listed}; their results differ by rounding.")
     return notes
 
 
@@ -70,9 +74,10 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
             run is taken at its last epoch.
 
     Returns:
-        The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`, `abs_max`
-        (the largest |w| of all parameters), `zero_fraction` and `near_zero_fraction` (of all parameters together),
-        and `val_ece` and `val_brier` where the epoch is that of the run's result.
+        The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`; of all
+        parameters together `abs_max`, `weights_l1` = Σ|w|, `weights_l2` = √Σw², `zero_fraction`, `near_zero_fraction`;
+        and where the epoch is that of the run's result `val_ece`, `val_brier`, `test_loss`, `test_accuracy`,
+        `test_ece` and `test_brier`.
 
     Raises:
         ConfigError: `at` is none of these.
@@ -98,33 +103,36 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
     wanted = pd.DataFrame({"run": study.runs["run"], "epoch": chosen[study.runs["run"]].to_numpy()})
     metrics = wanted.merge(with_gaps(study.metrics).drop(columns=["variant", "seed", "lam"]), on=["run", "epoch"])
     weights = study.weights.merge(wanted, on=["run", "epoch"])
-    shares = ["zero_fraction", "near_zero_fraction"]
-    weights = weights.assign(**{share: weights[share] * weights["count"] for share in shares}).groupby("run")
-    found = weights[shares].sum().div(weights["count"].sum(), axis=0).assign(abs_max=weights["abs_max"].max())
-    calibration = study.tables["val.csv"].rename(columns={"ece": "val_ece", "brier": "val_brier"})
-    calibration = wanted.merge(calibration[["run", "epoch", "val_ece", "val_brier"]], how="left", on=["run", "epoch"])
-    order = study.runs["run"]
-    return pd.concat(
-        [
-            *(study.runs, metrics.drop(columns="run")),
-            *(found.loc[order].reset_index(drop=True), calibration[["val_ece", "val_brier"]]),
-        ],
-        axis=1,
+    weights = weights.assign(**{share: weights[share] * weights["count"] for share in SHARES}, l2=weights["l2"] ** 2)
+    by_run = weights.groupby("run")
+    found = by_run[list(SHARES)].sum().div(by_run["count"].sum(), axis=0)
+    found = found.assign(
+        abs_max=by_run["abs_max"].max(), weights_l1=by_run["l1"].sum(), weights_l2=by_run["l2"].sum() ** 0.5
     )
+    order = study.runs["run"]
+    tables = [study.runs, metrics.drop(columns="run"), found.loc[order].reset_index(drop=True)]
+    for split, columns in {"val": ("ece", "brier"), "test": ("loss", "accuracy", "ece", "brier")}.items():
+        scores = study.tables[f"{split}.csv"].rename(columns={column: f"{split}_{column}" for column in columns})
+        named = [f"{split}_{column}" for column in columns]
+        tables.append(wanted.merge(scores[["run", "epoch", *named]], how="left", on=["run", "epoch"])[named])
+    return pd.concat(tables, axis=1)
 
 
-def gap_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per variant: mean and standard deviation over seeds of every measure.
+def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """One row per variant, of the highest val accuracy first: mean, deviation and interval of every measure over seeds.
 
-    Diverged runs are counted and have no part in the means.
+    Diverged runs are counted and have no part in the means. A penalty shrinks the gap by fitting less as well, so the
+    gap never stands alone: Δgap = Δtrain − Δval.
 
     Args:
         rows: one row per run, from `at_epoch`.
+        baselines: the variant to which each one's differences are taken, over the seeds that both have.
 
     Returns:
-        `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure and its `<measure>_sd`
-        (sample standard deviation, empty for n = 1). Accuracies and shares are fractions, the accuracy gap is in
-        percentage points, losses in nats; `epochs` is the budget, `epochs_trained` the mean number of epochs that
+        `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure with `<measure>_sd` (sample
+        standard deviation) and `<measure>_ci_low`, `<measure>_ci_high` (95 % t-interval), empty for n = 1; then
+        `delta_train, delta_val, delta_gap` (points) and `mark`. Accuracies and shares are fractions, the accuracy gap
+        is in percentage points, losses in nats; `epochs` is the budget, `epochs_trained` the mean number of epochs that
         were used of it, `epoch` the mean epoch that was taken.
     """
     by_variant, complete = rows.groupby("variant", sort=False), rows[rows["state"] == "complete"]
@@ -136,6 +144,25 @@ def gap_table(rows: pd.DataFrame) -> pd.DataFrame:
     table["epochs_trained"] = of_complete["epochs_trained"].mean()
     table["epoch"] = of_complete["epoch"].mean()
     means, deviations = of_complete[list(MEASURES)].mean(), of_complete[list(MEASURES)].std(ddof=1)
+    half = pd.Series(half_width_factor(table["n"].to_numpy()), table.index)
     for measure in MEASURES:
-        table[measure], table[f"{measure}_sd"] = means[measure], deviations[measure]
-    return table.reset_index()
+        mean, sd = means[measure].reindex(table.index), deviations[measure].reindex(table.index)
+        table[measure], table[f"{measure}_sd"] = mean, sd
+        table[f"{measure}_ci_low"], table[f"{measure}_ci_high"] = mean - half * sd, mean + half * sd
+    if baselines:
+        table = table.join(_deltas(complete, baselines))
+    return table.reset_index().sort_values("val_accuracy", ascending=False, kind="stable", ignore_index=True)
+
+
+def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:
+    """Mean differences to the baseline in points, over common seeds, and what is to be noted about them."""
+    found: dict[str, dict[str, float]] = {"delta_train": {}, "delta_val": {}}
+    for name, measure in zip(found, ("train_accuracy", "val_accuracy"), strict=True):
+        values = complete.pivot_table(index="seed", columns="variant", values=measure)
+        for variant, baseline in baselines.items():
+            if {variant, baseline} <= set(values.columns):
+                found[name][variant] = 100 * (values[variant] - values[baseline]).mean()
+    table = pd.DataFrame(found)
+    table["delta_gap"] = table["delta_train"] - table["delta_val"]
+    worse = (table["delta_gap"] < 0) & (table["delta_val"] < 0)
+    return table.assign(mark=worse.map({True: SMALLER_GAP, False: ""}))

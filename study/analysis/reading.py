@@ -127,7 +127,7 @@ def _parsed(contents: Sequence[bytes], name: str) -> list[pd.DataFrame] | None:
         table = pd.read_csv(io.BytesIO(b"".join(contents)), names=COLUMNS[name], header=None)
     except ValueError:
         return None
-    numeric = table.drop(columns=["parameter", "split"], errors="ignore").infer_objects()
+    numeric = table.drop(columns=["parameter", "split", "labels", "measure"], errors="ignore").infer_objects()
     extra = not isinstance(table.index, pd.RangeIndex)  # pandas takes a column too many for an index
     if extra or len(table) != sum(counts) or any(dtype.kind not in "if" for dtype in numeric.dtypes):
         return None

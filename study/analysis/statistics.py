@@ -57,6 +57,13 @@ def _around(mean: float, variance: float, df: float, level: float = LEVEL) -> In
     return Interval(mean, mean - half, mean + half)
 
 
+def half_width_factor(n: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """What a standard deviation of n values is multiplied by for half of their mean's t-interval; NaN for n < 2."""
+    n = np.asarray(n, float)
+    known = np.where(n > 1, n, np.nan)
+    return stats.t.ppf(0.5 + level / 2, known - 1) / np.sqrt(known)
+
+
 def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, float]:
     """The interval that covers another draw of the data, not just of the split: 1/n becomes 1/n + n_val/n_train
     (Nadeau and Bengio 2003, the corrected resampled t-test).

@@ -1,16 +1,18 @@
-"""The gap table for people: on the terminal, in Markdown, and in LaTeX."""
+"""The tables of a study as text: what is shown of it, with units, rounding, and what a reader must know."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
+
+from study.analysis import statistics
+from study.analysis.contrasts import stars
+from study.measures import MEASURES
 
 # Header, column of the gap table, factor, decimals
 COLUMNS = (
-    ("Train acc. (%)", "train_accuracy", 100, 2),
     ("Val acc. (%)", "val_accuracy", 100, 2),
+    ("Train acc. (%)", "train_accuracy", 100, 2),
+    ("Test acc. (%)", "test_accuracy", 100, 2),
     ("Acc. gap (points)", "accuracy_gap", 1, 2),
     ("Loss gap (nats)", "loss_gap", 1, 3),
     ("ECE (%)", "val_ece", 100, 1),
@@ -18,95 +20,156 @@ COLUMNS = (
     ("w = 0 (%)", "zero_fraction", 100, 1),
     ("|w| < 0.001 (%)", "near_zero_fraction", 100, 1),
 )
+DELTAS = (("Δtrain (points)", "delta_train"), ("Δval (points)", "delta_val"), ("Δgap (points)", "delta_gap"))
+SHOWN_CONTRASTS = ("val_accuracy", "test_accuracy", "accuracy_gap", "val_loss", "loss_gap", "train_accuracy")
+NAMES = {
+    "val_accuracy": "Val acc. (points)",
+    "test_accuracy": "Test acc. (points)",
+    "train_accuracy": "Train acc. (points)",
+    "accuracy_gap": "Acc. gap (points)",
+    "val_loss": "Val loss (nats)",
+    "loss_gap": "Loss gap (nats)",
+}
 
 
-def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """The gap table as text: mean, and ± standard deviation where there are several seeds."""
+def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool) -> pd.DataFrame:
+    """The gap table as text: mean, and ± standard deviation where there are several seeds.
+
+    Args:
+        table: from `gaps.gap_table`.
+        best: variants whose val accuracy is bold: those that are not significantly below the best one.
+        selected: whether val chose the epoch of some runs.
+    """
     text = pd.DataFrame(
         {"Variant": table["variant"], "n": table["n"].astype(str), "Epochs": table["epochs"].astype(str)}
     )
     if (table["epochs_trained"] < table["epochs"].str.split("/").str[-1].astype(int)).any():
-        text["Used"] = [_number(mean, float("nan"), 1) for mean in table["epochs_trained"]]
+        text["Used"] = [number(mean, 1) for mean in table["epochs_trained"]]
     for header, column, factor, decimals in COLUMNS:
         if table[column].isna().all():
             continue
+        if column == "val_accuracy" and selected:
+            header = "Val acc., selected (%)"
         text[header] = [
-            _number(mean * factor, sd * factor, decimals)
+            number(mean * factor, decimals, sd * factor)
             for mean, sd in zip(table[column], table[f"{column}_sd"], strict=True)
         ]
-    text["Diverged"] = table["diverged"].astype(str)
+        if column == "val_accuracy":
+            text[header] = [f"*{t}" if v in best else t for t, v in zip(text[header], table["variant"], strict=True)]
+    if "delta_gap" in table:
+        for header, column in DELTAS:
+            text[header] = [signed(value, 2) for value in table[column]]
+        text["Note"] = table["mark"].fillna("")
+    if table["diverged"].any():
+        text["Diverged"] = table["diverged"].astype(str)
     return text
 
 
-def _number(mean: float, sd: float, decimals: int) -> str:
+def number(mean: float, decimals: int, sd: float = float("nan")) -> str:
+    """A number, with ± its deviation where there is one."""
     if pd.isna(mean):
         return "–"
     return f"{mean:.{decimals}f}" + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
 
 
-def footer(rows: pd.DataFrame, at: str | int, notes: Sequence[str]) -> list[str]:
-    """What a reader of the table must know, as sentences."""
+def signed(value: float, decimals: int) -> str:
+    """A difference with its sign."""
+    if pd.isna(value):
+        return "–"
+    text = f"{value:+.{decimals}f}"
+    return text.replace("-", "−") if float(text) else f"{0:.{decimals}f}"
+
+
+def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: int | None) -> list[str]:
+    """What a reader of the gap table must know, as sentences.
+
+    Args:
+        rows: one row per run.
+        at: which epoch.
+        notes: further sentences.
+        looks: how often test scores have been looked at; None where the table shows none.
+    """
     where = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}.get(at, f"epoch {at}")
     lines = [
-        f"All values at {where}; train and val by one scorer, in eval mode; losses without the penalty."
+        f"All values at {where}, sorted by val; train and val by one scorer, in eval mode; losses without the penalty."
         " Accuracy gap: train − val; loss gap: val − train."
     ]
-    if (rows["scored_epoch"] < rows["epochs"]).any() and at == "last":
-        lines.append(
-            "Runs that choose an epoch by val are taken at that one: their val scores are selected, and too high."
-        )
+    if chosen_by_val(rows, at):
+        lines.append("Val chose the epoch of some runs: their val scores are selected, and too high.")
     if (rows.groupby("variant")["seed"].count() > 1).any():
         lines.append("± is the standard deviation over seeds.")
     else:
         lines.append("One seed per variant: differences of this size may be noise.")
+    if rows["seed"].nunique() >= 3:
+        lines.append("Bold: not significantly below the best val accuracy (paired t-tests, Holm).")
     if "textbook" in set(rows["split"]):
         lines.append("Val is the official test set (data.split=textbook): nothing here is an untouched test score.")
-    if at == "best":
-        lines.append("Val accuracy is selected: it is the best of all epochs, and too high by that choice.")
-    return [*lines, *notes]
+    return [*lines, *test_note(looks), *notes]
 
 
-def to_markdown(text: pd.DataFrame, notes: Sequence[str]) -> str:
-    """A Markdown table with its footer."""
-    lines = ["| " + " | ".join(header.replace("|", "\\|") for header in text.columns) + " |"]
-    lines.append("|" + "|".join("---" if header == "Variant" else "---:" for header in text.columns) + "|")
-    lines += ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)]
-    return "\n".join([*lines, "", *notes]) + "\n"
+def test_note(looks: int | None) -> list[str]:
+    """How often test scores have been looked at, if the study has any."""
+    if looks is None:
+        return []
+    times = "once, just now" if looks == 1 else f"{looks} times, this one included"
+    return [f"Test scores of this study have been looked at {times} (ledger.csv)."]
 
 
-def to_latex(text: pd.DataFrame, notes: Sequence[str]) -> str:
-    """A booktabs table with its footer as a comment; needs \\usepackage{booktabs}."""
-    math = {"|w|": r"$|w|$", "|w| <": r"$|w| <$"}
-
-    def escaped(cell: str) -> str:
-        for plain, code in (
-            ("\\", r"\textbackslash "),
-            ("_", r"\_"),
-            ("%", r"\%"),
-            ("&", r"\&"),
-            ("#", r"\#"),
-        ):
-            cell = cell.replace(plain, code)
-        return cell.replace(" ± ", r" $\pm$ ").replace("–", "--")
-
-    def header(cell: str) -> str:
-        return escaped(cell).replace("|w| <", math["|w| <"]).replace("Max |w|", "Max " + math["|w|"])
-
-    shown = text.map(escaped).rename(columns=header)
-    body = shown.style.hide(axis="index").to_latex(hrules=True, column_format="l" + "r" * (text.shape[1] - 1))
-    return "".join(f"% {note}\n" for note in notes) + body
+def chosen_by_val(rows: pd.DataFrame, at: str | int) -> bool:
+    """Whether val chose the epoch of some runs."""
+    return at == "best" or (at == "last" and bool((rows["scored_epoch"] < rows["epochs"]).any()))
 
 
-def show(text: pd.DataFrame, notes: Sequence[str]) -> None:
-    """Print the table to the terminal; wide enough for every column where the output is no terminal."""
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = 200
-    table = Table(box=box.SIMPLE_HEAD)
-    for header in text.columns:
-        table.add_column(header, justify="left" if header == "Variant" else "right", overflow="fold")
-    for row in text.itertuples(index=False):
-        table.add_row(*row)
-    console.print(table)
-    for note in notes:
-        console.print(note, markup=False)
+def contrast_text(table: pd.DataFrame, primary: str) -> pd.DataFrame:
+    """The contrasts as text: the primary measure first, then the usual ones; all are in significance.csv."""
+    measures = list(dict.fromkeys((primary, *SHOWN_CONTRASTS)))
+    marks = pd.Series(stars(table, primary), table.index)
+    lines = []
+    for measure in measures:
+        for index, row in table[table["measure"] == measure].iterrows():
+            factor = 100 if MEASURES[measure].unit == "fraction" else 1
+            decimals = 2 if MEASURES[measure].unit in ("fraction", "points") else 3
+            wide = "new_images" if measure.startswith("test") else "new_data"
+            lines.append(
+                {
+                    "Measure": NAMES.get(measure, measure),
+                    "Variant": row["variant"],
+                    "n": str(row["n"]),
+                    "Difference": signed(row["mean_difference"] * factor, decimals) + marks[index],
+                    "95 % interval": _interval(row["ci_low"], row["ci_high"], factor, decimals),
+                    "and new data": _interval(row[f"{wide}_low"], row[f"{wide}_high"], factor, decimals),
+                    "p": _p(row["p_t"]),
+                    "p (Holm)": _p(row["p_holm"]),
+                    "p (sign flips)": _p(row["p_flip"]),
+                    "Wins": "–" if pd.isna(row["wins"]) else f"{row['wins']:g} of {row['n']}",
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def _interval(low: float, high: float, factor: float, decimals: int) -> str:
+    return "–" if pd.isna(low) else f"[{signed(low * factor, decimals)}, {signed(high * factor, decimals)}]"
+
+
+def _p(value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def scope_notes(rows: pd.DataFrame) -> list[str]:
+    """What the intervals cover."""
+    textbook = "textbook" in set(rows["split"])
+    val = "these val images, with" if textbook else "this pool of data, with another split,"
+    lines = [
+        f"Intervals of val cover {val} other initial weights and another order of batches; 'and new data' another"
+        " draw of the data as well (Nadeau and Bengio 2003)."
+    ]
+    if rows["test_accuracy"].notna().any():
+        lines.append(
+            "Intervals of test cover these test images; 'and new data' other images as well (seeds crossed with images,"
+            " Satterthwaite's degrees of freedom)."
+        )
+    if rows["seed"].nunique() >= statistics.STARS_FROM:
+        lines.append("*: p < .05 after Holm's correction, in the primary measure.")
+    return lines

@@ -58,11 +58,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Splits:
-    """The parts that a run trains on and is scored on. `test` is None where the test set serves as val."""
+    """The parts that a run trains on and is scored on.
+
+    Attributes:
+        train: what is trained on, with the labels that training is given.
+        val: held out.
+        test: None where the test set serves as val.
+        available: training images before `train_size` was applied.
+        clean: the training images with their true labels; `train` itself without label noise.
+        flipped: numbers in `train` of the images whose labels are not true, int64 (k,).
+    """
 
     train: Part
     val: Part
     test: Part | None
+    available: int
+    clean: Part
+    flipped: Tensor
+
+    def counts(self) -> dict[str, int]:
+        """Images of each part."""
+        return {"train": len(self.train), "val": len(self.val), "test": len(self.test) if self.test else 0}
 
 
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -94,7 +110,7 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
 
     Args:
         dataset: what to read.
-        options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None).
+        options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None), `label_noise`.
         seed: the run's seed; the draw has a stream of its own.
         device: where the tensors go.
 
@@ -104,14 +120,41 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     known, official_test = read_once(dataset, options["root"], device)
     order = stratified_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
 
-    def part(rows: np.ndarray) -> Part:
-        return Part(known.all_images, known.all_labels, torch.as_tensor(rows).to(device))
+    def part(rows: np.ndarray, labels: Tensor = known.all_labels) -> Part:
+        return Part(known.all_images, labels, torch.as_tensor(rows).to(device))
 
-    if options["split"] == "textbook":
-        return Splits(part(order[: options["train_size"]]), official_test, None)
-    held_out = val_count(dataset)
-    train = part(order[held_out:][: options["train_size"]])
-    return Splits(train, part(np.sort(order[:held_out])), official_test)
+    textbook = options["split"] == "textbook"
+    held_out = 0 if textbook else val_count(dataset)
+    available, used = order[held_out:], order[held_out:][: options["train_size"]]
+    val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
+    clean = train = part(used)
+    flipped = torch.zeros(0, dtype=torch.int64, device=device)
+    if options["label_noise"]:
+        given = flipped_labels(known.all_labels.cpu(), dataset.classes, options["label_noise"], seed).to(device)
+        train = part(used, given)
+        flipped = (train.labels != clean.labels).nonzero()[:, 0]
+    return Splits(train, val, test, len(available), clean, flipped)
+
+
+def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
+    """Labels of which a share is flipped to another class, any of them as likely (symmetric label noise).
+
+    Which ones, and to what, is drawn by the seed for the whole training set: a larger share flips the same labels and
+    more, whatever is held out or left out.
+
+    Args:
+        labels: int64 (n,).
+        classes: number of classes.
+        share: of labels, in [0, 1).
+        seed: the run's.
+    """
+    generator = numpy_generator(seed, Stream.LABEL_NOISE)
+    order = generator.permutation(len(labels))
+    shifts = generator.integers(1, classes, len(labels))
+    chosen = torch.as_tensor(order[: round(share * len(labels))])
+    result = labels.clone()
+    result[chosen] = (labels[chosen] + torch.as_tensor(shifts)[chosen]) % classes
+    return result
 
 
 def val_count(dataset: DataSet) -> int:

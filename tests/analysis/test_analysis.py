@@ -12,7 +12,7 @@ import pytest
 from study.analysis.collect import collect
 from study.analysis.figures import curves, gap
 from study.analysis.weight_figures import spread
-from tests.conftest import run_folders
+from tests.conftest import products, run_folders
 
 TABLES = ("figures=[]",)  # what is asserted on tables alone need not wait for figures
 
@@ -52,7 +52,8 @@ def by_hand(folder, variant, epoch=None):
 def test_the_gap_table_is_what_the_csvs_say(study, small, at):
     result = study("analyze", "name=small", *TABLES, *([f"at={at}"] if at else []))
     assert result.code == 0, result.err
-    assert list(table(small).index) == ["none", "l1-lam0.0001", "l2-lam0.01"]
+    assert sorted(table(small).index) == ["l1-lam0.0001", "l2-lam0.01", "none"]
+    assert table(small)["val_accuracy"].is_monotonic_decreasing
     for variant, row in table(small).iterrows():
         expected = by_hand(small, variant, at)
         assert row["n"] == len(expected) == 2
@@ -66,7 +67,8 @@ def test_everything_the_contract_names_is_there_and_the_table_is_printed(study, 
     result = study("analyze", "name=small")
     names = {str(p.relative_to(small / "analysis")) for p in (small / "analysis").rglob("*") if p.is_file()}
     figures = {f"figures/{name}.{kind}" for name in ("curves", "gap", "weights") for kind in ("png", "pdf")}
-    assert names == {"runs.csv", "gap_table.csv", "gap_table.md", "gap_table.tex"} | figures
+    tables = {f"{name}.{kind}" for name in ("gap_table", "significance") for kind in ("csv", "md", "tex")}
+    assert names == {"runs.csv", "report.md"} | tables | figures
     row = table(small).loc["l1-lam0.0001"]
     shown = f"{100 * row['val_accuracy']:.2f} ± {100 * row['val_accuracy_sd']:.2f}"
     for text in (result.out, (small / "analysis" / "gap_table.md").read_text()):
@@ -77,11 +79,10 @@ def test_everything_the_contract_names_is_there_and_the_table_is_printed(study, 
 
 
 def test_the_same_files_give_the_same_bytes(study, small):
-    def content():
-        study("analyze", "name=small")
-        return {p.name: p.read_bytes() for p in (small / "analysis").rglob("*") if p.is_file()}
-
-    assert content() == content()
+    study("analyze", "name=small")
+    first = products(small)
+    study("analyze", "name=small")
+    assert products(small) == first
 
 
 def test_one_seed_is_called_noise_and_the_textbook_split_is_named(study, tmp_path):
@@ -224,16 +225,22 @@ def test_titles_and_legends_fit_into_the_figure(finished):
         assert not any(one.overlaps(other) for one, other in itertools.pairwise(titles))
 
 
-def test_runs_of_different_loops_are_compared_with_a_warning(study, small):
+@pytest.mark.parametrize(
+    ("word", "plain", "other"),
+    [("path", '"path": "mlp"', '"path": "general"'), ("numerics", '"numerics": ', '"numerics": 1')],
+)
+def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small, word, plain, other):
     run = run_folders(small)[0]
     status = (run / "status.json").read_text()
-    (run / "status.json").write_text(status.replace('"path": "mlp"', '"path": "general"'))
-    result = study("analyze", "name=small", *TABLES)
-    assert result.code == 0
-    assert (
-        "Warning: the runs differ in training loops (path): general, mlp"
-        in (small / "analysis" / "gap_table.md").read_text()
-    )
+    assert plain in status
+    (run / "status.json").write_text(status.replace(plain, other))
+    refused = study("analyze", "name=small", *TABLES)
+    assert refused.code == 1
+    assert f"allow=[{word}]" in refused.err
+    assert study("analyze", "name=small", f"allow=[{word}]", *TABLES).code == 0
+    for name in ("gap_table", "significance"):
+        page = (small / "analysis" / f"{name}.md").read_text()
+        assert "Compared all the same, as allowed: the runs differ in" in page
 
 
 def test_a_table_says_that_something_was_left_out(study, small):

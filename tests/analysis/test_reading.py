@@ -12,7 +12,7 @@ from study.analysis.collect import collect
 from study.analysis.gaps import at_epoch
 from study.analysis.selection import BEST, MOST, select
 from study.errors import ConfigError
-from tests.conftest import run_folders
+from tests.conftest import products, run_folders
 
 
 @pytest.fixture
@@ -21,10 +21,6 @@ def small(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(index, "SETTLED", -1.0)
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
     return tmp_path / "outputs" / "small"
-
-
-def products(folder):
-    return {p.name: p.read_bytes() for p in (folder / "analysis").rglob("*") if p.is_file()}
 
 
 def test_the_second_analysis_opens_no_csv_and_gives_the_same_bytes(study, small, monkeypatch):

@@ -1,0 +1,239 @@
+"""Differences between variants and a baseline, seed by seed, with all that tells how far they can be trusted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.analysis import statistics
+from study.analysis.tuned_report import tuned_contexts
+from study.errors import ConfigError, StudyError
+from study.measures import MEASURES
+
+LEVEL = 0.05  # below which a corrected p-value gets a star
+COLUMNS = (
+    *("measure", "variant", "baseline", "n", "mean_difference", "ci_low", "ci_high", "t", "p_t", "p_flip", "p_holm"),
+    *("wins", "unit", "sd", "wins_low", "wins_high", "correlation", "variance_ratio", "new_data_low", "new_data_high"),
+    *("p_new_data", "new_images_low", "new_images_high", "detectable", "detectable_upper"),
+)
+
+Correct = Mapping[str, np.ndarray]  # by run: which test images it gets right, bool (images,)
+
+
+def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Series:
+    """What else a variant differs in than regularizer and λ, in words: only variants of one context are compared.
+
+    Args:
+        rows: one row per run, from `gaps.at_epoch`.
+        manifest: of a tuned study, whose contexts it names; what was tuned is no part of them.
+    """
+    tuned = tuned_contexts(manifest) if manifest else {}
+    found = []
+    for row in rows.itertuples():
+        rest = row.variant.removeprefix(row.reg).removeprefix(f"-lam{row.lam:.15g}" if row.takes_lam else "")
+        found.append(tuned.get(row.run_id, rest.strip("-")))
+    return pd.Series(found, rows.index)
+
+
+def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
+    """The variant that each variant is compared with.
+
+    Args:
+        rows: one row per run, with `context`.
+        given: a variant's name, for all others; or an option of `reg`: in each context its variant there; `auto` is
+            `none`, as far as it is there.
+
+    Raises:
+        ConfigError: there is no such variant, or there are several in a context.
+    """
+    there = list(rows["variant"].unique())
+    if given in there:
+        return {variant: given for variant in there if variant != given}
+    name = "none" if given == "auto" else given
+    of_option = rows[rows["reg"] == name].groupby("context")["variant"].unique()
+    if of_option.empty and given != "auto":
+        raise ConfigError(f"baseline={given}: there are {', '.join(there)}")
+    several = [list(variants) for variants in of_option if len(variants) > 1]
+    if several:
+        raise ConfigError(f"baseline={given} may be {' or '.join(several[0])}: name one of them")
+    context_of = rows.groupby("variant", sort=False)["context"].first()
+    return {
+        variant: of_option[context][0]
+        for variant, context in context_of.items()
+        if context in of_option and of_option[context][0] != variant
+    }
+
+
+def check_pairs(rows: pd.DataFrame, baselines: Mapping[str, str], allowed: bool) -> list[str]:
+    """Refuse variants that have other seeds than their baseline; diverged runs count as there.
+
+    Returns:
+        Lines naming what is incomplete, where that is allowed.
+
+    Raises:
+        StudyError: it is not.
+    """
+    seeds = {variant: set(runs["seed"]) for variant, runs in rows.groupby("variant", sort=False)}
+    problems = []
+    for variant, baseline in baselines.items():
+        for one, other in ((variant, baseline), (baseline, variant)):
+            if lacking := seeds[other] - seeds[one]:
+                problems.append(f"{one} lacks the seeds {', '.join(map(str, sorted(lacking)))} that {other} has")
+    problems = list(dict.fromkeys(problems))
+    if problems and not allowed:
+        raise StudyError(
+            f"incomplete pairs: {'; '.join(problems)}; train them, or compare the seeds that both have with"
+            " allow=[pairs]"
+        )
+    return [f"Incomplete pairs, allowed: {problem}." for problem in problems]
+
+
+def contrasts(
+    rows: pd.DataFrame,
+    baselines: Mapping[str, str],
+    primary: str,
+    val_share: Mapping[str, float],
+    correct: Correct,
+) -> pd.DataFrame:
+    """Every measure of every variant against its baseline, over the seeds that are complete in both.
+
+    Args:
+        rows: one row per run, from `gaps.at_epoch`.
+        baselines: what each variant is compared with.
+        primary: the measure whose p-values are corrected for all contrasts (Holm); the others are exploratory.
+        val_share: n_val / n_train by variant.
+        correct: test images that runs get right, as far as runs have a test set.
+
+    Returns:
+        One row per measure and contrast, COLUMNS; differences are variant minus baseline, in `unit`. With fewer than
+        three seeds only their mean.
+    """
+    complete = rows[rows["state"] == "complete"]
+    by_seed = {variant: runs.set_index("seed") for variant, runs in complete.groupby("variant", sort=False)}
+    empty = complete.iloc[:0].set_index("seed")
+    found = []
+    for measure in MEASURES:
+        if rows[measure].isna().all():
+            continue
+        for variant, baseline in baselines.items():
+            own, reference = by_seed.get(variant, empty), by_seed.get(baseline, empty)
+            row = _contrast(own, reference, measure, val_share[variant], correct)
+            found.append({"measure": measure, "variant": variant, "baseline": baseline, **row})
+    table = pd.DataFrame(found, columns=list(COLUMNS))
+    of_primary = table["measure"] == primary
+    table.loc[of_primary, "p_holm"] = statistics.holm(table.loc[of_primary, "p_t"].to_numpy(float))
+    return table
+
+
+def _contrast(own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: float, correct: Correct) -> dict:
+    seeds = [seed for seed in own.index if seed in reference.index]
+    a, b = (table.loc[seeds, measure].to_numpy(float) for table in (own, reference))
+    known = ~(np.isnan(a) | np.isnan(b))
+    a, b, seeds = a[known], b[known], [seed for seed, k in zip(seeds, known, strict=True) if k]
+    d, n, better = a - b, int(known.sum()), MEASURES[measure].better
+    row = {"n": n, "mean_difference": float(d.mean()) if n else float("nan"), "unit": MEASURES[measure].unit}
+    if n < 3:
+        return row
+    interval, sd = statistics.mean_interval(d), float(d.std(ddof=1))
+    t, p = statistics.paired_t(d)
+    count, chance = statistics.wins(d, better > 0)
+    row |= {"ci_low": interval.low, "ci_high": interval.high, "t": t, "p_t": p, "p_flip": statistics.sign_flip(d)}
+    row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high, "sd": sd}
+    row |= {"detectable": statistics.detectable(sd, n), "detectable_upper": _detectable_upper(sd, n)}
+    if min(a.std(), b.std()) > 0:
+        row["correlation"] = float(np.corrcoef(a, b)[0, 1])
+        row["variance_ratio"] = float(d.var(ddof=1) / (a.var(ddof=1) + b.var(ddof=1)))
+    if measure.startswith("val"):
+        wide, p_wide = statistics.new_data_interval(d, share)
+        row |= {"new_data_low": wide.low, "new_data_high": wide.high, "p_new_data": p_wide}
+    runs = [(own.loc[seed, "run"], reference.loc[seed, "run"]) for seed in seeds]
+    if measure == "test_accuracy" and all(one in correct and other in correct for one, other in runs):
+        matrix = np.array([correct[one].astype(float) - correct[other] for one, other in runs])
+        wide = statistics.new_images_interval(matrix)
+        row |= {"new_images_low": wide.low, "new_images_high": wide.high}
+    return row
+
+
+def _detectable_upper(sd: float, n: int) -> float:
+    return statistics.detectable(statistics.sd_upper(sd, n), n)
+
+
+def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
+    """The variants that are not significantly below the best of their context: paired t-tests, Holm over all of it.
+
+    Args:
+        rows: one row per run, with `context`.
+        measure: of which the mean decides who is the best.
+
+    Returns:
+        Variants; none of a context with fewer than three seeds, since then nothing can be said.
+    """
+    found: set[str] = set()
+    for _, own in rows[rows["state"] == "complete"].groupby("context", sort=False):
+        values = own.pivot_table(index="seed", columns="variant", values=measure) * MEASURES[measure].better
+        if len(values) < 3:
+            continue
+        best = values.mean().idxmax()
+        others = [variant for variant in values.columns if variant != best]
+        p = [_p_below((values[best] - values[variant]).dropna().to_numpy()) for variant in others]
+        corrected = statistics.holm(np.array(p))
+        found |= {best, *(v for v, q in zip(others, corrected, strict=True) if not q < LEVEL)}
+    return found
+
+
+def _p_below(differences: np.ndarray) -> float:
+    """P-value of best minus another; 1 where the other one is better over the seeds that both have."""
+    t, p = statistics.paired_t(differences) if len(differences) > 2 else (float("nan"), float("nan"))
+    return 1.0 if t < 0 else p
+
+
+def notes(table: pd.DataFrame, primary: str) -> list[str]:
+    """What a reader of the contrasts must know, as sentences."""
+    of_primary = table[table["measure"] == primary]
+    lines = [
+        f"Differences to {', '.join(table['baseline'].unique())}, seed by seed; the paired t-test decides, the"
+        f" sign-flip test checks. Primary measure: {primary}; its p-values are corrected for all {len(of_primary)}"
+        " contrasts (Holm). All other measures are exploratory."
+    ]
+    if of_primary.empty or of_primary["n"].max() < 3:
+        return [*lines, "Fewer than three seeds: differences without interval or test."]
+    n = int(of_primary["n"].min())
+    if n < statistics.STARS_FROM:
+        least = min(1.0, statistics.smallest_p(n) * len(of_primary))
+        lines.append(
+            f"No stars: with {n} seeds the sign-flip test cannot go below p = {least:.2g} after correction for"
+            f" {len(of_primary)} contrasts; {statistics.seeds_for(len(of_primary))} seeds could."
+        )
+    unlike = of_primary[(of_primary["p_t"] < LEVEL) & (of_primary["p_flip"] > LEVEL) & (n >= statistics.STARS_FROM)]
+    for variant in unlike["variant"]:
+        lines.append(f"The sign-flip test does not confirm the t-test of {variant}: read it with care.")
+    return [*lines, *_pairing(of_primary), *_sensitivity(of_primary, n)]
+
+
+def _pairing(of_primary: pd.DataFrame) -> list[str]:
+    ratios = of_primary["variance_ratio"].dropna()
+    if ratios.empty:
+        return []
+    return [
+        f"Pairing: over seeds the correlation with the baseline is {of_primary['correlation'].median():.2f}, and the"
+        f" variance of a difference {ratios.median():.2f} of what it would be unpaired (medians over contrasts)."
+    ]
+
+
+def _sensitivity(of_primary: pd.DataFrame, n: int) -> list[str]:
+    """What these seeds could have seen."""
+    factor, unit = {"fraction": (100, " points"), "nats": (1, " nats")}.get(of_primary["unit"].iloc[0], (1, ""))
+    half = ((of_primary["ci_high"] - of_primary["ci_low"]) / 2).median() * factor
+    seen, upper = (of_primary[key].median() * factor for key in ("detectable", "detectable_upper"))
+    return [
+        f"Sensitivity: an interval of {of_primary['measure'].iloc[0]} reaches ± {half:.2g}{unit}. With these {n}"
+        f" seeds a difference below {seen:.2g}{unit} cannot be told from none (80 % power;"
+        f" {upper:.2g}{unit} at the upper 80 % bound of the variance; medians over contrasts)."
+    ]
+
+
+def stars(table: pd.DataFrame, primary: str) -> Sequence[str]:
+    """`*` for each row of the primary measure whose corrected p-value is below .05, with six seeds or more."""
+    enough = (table["measure"] == primary) & (table["n"] >= statistics.STARS_FROM)
+    return ["*" if ok and p < LEVEL else "" for ok, p in zip(enough, table["p_holm"], strict=True)]

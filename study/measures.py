@@ -1,0 +1,75 @@
+"""What is measured of a run: names, units, and which direction is better."""
+
+from dataclasses import dataclass
+
+from study.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run at one epoch.
+
+    Attributes:
+        name: a column of `gaps.at_epoch`.
+        unit: of its values as they are stored.
+        better: 1 where larger is better, -1 where smaller is.
+        selectable: whether a choice may be made by it: not by test scores, and not by a gap, which fitting less
+        shrinks.
+    """
+
+    name: str
+    unit: str
+    better: int
+    selectable: bool = False
+
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("train_accuracy", "fraction", 1),
+        Measure("val_accuracy", "fraction", 1, selectable=True),
+        Measure("test_accuracy", "fraction", 1),
+        Measure("accuracy_gap", "points", -1),
+        Measure("train_loss", "nats", -1),
+        Measure("val_loss", "nats", -1, selectable=True),
+        Measure("test_loss", "nats", -1),
+        Measure("loss_gap", "nats", -1),
+        Measure("val_ece", "fraction", -1),
+        Measure("val_brier", "", -1),
+        Measure("test_ece", "fraction", -1),
+        Measure("test_brier", "", -1),
+        Measure("weights_l1", "", -1),
+        Measure("weights_l2", "", -1),
+        Measure("abs_max", "", -1),
+        Measure("zero_fraction", "fraction", 1),
+        Measure("near_zero_fraction", "fraction", 1),
+    )
+}
+SELECTABLE = [name for name, measure in MEASURES.items() if measure.selectable]
+
+
+def check_primary(name: str) -> str:
+    """The measure that a study decides by.
+
+    Raises:
+        ConfigError: there is no such measure.
+    """
+    if name not in MEASURES:
+        raise ConfigError(f"primary={name}: allowed: {', '.join(MEASURES)}")
+    return name
+
+
+def check_selectable(key: str, name: str) -> str:
+    """A measure by which variants may be chosen.
+
+    Raises:
+        ConfigError: it is a test score, a gap, or no measure.
+    """
+    if name in SELECTABLE:
+        return name
+    reason = ""
+    if name.startswith("test"):
+        reason = ": the test set is for what has been chosen, not for choosing"
+    elif name.endswith("gap"):
+        reason = ": a gap can be had by fitting less"
+    raise ConfigError(f"{key}={name}: allowed: {', '.join(SELECTABLE)}{reason}")

@@ -1,0 +1,69 @@
+"""What is written once, of the weights that are a run's result: scores, sparsity, pruning, invariants."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from study.build import build_dataset, build_model, choose_device
+from study.config import RunConfig
+from study.data import Splits, load_splits
+from study.invariants import invariant_rows
+from study.recording import LOG, MODEL, now, read_status, save_predictions, write_table
+from study.scoring import Scored, score
+from study.sparsity import pruning_rows, sparsity_rows
+
+
+def write_scores(folder: Path, epoch: int, model: nn.Module, splits: Splits, val: Scored | None, test: bool) -> None:
+    """Write val.csv, test.csv (without rows where there is no test set) and predictions.npz.
+
+    Args:
+        folder: the run's.
+        epoch: whose weights the model has.
+        model: the result.
+        splits: of the run.
+        val: as the model scores it, if that is known.
+        test: whether the test set is scored; if not, there is no test.csv.
+    """
+    scored = {"val": val or score(model, splits.val)}
+    if test and splits.test is not None:
+        scored["test"] = score(model, splits.test)
+    for split in ("val", "test") if test else ("val",):
+        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
+    predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
+    save_predictions(
+        folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
+    )
+
+
+def write_statistics(folder: Path, epoch: int, model: nn.Module, splits: Splits) -> None:
+    """Write sparsity.csv, pruning.csv and invariants.csv."""
+    write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
+    write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}))
+    write_table(folder, "invariants.csv", invariant_rows(model, splits.clean))
+
+
+def may_score_later(work: Path) -> bool:
+    """Whether a folder holds a complete run with its weights, so that its test set can be scored without training."""
+    status = read_status(work)
+    return status is not None and status["state"] == "complete" and (work / MODEL).is_file()
+
+
+def score_later(config: RunConfig, work: Path) -> None:
+    """Score the test set of a run that was a trial of a tuned study, with the weights that it has kept."""
+    from safetensors.torch import load_file
+
+    device = choose_device(config.device)
+    dataset = build_dataset(config.data)
+    splits = load_splits(dataset, config.data, config.seed, device)
+    model = build_model(config.model, dataset).to(device)
+    model.load_state_dict(load_file(work / MODEL))
+    write_scores(work, read_status(work)["scored_epoch"], model, splits, None, test=True)
+    with open(work / LOG, "a") as log:
+        log.write(f"{now()}  test set scored with the weights that were kept\n")
+
+
+def _row(split: str, epoch: int, scored: Scored) -> list[Any]:
+    """A row of val.csv or test.csv."""
+    found = scored.score()
+    return [split, epoch, found.loss, found.accuracy, found.count, scored.ece(), scored.brier()]
