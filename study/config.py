@@ -48,6 +48,7 @@ class StudySchema:
     loop: str = MISSING
     dry_run: bool = MISSING
     primary: str = MISSING
+    select: str = MISSING
     budget: str = MISSING
     tune: Any = None
 

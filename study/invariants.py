@@ -4,7 +4,6 @@ The weights into a ReLU unit may be multiplied by c > 0 and those out of it divi
 while norms and histograms of its weights change. Where norms are compared, these measures tell more.
 """
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,8 @@ MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
 def invariant_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
     """Rows of invariants.csv: measure, parameter (empty for the whole network), value.
 
-    Path norms, `in_out` and margins only for MLPs without batch normalization, behind which scale has no meaning.
+    Path norms and margins only for MLPs without batch normalization, before which scale has no meaning; `in_out` only
+    for those with one hidden layer.
 
     Args:
         model: the finished one.
@@ -40,7 +40,8 @@ def invariant_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
     l1, l2 = path_norm(weights, 1), path_norm(weights, 2)
     yield ["path_norm_l1", "", l1]
     yield ["path_norm_l2", "", l2]
-    yield ["in_out", "", in_out(weights)]
+    if len(weights) == 2:
+        yield ["in_out", "", in_out(*weights)]
     margins = _margins(score(model, train).logits.cpu().double(), train.labels.cpu())
     for measure, share in MARGIN_SHARES.items():
         margin = float(torch.quantile(margins, share))
@@ -62,12 +63,15 @@ def path_norm(weights: list[Tensor], power: int) -> float:
     return float(reach.sum() ** (1 / power))
 
 
-def in_out(weights: list[Tensor]) -> float:
-    """Σ over hidden units of ‖weights in‖₂ ‖weights out‖₂, what Σw² becomes when units are rescaled to balance
-    (Neyshabur et al. 2015, up to a factor ½ for one hidden layer); without biases.
+def in_out(below: Tensor, above: Tensor) -> float:
+    """Σ over hidden units of ‖weights in‖₂ ‖weights out‖₂: ½Σw² once units are rescaled to balance (Neyshabur et al.
+    2015); without biases. With more than one hidden layer it would change under rescaling.
+
+    Args:
+        below: weights of the hidden layer, (units, inputs).
+        above: weights of the output layer, (classes, units).
     """
-    products = (below.norm(dim=1) * above.norm(dim=0) for below, above in itertools.pairwise(weights))
-    return float(sum(product.sum() for product in products))
+    return float((below.norm(dim=1) * above.norm(dim=0)).sum())
 
 
 def stable_rank(singular: Tensor) -> float:

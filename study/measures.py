@@ -59,8 +59,8 @@ def check_primary(name: str) -> str:
     return name
 
 
-def check_selectable(key: str, name: str) -> str:
-    """A measure by which variants may be chosen.
+def check_selectable(name: str) -> str:
+    """A measure by which a tuned study may choose.
 
     Raises:
         ConfigError: it is a test score, a gap, or no measure.
@@ -72,4 +72,4 @@ def check_selectable(key: str, name: str) -> str:
         reason = ": the test set is for what has been chosen, not for choosing"
     elif name.endswith("gap"):
         reason = ": a gap can be had by fitting less"
-    raise ConfigError(f"{key}={name}: allowed: {', '.join(SELECTABLE)}{reason}")
+    raise ConfigError(f"select={name}: allowed: {', '.join(SELECTABLE)}{reason}")

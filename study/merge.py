@@ -20,16 +20,20 @@ from study.sweep import OUTPUTS
 
 
 def study_merge(arguments: list[str]) -> int:
-    """study merge <a> <b>: copy the runs of study b that study a lacks into a.
+    """study merge <a> <b>: copy the runs of study b that study a lacks into a, which is made if it is not there.
 
     Each is a study's name, or its folder, which may come from another machine. b is only read. A run that both have
     is compared: where its files differ, a's is kept, the run is named, and the command exits with 1.
     """
     if len(arguments) != 2:
         raise ConfigError("study merge takes two studies, by name or folder: the runs of the second go into the first")
-    into, source = (study_folder(Path(a) if "/" in a else OUTPUTS / check_name(a)) for a in arguments)
+    into, source = (Path(a) if "/" in a else OUTPUTS / check_name(a) for a in arguments)
+    study_folder(source)
     if into.resolve() == source.resolve():
         raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder")
+    if "/" in arguments[0]:
+        study_folder(into)
+    into.mkdir(exist_ok=True)
     there = existing_runs(into)
     keys = {run.status["variant_id"]: run.status["variant"] for run in there.values()}
     copied, same, unlike, left = 0, 0, [], 0

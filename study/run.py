@@ -195,9 +195,8 @@ class _Training:
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
-            last = (
-                epoch == config.epochs or regularizer.stops
-            )  # what comes after it is short: its checkpoint serves a longer run alone
+            # What comes after the last epoch is short: its checkpoint serves a longer run alone.
+            last = epoch == config.epochs or regularizer.stops
             if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
                 checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
             if not go_on and not last:

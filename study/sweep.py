@@ -14,7 +14,7 @@ from study import frozen, grid, identity, preload, progress
 from study.compose import compose_all
 from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
-from study.measures import check_primary
+from study.measures import check_primary, check_selectable
 from study.plan import Task, plan_runs
 from study.tuned import tune_and_compare
 from study.tuning import read_tuning
@@ -40,6 +40,7 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
     multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
     check_name(base.name)
     check_primary(base.primary)
+    check_selectable(base.select)
     command = _Command(base, context)
     parser = OverridesParser.create(config_loader=context.config_loader)
     tuning = read_tuning(base)

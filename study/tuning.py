@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from study.errors import ConfigError, StudyError
 from study.grid import Point, as_override
-from study.measures import check_selectable
 from study.recording import write_whole
 
 MANIFEST = "manifest.json"  # in a study's folder: which runs belong to which phase, and what was chosen
@@ -25,7 +24,7 @@ LEARNING_RATE = "optimizer.lr"
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `tune:` in a study's YAML says.
+    """What `tune:` and `select` in a study's YAML say.
 
     Attributes:
         spaces: by regularizer the values of each key that is tried; all combinations of them are.
@@ -39,7 +38,7 @@ class Tuning:
     spaces: Mapping[str, Mapping[str, Sequence[Any]]]
     seeds: int
     fresh: int
-    select: str = "val_accuracy"
+    select: str
     extend: int = 2
     per: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
@@ -77,7 +76,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     if base.tune is None:
         return None
     given = OmegaConf.to_container(base.tune, resolve=True)
-    known = ("spaces", "seeds", "fresh", "select", "extend", "per")
+    known = ("spaces", "seeds", "fresh", "extend", "per")
     for key in given:
         if key not in known:
             raise ConfigError(f"tune.{key} is no key of tune; allowed: {', '.join(known)}")
@@ -88,12 +87,12 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         value = given.get(key, low)
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
             raise ConfigError(f"tune.{key}={value}: a whole number of at least {low} is allowed")
-    check_selectable("tune.select", given.get("select", "val_accuracy"))
     if base.seeds is not None or base.variants:
         raise ConfigError("tune makes its own seeds and variants: leave seeds and variants out, set tune.seeds")
     if base.data.split == "textbook":
         raise ConfigError("data.split=textbook: val is the official test set there, and must not choose; use holdout")
-    tuning = Tuning(**{**given, "spaces": {reg: space or {} for reg, space in given["spaces"].items()}})
+    spaces = {reg: space or {} for reg, space in given["spaces"].items()}
+    tuning = Tuning(**{**given, "spaces": spaces, "select": base.select})
     _check_spaces(tuning)
     return tuning
 
@@ -207,7 +206,8 @@ def check_fixed(study_folder: Path, tuning: Tuning) -> None:
     earlier = read_manifest(study_folder)
     for key in ("seeds", "fresh", "select") if earlier else ():
         if earlier["tuning"][key] != getattr(tuning, key):
+            name = key if key == "select" else f"tune.{key}"
             raise StudyError(
-                f"tune.{key} was fixed at {earlier['tuning'][key]} when {study_folder} began, and must not be chosen"
+                f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} began, and must not be chosen"
                 " after seeing results; give another study name=..."
             )

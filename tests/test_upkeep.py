@@ -76,6 +76,15 @@ def test_merge_replaces_a_failed_run_and_leaves_alone_what_is_under_way_or_in_th
     assert not (small / ".work" / "merge").exists()
 
 
+def test_merge_makes_a_study_that_is_not_there(study, small):
+    result = study("merge", "copy", "small")
+    assert result.code == 0, result.err
+    copied = [folder.name for folder in run_folders(small.parent / "copy")]
+    assert copied == [folder.name for folder in run_folders(small)]
+    assert study("merge", "copied", "missing").code == 1
+    assert not (small.parent / "copied").exists()
+
+
 def test_merged_variants_that_share_a_name_are_told_apart(study, tmp_path):
     quick = ("reg=l1", "data=digits", "model.hidden=[5]")
     assert study(*quick, "epochs=1", "name=one").code == 0

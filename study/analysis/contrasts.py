@@ -190,9 +190,10 @@ def _p_below(differences: np.ndarray) -> float:
 
 def notes(table: pd.DataFrame, primary: str) -> list[str]:
     """What a reader of the contrasts must know, as sentences."""
-    of_primary = table[table["measure"] == primary]
+    of_primary, baselines = table[table["measure"] == primary], table["baseline"].unique()
+    to = baselines[0] if len(baselines) == 1 else "the baseline in the same setting"
     lines = [
-        f"Differences to {', '.join(table['baseline'].unique())}, seed by seed; the paired t-test decides, the"
+        f"Differences to {to}, seed by seed; the paired t-test decides, the"
         f" sign-flip test checks. Primary measure: {primary}; its p-values are corrected for all {len(of_primary)}"
         " contrasts (Holm). All other measures are exploratory."
     ]

@@ -1,4 +1,4 @@
-"""A table of text as Markdown, as LaTeX, and on the terminal."""
+"""Numbers as text, and a table of text as Markdown, as LaTeX, and on the terminal."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 LEFT = ("Variant", "Measure", "Note", "Regularizer", "Chosen")  # columns of words; all others are numbers
+WIDE = 400  # characters of a line where the output is no terminal
 # Text that needs another spelling in LaTeX; the longer ones first.
 LATEX = (
     ("\\", r"\textbackslash "),
@@ -26,6 +27,21 @@ LATEX = (
     ("–", "--"),
     ("−", "$-$"),
 )
+
+
+def number(mean: float, decimals: int, sd: float = float("nan")) -> str:
+    """A number, with ± its deviation where there is one."""
+    if pd.isna(mean):
+        return "–"
+    return f"{mean:.{decimals}f}" + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
+
+
+def signed(value: float, decimals: int) -> str:
+    """A difference with its sign."""
+    if pd.isna(value):
+        return "–"
+    text = f"{value:+.{decimals}f}"
+    return text.replace("-", "−") if float(text) else f"{0:.{decimals}f}"
 
 
 def to_markdown(text: pd.DataFrame, notes: Sequence[str], bold: str = "**") -> str:
@@ -66,10 +82,11 @@ def show(text: pd.DataFrame, notes: Sequence[str]) -> None:
     """Print the table to the terminal; wide enough for every column where the output is no terminal."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console.width = 240
+        console.width = WIDE
     table = Table(box=box.SIMPLE_HEAD)
     for header in text.columns:
-        table.add_column(header, justify="left" if header in LEFT else "right", overflow="fold")
+        left = header in LEFT
+        table.add_column(header, justify="left" if left else "right", overflow="fold", no_wrap=header == "Variant")
     for row in text.itertuples(index=False):
         table.add_row(*(f"[bold]{cell[1:]}[/bold]" if cell.startswith("*") else cell for cell in row))
     console.print(table)

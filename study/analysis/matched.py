@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
 from study.analysis import statistics
+from study.analysis.formats import signed
 
 FEWEST = 3  # values of λ that make a path
 LEVELS = 5  # at which paths are compared
@@ -138,8 +139,6 @@ def _compared(
 
 def matched_text(table: pd.DataFrame) -> pd.DataFrame:
     """The comparison as text."""
-    from study.analysis.tables import signed
-
     units = {"val_accuracy": (100, 2), "near_zero_fraction": (100, 1), "zero_fraction": (100, 1)}
     lines = []
     for row in table.itertuples():

@@ -5,7 +5,9 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from study.analysis import statistics
+from study.analysis.collect import Study
 from study.analysis.contrasts import stars
+from study.analysis.formats import number, signed
 from study.measures import MEASURES
 
 # Header, column of the gap table, factor, decimals
@@ -65,21 +67,6 @@ def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool) -> pd.D
     return text
 
 
-def number(mean: float, decimals: int, sd: float = float("nan")) -> str:
-    """A number, with ± its deviation where there is one."""
-    if pd.isna(mean):
-        return "–"
-    return f"{mean:.{decimals}f}" + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
-
-
-def signed(value: float, decimals: int) -> str:
-    """A difference with its sign."""
-    if pd.isna(value):
-        return "–"
-    text = f"{value:+.{decimals}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{decimals}f}"
-
-
 def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: int | None) -> list[str]:
     """What a reader of the gap table must know, as sentences.
 
@@ -105,6 +92,20 @@ def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: in
     if "textbook" in set(rows["split"]):
         lines.append("Val is the official test set (data.split=textbook): nothing here is an untouched test score.")
     return [*lines, *test_note(looks), *notes]
+
+
+def scale_notes(study: Study) -> list[str]:
+    """Where sizes of weights are compared across models in which they may be rescaled without changing the output."""
+    if study.weights["parameter"].str.startswith("norms.").any():
+        return [
+            "Max |w| and norms: before batch normalization the scale of weights changes nothing, so they are no measure"
+            " of capacity there."
+        ]
+    if (study.tables["sparsity.csv"]["units"] > 0).any():
+        return [
+            "Max |w| and norms: ReLU units can be rescaled without changing the output; invariants.csv has what stays."
+        ]
+    return []
 
 
 def test_note(looks: int | None) -> list[str]:

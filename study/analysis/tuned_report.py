@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import statistics
+from study.analysis.formats import signed
 from study.measures import MEASURES
 
 COLUMNS = (
@@ -99,7 +100,7 @@ def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:
             "Fresh": shown(row.fresh),
             "95 % interval": f"[{shown(row.fresh_ci_low)}, {shown(row.fresh_ci_high)}]",
             "n": str(row.fresh_n),
-            "Winner's curse": shown(row.winners_curse),
+            "Winner's curse": signed(factor * row.winners_curse, decimals),
         }
         for row in table.itertuples()
     ]

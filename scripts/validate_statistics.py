@@ -1,0 +1,151 @@
+"""Does the machinery lie? Each test and interval of the analysis, where the truth is known.
+
+    python scripts/validate_statistics.py                    # all, some minutes on two cores
+    python scripts/validate_statistics.py --groups 40        # fewer repetitions of the trainings
+
+A/A: trainings on digits in which arms of one seed share the split and differ in initial weights and batch order alone,
+so that no arm is better. Groups of seeds have none in common; each is one study, of which the first n seeds are taken.
+Shown is how often each test rejects at 5 %, beside the level that it can attain with n seeds (a sign-flip test has only
+2ⁿ⁻¹ p-values), and how often one of several contrasts is starred after Holm's correction. Coverage and power are
+simulated. Rates come with the exact 99 % interval of what was counted; `too often` marks a rate that lies above its
+level, interval and all, and makes the script fail. Writes outputs/validation/validation.md.
+"""
+
+import argparse
+import multiprocessing
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+
+from study import mlp_training, optimizers
+from study.analysis import statistics
+from study.data import load_splits
+from study.data.digits import digits
+from study.models import MLP
+from study.randomness import Stream, global_stream, torch_generator
+from study.recording import write_whole
+from study.regularizers import Combined
+from study.run import prepare_process
+from study.scoring import score
+
+TARGET = Path("outputs/validation/validation.md")
+SEEDS, ARMS, EPOCHS = 10, 5, 5  # of a group; of a seed, the first being the baseline; of a training
+SIZES = (3, 5, 6, 7, 10)
+DRAWS = 4_000  # simulated studies
+LEVEL = 0.05
+TRAIN_IMAGES, VAL_IMAGES = 1249, 249  # of digits
+
+
+def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Val accuracy of each arm of a seed, (ARMS,), and which test images it gets right, (ARMS, images)."""
+    device = torch.device("cpu")
+    prepare_process(1, device)
+    options = {"root": "", "split": "holdout", "train_size": None, "label_noise": 0.0}
+    splits = load_splits(digits(), options, seed, device)
+    val, test = [], []
+    for arm in range(ARMS):
+        own = 1_000_000 + ARMS * seed + arm  # of the streams that the arms do not share
+        with global_stream(own, Stream.INITIALIZATION):
+            model = MLP(64, [50], 10)
+        optimizer, order = optimizers.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
+        for _ in range(EPOCHS):
+            mlp_training.train_epoch(model, Combined([]), optimizer, splits.train, 32, order)
+        val.append(score(model, splits.val).score().accuracy)
+        said = score(model, splits.test).predictions()
+        test.append((said.label == said.predicted).numpy())
+    return np.array(val), np.array(test)
+
+
+def rate(hits: np.ndarray, level: float | None = None) -> list[str]:
+    """How often something happened, with its exact 99 % interval, and whether that lies above a level."""
+    count, n = int(np.sum(hits)), len(hits)
+    interval = stats.binomtest(count, n).proportion_ci(0.99)
+    cells = [f"{count / n:.3f} [{interval.low:.3f}, {interval.high:.3f}]"]
+    return cells if level is None else [*cells, f"{level:.3f}", "too often" if interval.low > level else ""]
+
+
+def same_and_same(groups: int) -> list[list[str]]:
+    """Rejections where no arm is better: of single contrasts, and of any of several after Holm's correction."""
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        found = pool.map(train_arms, range(groups * SEEDS), chunksize=SEEDS)
+    val = np.array([v for v, _ in found]).reshape(groups, SEEDS, ARMS)
+    test = np.array([t for _, t in found], float).reshape(groups, SEEDS, ARMS, -1)
+    lines = []
+    for n in SIZES:
+        differences = [group[:n, 1] - group[:n, 0] for group in val]
+        flips = np.array([statistics.sign_flip(d) for d in differences])
+        attainable = np.floor(LEVEL * 2 ** (n - 1)) / 2 ** (n - 1)
+        lines.append([f"A/A, n = {n}: sign flips, val", *rate(flips <= LEVEL, attainable)])
+        t = np.array([statistics.paired_t(d)[1] for d in differences])
+        lines.append([f"A/A, n = {n}: paired t, val", *rate(t <= LEVEL, LEVEL)])
+        wide = [statistics.new_data_interval(d, VAL_IMAGES / TRAIN_IMAGES) for d in differences]
+        lines.append(
+            [f"A/A, n = {n}: paired t with new data, val", *rate(np.array([p for _, p in wide]) <= LEVEL, LEVEL)]
+        )
+        crossed = [statistics.new_images_interval(group[:n, 1] - group[:n, 0]) for group in test]
+        excluded = np.array([not i.low <= 0 <= i.high for i in crossed])
+        lines.append([f"A/A, n = {n}: seeds crossed with images, test", *rate(excluded, LEVEL)])
+        if n >= statistics.STARS_FROM:
+            starred = []
+            for group in val:
+                p = [statistics.paired_t(group[:n, arm] - group[:n, 0])[1] for arm in range(1, ARMS)]
+                starred.append(bool(np.any(statistics.holm(np.array(p)) < LEVEL)))
+            lines.append([f"A/A, n = {n}: a star among {ARMS - 1} contrasts (Holm)", *rate(np.array(starred), LEVEL)])
+    return lines
+
+
+def coverage(generator: np.random.Generator) -> list[list[str]]:
+    """Truths that 95 % intervals miss: normal and skewed differences, and seeds crossed with images."""
+    draws = {
+        "normal": lambda n: generator.normal(size=n),
+        "skewed (exponential)": lambda n: generator.exponential(size=n) - 1,
+    }
+    lines = []
+    for n in (3, 5, 10, 20):
+        for name, draw in draws.items():
+            intervals = [statistics.mean_interval(draw(n)) for _ in range(DRAWS)]
+            missed = np.array([not i.low <= 0 <= i.high for i in intervals])
+            level = LEVEL if name == "normal" else None  # no t-interval promises more of skewed values
+            lines.append([f"Missed truth, n = {n}: t, {name}", *rate(missed, level)])
+        missed = []
+        for _ in range(DRAWS // 4):
+            of_seeds, of_images = generator.normal(size=(n, 1)), generator.normal(size=(1, 200)) * 3
+            interval = statistics.new_images_interval(of_seeds + of_images + generator.normal(size=(n, 200)) * 5)
+            missed.append(not interval.low <= 0 <= interval.high)
+        lines.append([f"Missed truth, n = {n}: seeds crossed with images", *rate(np.array(missed), LEVEL)])
+    return lines
+
+
+def power(generator: np.random.Generator, sd: float) -> list[list[str]]:
+    """How often an effect is found, beside what `statistics.power` says."""
+    lines = []
+    for effect in (0.2, 0.5, 1.0):
+        for n in (3, 5, 7, 10, 20):
+            draws = generator.normal(effect, sd, size=(DRAWS, n))
+            found = np.array([statistics.paired_t(d)[1] < LEVEL for d in draws])
+            says = statistics.power(effect / sd, n)
+            lines.append([f"Power, {effect} points, sd {sd} points, n = {n}", *rate(found), f"{says:.3f}", ""])
+    return lines
+
+
+def main() -> int:
+    """Run all, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--groups", type=int, default=400, help="studies of the A/A comparison")
+    groups = parser.parse_args().groups
+    generator = np.random.default_rng(0)
+    lines = [*same_and_same(groups), *coverage(generator), *power(generator, 0.3)]
+    header = ["What", "Rate and 99 % interval", "Level, or power by formula", ""]
+    rows = [line + [""] * (len(header) - len(line)) for line in lines]
+    page = "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]) + "\n"
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(TARGET, page)
+    print(page)
+    return 1 if any("too often" in row for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

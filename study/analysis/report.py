@@ -1,0 +1,137 @@
+"""The report of a study: its tables, each with what a reader must know of it, as files and on the terminal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from study.analysis import contrasts, final_tables, formats, matched, tables, tuned_report
+from study.analysis.collect import Study
+from study.analysis.gaps import gap_table
+from study.analysis.ledger import look
+from study.recording import write_whole
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of the report.
+
+    Attributes:
+        stem: of its files.
+        title: its heading.
+        table: all of it, as the CSV holds it.
+        text: what is shown of it.
+        notes: sentences below it.
+        printed: how many rows of the text the terminal shows; the files have all.
+    """
+
+    stem: str
+    title: str
+    table: pd.DataFrame
+    text: pd.DataFrame
+    notes: Sequence[str]
+    printed: int
+
+
+def make_sections(
+    study: Study,
+    rows: pd.DataFrame,
+    at: str | int,
+    baselines: Mapping[str, str],
+    primary: str,
+    notes: Sequence[str],
+) -> list[Section]:
+    """The gap table, the contrasts, the comparison at matched strength, and what runs write once.
+
+    A look at test scores is noted in the ledger.
+
+    Args:
+        study: the runs that are compared.
+        rows: one row per run, from `gaps.at_epoch`, with `context`.
+        at: the epoch that was asked for.
+        baselines: what each variant is compared with.
+        primary: the measure that was fixed before the runs.
+        notes: what was allowed and must be said under every table.
+    """
+    tested = rows[rows["test_accuracy"].notna()]
+    looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
+    table = gap_table(rows, baselines)
+    variants = list(table["variant"])
+    text = tables.gap_text(table, contrasts.near_best(rows, "val_accuracy"), tables.chosen_by_val(rows, at))
+    lines = tables.gap_notes(rows, at, notes, looks) + tables.scale_notes(study)
+    found = [Section("gap_table", "Train and val", table, text, lines, len(text))]
+    if baselines:
+        shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
+        compared = contrasts.contrasts(rows, baselines, primary, shares, study.test_correct(tested))
+        lines = [*contrasts.notes(compared, primary), *tables.scope_notes(rows), *tables.test_note(looks), *notes]
+        text = tables.contrast_text(compared, primary)
+        printed = int((compared["measure"] == primary).sum())
+        found.append(Section("significance", "Against the baseline", compared, text, lines, printed))
+    at_equal_strength = matched.matched(rows)
+    if len(at_equal_strength):
+        text, first = matched.matched_text(at_equal_strength), at_equal_strength["measure"].iloc[0]
+        printed = int((at_equal_strength["measure"] == first).sum())
+        lines = [*matched.NOTES, *notes]
+        found.append(Section("matched", "At matched strength", at_equal_strength, text, lines, printed))
+    return found + _of_results(study, rows, variants, notes)
+
+
+def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes: Sequence[str]) -> list[Section]:
+    """What runs write of their result alone."""
+    found = []
+    noise = final_tables.label_table(study, rows, variants)
+    if len(noise):
+        text, lines = final_tables.label_text(noise), [*final_tables.LABEL_NOTES, *notes]
+        found.append(Section("label_noise", "Train by its labels", noise, text, lines, len(text)))
+    sparsity = final_tables.sparsity_table(study, variants)
+    text, lines = final_tables.sparsity_text(sparsity), [*final_tables.SPARSITY_NOTES, *notes]
+    found.append(Section("sparsity", "Sparsity and pruning", sparsity, text, lines, 0))
+    invariants = final_tables.invariant_table(study, variants)
+    text, lines = final_tables.invariant_text(invariants), [*final_tables.INVARIANT_NOTES, *notes]
+    found.append(Section("invariants", "Invariants", invariants, text, lines, 0))
+    return found
+
+
+def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame) -> list[Section]:
+    """What the choices of a tuned study were worth."""
+    measure = manifest["tuning"]["select"]
+    table, curves = tuned_report.tuned_table(manifest, rows), tuned_report.best_of_n(manifest)
+    text, notes = tuned_report.tuned_text(table, measure), tuned_report.tuned_notes(manifest)
+    found = [Section("tuned", "Tuned", table, text, notes, len(text))]
+    if len(curves):
+        text = tuned_report.best_text(curves, measure)
+        title = "Expected best of n trials"
+        found.append(Section("best_of_n", title, curves, text, tuned_report.BEST_NOTES, len(text)))
+    return found
+
+
+def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) -> None:
+    """Write every table as CSV, Markdown and LaTeX, all of them as report.md, and the runs as runs.csv.
+
+    Args:
+        target: the folder, which is made if it is not there.
+        rows: one row per run.
+        sections: the tables.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    write_whole(target / "runs.csv", rows.to_csv(index=False))
+    pages = []
+    for section in sections:
+        page = formats.to_markdown(section.text, section.notes)
+        write_whole(target / f"{section.stem}.csv", section.table.to_csv(index=False))
+        write_whole(target / f"{section.stem}.md", page)
+        write_whole(target / f"{section.stem}.tex", formats.to_latex(section.text, section.notes))
+        pages.append(f"## {section.title}\n\n{page}")
+    write_whole(target / "report.md", "\n".join(pages))
+
+
+def print_report(sections: Sequence[Section]) -> None:
+    """Print what matters most of each table."""
+    for section in sections:
+        if section.printed:
+            print(f"\n{section.title}")
+            left = len(section.text) - section.printed
+            notes = [*section.notes, f"{left} more rows: {section.stem}.md"] if left else section.notes
+            formats.show(section.text.head(section.printed), notes)
