@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from study.config import register_schemas
 from study.errors import USER_ERRORS, ConfigError, one_line
@@ -97,13 +97,14 @@ def _analyze() -> int:
     words = [word for word, before in _words(sys.argv) if before not in VALUE_FLAGS]
     if words:
         raise ConfigError(f"{words[0]}: name a study with name={words[0]}; study analyze --help shows all keys")
+    sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
     cfg = _run_hydra("analysis")
     if cfg is None:  # --help and its like have been answered
         return 0
     from study.analysis.command import Options, analyze_study
 
-    lists = {key: tuple(cfg[key]) for key in ("allow", "figures", "variants")}
-    return analyze_study(Options(cfg.name, cfg.at, cfg.baseline, cfg.phase, **lists))
+    values = OmegaConf.to_container(cfg, resolve=True)
+    return analyze_study(Options(**values, folders=[*_config_dirs(sys.argv), CONF]))
 
 
 def _run_hydra(config_name: str) -> DictConfig | None:
@@ -166,11 +167,16 @@ def compiled_version() -> str:
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
 
-def _warn_of_hidden_options(arguments: Sequence[str]) -> None:
-    """Warn of files in --config-dir that a shipped file of the same name hides: Hydra would prefer it in silence."""
+def _config_dirs(arguments: Sequence[str]) -> list[Path]:
+    """The folders of the user's own options."""
     folders = [after for before, after in itertools.pairwise(arguments) if before in CONFIG_DIR_FLAGS]
     folders += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
-    for folder in map(Path, folders):
+    return [Path(folder) for folder in folders]
+
+
+def _warn_of_hidden_options(arguments: Sequence[str]) -> None:
+    """Warn of files in --config-dir that a shipped file of the same name hides: Hydra would prefer it in silence."""
+    for folder in _config_dirs(arguments):
         for file in folder.rglob("*.yaml"):
             if (CONF / file.relative_to(folder)).is_file():
                 print(

@@ -63,7 +63,10 @@ class AnalysisSchema:
     phase: str = MISSING
     allow: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
-    variants: list[str] = field(default_factory=list)
+    variants: Any = None
+    filter: dict[str, Any] = field(default_factory=dict)
+    style: str = MISSING
+    usetex: bool = MISSING
 
 
 def register_schemas() -> None:

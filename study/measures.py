@@ -11,38 +11,55 @@ class Measure:
 
     Attributes:
         name: a column of `gaps.at_epoch`.
+        label: in words, for axes and headers.
         unit: of its values as they are stored.
         better: 1 where larger is better, -1 where smaller is.
         selectable: whether a choice may be made by it: not by test scores, and not by a gap, which fitting less
-        shrinks.
+            shrinks.
     """
 
     name: str
+    label: str
     unit: str
     better: int
     selectable: bool = False
+
+    @property
+    def factor(self) -> int:
+        """What values are multiplied by to be shown."""
+        return 100 if self.unit == "fraction" else 1
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit of values that are shown."""
+        return "%" if self.unit == "fraction" else self.unit
+
+    @property
+    def difference_unit(self) -> str:
+        """The unit of differences that are shown."""
+        return "points" if self.unit == "fraction" else self.unit
 
 
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("train_accuracy", "fraction", 1),
-        Measure("val_accuracy", "fraction", 1, selectable=True),
-        Measure("test_accuracy", "fraction", 1),
-        Measure("accuracy_gap", "points", -1),
-        Measure("train_loss", "nats", -1),
-        Measure("val_loss", "nats", -1, selectable=True),
-        Measure("test_loss", "nats", -1),
-        Measure("loss_gap", "nats", -1),
-        Measure("val_ece", "fraction", -1),
-        Measure("val_brier", "", -1),
-        Measure("test_ece", "fraction", -1),
-        Measure("test_brier", "", -1),
-        Measure("weights_l1", "", -1),
-        Measure("weights_l2", "", -1),
-        Measure("abs_max", "", -1),
-        Measure("zero_fraction", "fraction", 1),
-        Measure("near_zero_fraction", "fraction", 1),
+        Measure("train_accuracy", "Train accuracy", "fraction", 1),
+        Measure("val_accuracy", "Val accuracy", "fraction", 1, selectable=True),
+        Measure("test_accuracy", "Test accuracy", "fraction", 1),
+        Measure("accuracy_gap", "Accuracy gap", "points", -1),
+        Measure("train_loss", "Train loss", "nats", -1),
+        Measure("val_loss", "Val loss", "nats", -1, selectable=True),
+        Measure("test_loss", "Test loss", "nats", -1),
+        Measure("loss_gap", "Loss gap", "nats", -1),
+        Measure("val_ece", "Val ECE", "fraction", -1),
+        Measure("val_brier", "Val Brier score", "", -1),
+        Measure("test_ece", "Test ECE", "fraction", -1),
+        Measure("test_brier", "Test Brier score", "", -1),
+        Measure("weights_l1", "Σ|w|", "", -1),
+        Measure("weights_l2", "‖w‖₂", "", -1),
+        Measure("abs_max", "Max |w|", "", -1),
+        Measure("zero_fraction", "w = 0", "fraction", 1),
+        Measure("near_zero_fraction", "|w| < 0.001", "fraction", 1),
     )
 }
 SELECTABLE = [name for name, measure in MEASURES.items() if measure.selectable]

@@ -10,7 +10,9 @@ from tests.conftest import run_folders
 from tests.test_identity import config
 
 OPTIONS = sorted(
-    f"{file.parent.name}={file.stem}" for file in CONF.rglob("*.yaml") if file.parent not in (CONF, CONF / "experiment")
+    f"{file.parent.name}={file.stem}"
+    for file in CONF.rglob("*.yaml")
+    if file.parent not in (CONF, CONF / "experiment", CONF / "figure")
 )
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 

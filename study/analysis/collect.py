@@ -38,8 +38,8 @@ class Study:
         folder: outputs/<name>.
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
             `takes_lam, scope, seed, state, epochs` (the budget), `epochs_trained, scored_epoch` (whose weights are the
-            result), `data, split, path, threads, numerics, checksums, train_images, val_images, run_id`; in the order
-            in which variants are shown.
+            result), `data, split, path, threads, numerics, checksums, label_noise, train_images, val_images, run_id`;
+            in the order in which variants are shown.
         tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
             row per epoch), weights.csv (per epoch and parameter), label_noise.csv, and of complete runs val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
@@ -122,7 +122,8 @@ class Study:
         for row in rows.itertuples():
             entry = self.entries[row.run]
             for code, parameter in enumerate(entry.facts["parameters"]):
-                _, bins, counts = entry.histogram[entry.histogram[:, 0] == code].T
+                histogram = entry.histograms[int(row.epoch)]
+                _, bins, counts = histogram[histogram[:, 0] == code].T
                 if len(bins):
                     total, runs = sums.get((row.variant, parameter), (np.zeros(len(BINS), np.int64), 0))
                     total[bins] += counts
@@ -141,7 +142,7 @@ class Study:
         for row in rows.itertuples():
             entry, identity = self.entries[row.run], identity_of(self.folder / row.run, names)
             same = identity is not None and entry.histogram_identity == identity
-            if entry.histogram is None or entry.histogram_epoch != row.epoch or not same:
+            if int(row.epoch) not in entry.histograms or not same:
                 missing.append((row, identity))
         epochs = [
             [e for e in range(int(row.epoch), -1, -1) if e == row.epoch or is_histogram_epoch(e, int(row.epochs))]
@@ -154,9 +155,9 @@ class Study:
             entry = self.entries[row.run]
             codes = {name: code for code, name in enumerate(entry.facts["parameters"])}
             rows_read = np.stack([table["parameter"].map(codes), table["bin"], table["count"]], 1).astype(np.int32)
-            self.entries[row.run] = replace(
-                entry, histogram_identity=identity, histogram_epoch=int(row.epoch), histogram=rows_read
-            )
+            others = entry.histograms if entry.histogram_identity == identity else {}
+            histograms = {**others, int(row.epoch): rows_read}
+            self.entries[row.run] = replace(entry, histogram_identity=identity, histograms=histograms)
 
 
 def collect(folder: Path) -> Study:
@@ -264,6 +265,7 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         "threads": status["threads"],
         "numerics": status["numerics"],
         "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
+        "label_noise": config.data["label_noise"],
         "train_images": status["images"]["train"],
         "val_images": status["images"]["val"],
         "run_id": status["run_id"],

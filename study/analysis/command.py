@@ -1,16 +1,22 @@
 """`study analyze`: from a study's folder to its tables and figures."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from study.analysis import contrasts, tuned_report
 from study.analysis.collect import ANALYSIS, Study, collect
-from study.analysis.drawing import FIGURES, draw_all
+from study.analysis.drawing import draw_all
+from study.analysis.figures.specs import Spec, read_specs
+from study.analysis.figures.style import looks, style_of
+from study.analysis.figures.view import View, matches
 from study.analysis.gaps import PAIRS, at_epoch, check_comparable
-from study.analysis.report import make_sections, print_report, tuned_sections, write_report
-from study.analysis.selection import select
+from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
+from study.analysis.selection import arranged, select
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.frozen import recorded_primaries
@@ -29,8 +35,12 @@ class Options:
     baseline: str = "auto"
     phase: str = "fresh"
     allow: Sequence[str] = ()
-    figures: Sequence[str] = tuple(FIGURES)
-    variants: Sequence[str] = ()
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    figures: Sequence[str] = ()
+    variants: Sequence[str] | Mapping[str, str] | None = None
+    style: str = "plain"
+    usetex: bool = False
+    folders: Sequence[Path] = ()  # that hold a folder figure/
 
 
 def analyze_study(options: Options) -> int:
@@ -43,12 +53,11 @@ def analyze_study(options: Options) -> int:
         StudyError: there is nothing to analyze or to compare, or nothing can be written.
         ConfigError: an argument is not allowed.
     """
-    unknown = [figure for figure in options.figures if figure not in FIGURES]
-    if unknown:
-        raise ConfigError(f"figures={list(options.figures)}: of {', '.join(FIGURES)} any are allowed")
+    style_of(options.style)
+    specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
     everything, manifest = collect(folder), read_manifest(folder)
-    study = _phase(everything, manifest, options.phase)
+    study = _filtered(_phase(everything, manifest, options.phase), options.filter)
     notes = check_comparable(study.runs, options.allow)
     rows = at_epoch(study, options.at)
     rows["context"] = contrasts.contexts(rows, manifest)
@@ -63,8 +72,7 @@ def analyze_study(options: Options) -> int:
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows)
         write_report(target, rows, sections)
-        shown, shown_rows, selection = select(study, rows, options.variants)
-        draw_all(target, options.figures, shown, shown_rows, selection)
+        selection = _draw(target, specs, options, study, rows, sections, primary)
         everything.remember()
     except OSError as error:
         raise StudyError(
@@ -73,7 +81,7 @@ def analyze_study(options: Options) -> int:
     print_report(sections)
     for line in study.left_out:
         print(line)
-    if selection and options.figures:
+    if selection and specs:
         print(f"figures show {selection}; variants=[...] chooses them")
     print(f"tables and figures: {target}")
     for line in everything.damaged:
@@ -92,6 +100,42 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
     if found.runs.empty:
         raise StudyError(f"{study.folder} has no complete run of phase={phase} yet; study status tells what is missing")
     return found
+
+
+def _filtered(study: Study, wanted: Mapping[str, Any]) -> Study:
+    """The runs that a filter lets pass, for tables and figures alike."""
+    found = study.of_runs(matches(study.runs, wanted))
+    if found.runs.empty:
+        raise ConfigError(f"filter={dict(wanted)} fits no run of {study.folder}")
+    return found
+
+
+def _draw(
+    target: Path,
+    specs: Sequence[Spec],
+    options: Options,
+    study: Study,
+    rows: pd.DataFrame,
+    sections: Sequence[Section],
+    primary: str,
+) -> str:
+    """Draw the figures; returns a line that says which variants they show, empty where they show all."""
+    shown, shown_rows, selection = select(study, rows, options.variants or ())
+    styles = arranged(looks(shown.runs), options.variants or ())
+    there = set(styles)
+    tables = {section.stem: section.table for section in sections}
+    compared = tables.get("significance", pd.DataFrame(columns=["measure", "variant", "baseline"]))
+    view = View(
+        shown,
+        shown_rows,
+        styles,
+        style_of(options.style),
+        compared[compared["variant"].isin(there)],
+        primary,
+        tables.get("best_of_n", pd.DataFrame()),
+    )
+    draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
+    return selection
 
 
 def _primary(folder: Path, notes: list[str]) -> str:

@@ -1,38 +1,50 @@
-"""Drawing figures side by side, and writing each as PNG and PDF."""
+"""Drawing figures side by side, and writing each as PDF, SVG and PNG."""
 
 import io
 import multiprocessing
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from study.analysis import figures, weight_figures
-from study.analysis.collect import Study
+from study.analysis.figures.specs import Spec
+from study.analysis.figures.style import PNG_DPI
+from study.analysis.figures.view import View
+from study.errors import ConfigError
 from study.recording import write_whole
 
-FIGURES: dict[str, Callable[[Study, pd.DataFrame], Figure]] = {
-    "curves": lambda study, _rows: figures.curves(study),
-    "gap": lambda study, _rows: figures.gap(study),
-    "weights": weight_figures.weights,
-}
+MOST_LAYOUTS = 5
+FOLDER = "figures"  # in a study's folder analysis/
+METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": None}  # the same bytes every time
 
 
-def draw_all(target: Path, names: Sequence[str], study: Study, rows: pd.DataFrame, selection: str) -> None:
-    """Draw the figures side by side; one by one where processes cannot be forked, or one of them failed."""
-    (target / "figures").mkdir(exist_ok=True)
-    if "weights" in names:
-        study.histograms(rows)  # read here, so that the index gets them
-    arguments = {name: (target, name, study, rows, selection) for name in names}
+def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> None:
+    """Draw figures side by side; one by one where processes cannot be forked, or one of them failed.
+
+    Args:
+        target: a study's folder analysis/.
+        specs: what to draw.
+        view: of what.
+        selection: a line that says which variants are shown, where nobody asked for these.
+        usetex: whether LaTeX sets the text.
+
+    Raises:
+        ConfigError: an option of a figure is not allowed.
+        StudyError: the study has nothing for one of them.
+    """
+    (target / FOLDER).mkdir(exist_ok=True)
+    if any(spec.reads_histograms for spec in specs):
+        for rows in (view.rows, view.rows.assign(epoch=0)):  # read here, so that the index gets them
+            view.study.histograms(rows)
+    arguments = {spec.name: (target, spec, view, selection, usetex) for spec in specs}
     if sys.platform == "linux":
         context = multiprocessing.get_context("fork")  # what was read is shared, not sent
-        processes = {name: context.Process(target=_draw_quietly, args=arguments[name]) for name in names}
+        processes = {name: context.Process(target=_draw_quietly, args=arguments[name]) for name in arguments}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
             for process in processes.values():
@@ -45,21 +57,35 @@ def draw_all(target: Path, names: Sequence[str], study: Study, rows: pd.DataFram
         _draw(*arguments[name])
 
 
-def _draw_quietly(*arguments: Any) -> None:
+def lay_out(figure: Figure) -> None:
+    """Fix where everything lies: a layout changes ticks, which change the layout, until both agree."""
+    places: list[tuple[float, ...]] = []
+    for _ in range(MOST_LAYOUTS):
+        figure.draw_without_rendering()
+        before, places = places, [axis.get_position().bounds for axis in figure.axes]
+        if before and np.allclose(before, places, atol=1e-3):
+            break
+    figure.set_layout_engine("none")
+
+
+def _draw_quietly(*arguments: object) -> None:
     try:
         _draw(*arguments)
     except Exception:
         os._exit(1)  # drawn once more where errors can be told
 
 
-def _draw(target: Path, name: str, study: Study, rows: pd.DataFrame, selection: str) -> None:
-    figure = FIGURES[name](study, rows)
-    if selection:
-        figure.suptitle(selection[0].upper() + selection[1:], fontsize=8)
-    figure.draw_without_rendering()  # lays it out; once is enough, and half of the time of saving
-    figure.set_layout_engine("none")
-    for kind in ("png", "pdf"):
-        content = io.BytesIO()
-        figure.savefig(content, format=kind, dpi=200, metadata={"CreationDate": None} if kind == "pdf" else None)
-        write_whole(target / "figures" / f"{name}.{kind}", content.getvalue())
-    plt.close(figure)
+def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
+    with plt.rc_context(view.style.rc(usetex)):
+        try:
+            figure = spec.draw(view.filtered(spec.filter), **spec.options)
+        except ConfigError as error:
+            raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
+        if selection and figure.get_suptitle() == "":
+            figure.suptitle(selection[0].upper() + selection[1:], fontsize="small")
+        lay_out(figure)
+        for kind, metadata in METADATA.items():
+            content = io.BytesIO()
+            figure.savefig(content, format=kind, dpi=PNG_DPI, metadata=metadata)
+            write_whole(target / FOLDER / f"{spec.name}.{kind}", content.getvalue())
+        plt.close(figure)

@@ -7,16 +7,16 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-HISTOGRAM = "histogram"  # the name of histograms in the index
+HISTOGRAM = "histogram:"  # begins the name of histograms in the index, before the epoch that was asked for
 INDEX = ".analysis-index.npz"  # in a study's folder
-VERSION = 2
+VERSION = 4
 SETTLED = 2.0  # seconds: a file that changed just before it was read may change again within one tick of its clock
 
 Identity = list[list[int] | None]  # a file that is not there is None
@@ -31,16 +31,14 @@ class Entry:
         facts: what `collect.Study.runs` says of the run, and `parameters`, the names by the codes used below.
         tables: CSVs by name, each float64 (rows, columns), `parameter` and `split` as codes.
         histogram_identity: of histogram.csv.
-        histogram_epoch: the epoch that was asked for.
-        histogram: int32 (rows, 3), parameter code, position in `weights.BINS` and count; None if not read yet.
+        histograms: by the epoch that was asked for, int32 (rows, 3): parameter code, position in `weights.BINS`, count.
     """
 
     identity: Identity
     facts: Mapping[str, Any]
     tables: Mapping[str, np.ndarray]
     histogram_identity: Identity | None = None
-    histogram_epoch: int = -1
-    histogram: np.ndarray | None = None
+    histograms: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 def identity_of(run: Path, names: tuple[str, ...]) -> Identity | None:
@@ -76,10 +74,11 @@ def load(study_folder: Path) -> dict[str, Entry]:
         begin[name] += length
         return stored[name][first : first + length]
 
-    for run, lengths, identity, facts, histogram_identity, epoch in head["runs"]:
+    for run, lengths, identity, facts, histogram_identity in head["runs"]:
         parts = {name: cut(name, length) for name, length in lengths.items()}
-        histogram = parts.pop(HISTOGRAM, None)
-        entries[run] = Entry(identity, facts, parts, histogram_identity, epoch, histogram)
+        tables = {name: part for name, part in parts.items() if not name.startswith(HISTOGRAM)}
+        histograms = {int(name.removeprefix(HISTOGRAM)): parts[name] for name in parts.keys() - tables.keys()}
+        entries[run] = Entry(identity, facts, tables, histogram_identity, histograms)
     return entries
 
 
@@ -89,14 +88,17 @@ def save(study_folder: Path, entries: Mapping[str, Entry]) -> None:
     if not kept:
         return
     kept = {
-        run: entry if entry.histogram_identity is not None else replace(entry, histogram=None)
+        run: entry if entry.histogram_identity is not None else replace(entry, histograms={})
         for run, entry in kept.items()
     }
-    parts = {run: {**e.tables, **({} if e.histogram is None else {HISTOGRAM: e.histogram})} for run, e in kept.items()}
+    parts = {
+        run: {**entry.tables, **{f"{HISTOGRAM}{epoch}": rows for epoch, rows in entry.histograms.items()}}
+        for run, entry in kept.items()
+    }
     head = [
         [
             *(run, {name: len(table) for name, table in parts[run].items()}),
-            *(e.identity, dict(e.facts), e.histogram_identity, e.histogram_epoch),
+            *(e.identity, dict(e.facts), e.histogram_identity),
         ]
         for run, e in kept.items()
     ]

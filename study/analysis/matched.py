@@ -2,8 +2,9 @@
 alike.
 
 Along its λ path each regularizer's val accuracy is a function of its train loss. Within each seed that function is
-interpolated (PCHIP: Fritsch and Carlson 1980) on the branch where more λ means more train loss, and read off at train
-losses that all seeds and regularizers reach; nothing is extrapolated. Likewise sparsity as a function of val accuracy.
+interpolated (PCHIP: Fritsch and Carlson 1980) on the longest branch where more λ means more train loss, and read off at
+train losses that all seeds and regularizers reach; nothing is extrapolated. Likewise sparsity as a function of val
+accuracy.
 """
 
 import itertools
@@ -60,18 +61,21 @@ def paths(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def branch(x: np.ndarray, rises: bool) -> slice:
-    """The part of a path, in the order of λ, on which x strictly rises (or falls), from its extreme on.
+    """The longest part of a path, in the order of λ, on which x strictly rises (or falls); of equally long ones the one
+    over which x changes most.
 
     Args:
         x: by λ, (k,).
         rises: whether it rises with λ.
     """
     signed = x if rises else -x
-    begin = int(np.argmin(signed))
-    end = begin + 1
-    while end < len(x) and signed[end] > signed[end - 1]:
-        end += 1
-    return slice(begin, end)
+    cuts = [0, *(np.flatnonzero(np.diff(signed) <= 0) + 1), len(x)]
+    runs = [
+        (int(end - begin), float(signed[end - 1] - signed[begin]), int(begin))
+        for begin, end in itertools.pairwise(cuts)
+    ]
+    length, _, begin = max(runs)
+    return slice(begin, begin + length)
 
 
 def matched(rows: pd.DataFrame) -> pd.DataFrame:
@@ -84,19 +88,43 @@ def matched(rows: pd.DataFrame) -> pd.DataFrame:
         COLUMNS, a row per match, level, measure and pair of regularizers; none where there are no two paths, or where
         they have no range in common.
     """
-    found = paths(rows)
-    seeds = sorted(set.intersection(*(set(path["seed"]) for path in found.values()))) if len(found) > 1 else []
     lines = []
-    for match in MATCHES if seeds else ():
-        by_reg = {reg: [_branch_of(path, seed, match) for seed in seeds] for reg, path in found.items()}
-        levels = _common_levels([own[match.on].to_numpy() for branches in by_reg.values() for own in branches])
-        if levels is None:
-            continue
+    for match in MATCHES:
         for measure in match.measures:
-            values = {reg: _read_off(branches, match.on, measure, levels) for reg, branches in by_reg.items()}
+            levels, values = interpolated(rows, match, measure, LEVELS)
             for (one, a), (other, b) in itertools.combinations(values.items(), 2):
                 lines += _compared(match.on, measure, levels, (one, a), (other, b))
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def interpolated(
+    rows: pd.DataFrame, match: Match, measure: str, points: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """A measure along each path, at equally spaced levels of what is held equal, for drawing.
+
+    Args:
+        rows: one row per run.
+        match: what is held equal.
+        measure: what is read off.
+        points: how many levels.
+
+    Returns:
+        The levels, (points,), and by regularizer the values, (seeds, points); no levels where nothing can be compared.
+    """
+    found, branches = _branches(rows, match)
+    levels = (
+        _common_levels([own[match.on].to_numpy() for b in branches.values() for own in b], points) if found else None
+    )
+    if levels is None:
+        return np.zeros(0), {}
+    return levels, {reg: _read_off(own, match.on, measure, levels) for reg, own in branches.items()}
+
+
+def _branches(rows: pd.DataFrame, match: Match) -> tuple[bool, dict[str, list[pd.DataFrame]]]:
+    """Whether there is something to compare, and the branch of each regularizer and of each seed that all have."""
+    found = paths(rows)
+    seeds = sorted(set.intersection(*(set(path["seed"]) for path in found.values()))) if len(found) > 1 else []
+    return bool(seeds), {reg: [_branch_of(path, seed, match) for seed in seeds] for reg, path in found.items()}
 
 
 def _branch_of(path: pd.DataFrame, seed: int, match: Match) -> pd.DataFrame:
@@ -104,10 +132,10 @@ def _branch_of(path: pd.DataFrame, seed: int, match: Match) -> pd.DataFrame:
     return own.iloc[branch(own[match.on].to_numpy(), match.rises)]
 
 
-def _common_levels(branches: Sequence[np.ndarray]) -> np.ndarray | None:
+def _common_levels(branches: Sequence[np.ndarray], points: int) -> np.ndarray | None:
     """Equally spaced values within the range of all branches; None where they have none in common."""
     low, high = max(b.min() for b in branches), min(b.max() for b in branches)
-    return np.linspace(low, high, LEVELS) if low < high else None
+    return np.linspace(low, high, points) if low < high else None
 
 
 def _read_off(branches: Sequence[pd.DataFrame], on: str, measure: str, levels: np.ndarray) -> np.ndarray:
@@ -160,7 +188,7 @@ def matched_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 NOTES = (
-    "Matched strength: within each seed, interpolated (PCHIP) between λ on the monotone branch, over the range that all"
-    " seeds and regularizers have in common.",
+    "Matched strength: within each seed, interpolated (PCHIP) between λ on the longest monotone branch, over the range"
+    " that all seeds and regularizers have in common.",
     "Σ|w| favours L1, and ‖w‖₂ favours L2, each being what its penalty makes small: read them side by side only.",
 )

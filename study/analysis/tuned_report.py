@@ -62,24 +62,22 @@ def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame
 
 
 def best_of_n(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """What n trials of each regularizer give in expectation, for n up to half of its trials: `context, reg, n,
-    expected`.
+    """What n trials of each regularizer give in expectation, for n up to half of its trials: `context, reg, measure,
+    n, expected`.
 
     A method that wins only after more trials than another is seen by the crossing of their curves.
     """
-    better = MEASURES[manifest["tuning"]["select"]].better
-    lines = []
+    measure = manifest["tuning"]["select"]
+    better, lines = MEASURES[measure].better, []
     for winner in manifest["winners"]:
-        scores = []
+        own, scores = {"context": _words(winner["context"]), "reg": winner["reg"], "measure": measure}, []
         for trial in _trials_of(manifest, winner):
             values = np.array(list(trial["scores"].values()), float)
             if not np.isnan(values).any():
                 scores.append(better * values.mean())
         for n, expected in enumerate(statistics.best_of(np.array(scores))[: len(scores) // 2], start=1):
-            lines.append(
-                {"context": _words(winner["context"]), "reg": winner["reg"], "n": n, "expected": better * expected}
-            )
-    return pd.DataFrame(lines, columns=["context", "reg", "n", "expected"])
+            lines.append({**own, "n": n, "expected": better * expected})
+    return pd.DataFrame(lines, columns=["context", "reg", "measure", "n", "expected"])
 
 
 def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:

@@ -1,17 +1,12 @@
 """`study analyze`: numbers recomputed by hand, unsound folders named and left out, nothing mixed in silence."""
 
-import itertools
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from study.analysis.collect import collect
-from study.analysis.figures import curves, gap
-from study.analysis.weight_figures import spread
 from tests.conftest import products, run_folders
 
 TABLES = ("figures=[]",)  # what is asserted on tables alone need not wait for figures
@@ -66,8 +61,9 @@ def test_the_gap_table_is_what_the_csvs_say(study, small, at):
 def test_everything_the_contract_names_is_there_and_the_table_is_printed(study, small):
     result = study("analyze", "name=small")
     names = {str(p.relative_to(small / "analysis")) for p in (small / "analysis").rglob("*") if p.is_file()}
-    figures = {f"figures/{name}.{kind}" for name in ("curves", "gap", "weights") for kind in ("png", "pdf")}
-    tables = {f"{name}.{kind}" for name in ("gap_table", "significance") for kind in ("csv", "md", "tex")}
+    figures = {f"figures/{name}.{kind}" for name in ("curves", "gap", "weights") for kind in ("png", "pdf", "svg")}
+    sections = ("gap_table", "significance", "sparsity", "invariants")
+    tables = {f"{name}.{kind}" for name in sections for kind in ("csv", "md", "tex")}
     assert names == {"runs.csv", "report.md"} | tables | figures
     row = table(small).loc["l1-lam0.0001"]
     shown = f"{100 * row['val_accuracy']:.2f} ± {100 * row['val_accuracy_sd']:.2f}"
@@ -179,7 +175,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
         (["name=small", "at=worst"], "last, best, or the number"),
         (["name=small", "at=7"], "has epochs 0 to 3 only"),
         (["name=small", "allow=[all]"], "of epochs, data, split"),
-        (["name=small", "figures=[pie]"], "of curves, gap, weights any are allowed"),
+        (["name=small", "figures=[pie]"], "there is no pie; allowed: best_of_n, cumulative, curves"),
         (["name=small", "typo=1"], "typo is no key"),
         (["name=../small"], "no '/' and no '..'"),
     ],
@@ -189,40 +185,6 @@ def test_mistakes_are_told_in_one_line(study, small, arguments, message):
     assert result.code == 1
     assert result.err.count("\n") == 1
     assert message in result.err
-
-
-def test_spreading_a_histogram_keeps_the_counts():
-    bins = pd.DataFrame(
-        [(-np.inf, -4.0, 1), (-1.0, -0.5, 10), (0.0, 0.0, 7), (0.0, 0.25, 4), (0.25, 1.0, 3)],
-        columns=["bin_left", "bin_right", "count"],
-    )
-    assert spread(bins, np.array([-8.0, 0.0, 8.0])) == pytest.approx([11, 7])
-    assert spread(bins, np.array([-0.75, -0.5, 0.0, 0.125])) == pytest.approx([5, 0, 2])
-
-
-def test_spreading_several_seeds_is_the_sum_of_spreading_each():
-    edges = np.linspace(-1, 1, 42)
-    one = pd.DataFrame([(-0.5, -0.2, 8), (0.1, 0.4, 30)], columns=["bin_left", "bin_right", "count"])
-    other = pd.DataFrame([(-0.5, -0.2, 2), (0.1, 0.4, 6), (0.4, 0.9, 5)], columns=["bin_left", "bin_right", "count"])
-    together = spread(pd.concat([one, other]), edges)
-    np.testing.assert_allclose(together, spread(one, edges) + spread(other, edges), atol=1e-12)
-
-
-def test_titles_and_legends_fit_into_the_figure(finished):
-    study = collect(finished / "outputs" / "small")
-    long = study.runs.assign(variant=study.runs["variant"] + "-" + "hidden10_10_10-train_size500-epochs30")
-    keys = dict(zip(study.runs["variant"], long["variant"], strict=True))
-    metrics = study.metrics.assign(variant=study.metrics["variant"].map(keys))
-    for draw in (curves, gap):
-        figure = draw(replace(study, runs=long, tables={**study.tables, "metrics.csv": metrics}))
-        figure.canvas.draw()
-        inside = figure.bbox
-        boxes = [figure.legends[0].get_window_extent()]
-        titles = [axis.title.get_window_extent() for axis in figure.axes if axis.get_title()]
-        for box in [*boxes, *titles]:
-            assert inside.x0 - 1 <= box.x0
-            assert box.x1 <= inside.x1 + 1
-        assert not any(one.overlaps(other) for one, other in itertools.pairwise(titles))
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,10 @@ def test_only_the_range_that_all_share_is_compared():
     assert matched(rows(0.0, reg_loss={"l2": [1.3, 1.4, 1.5, 1.9]})).query("matched_on == 'train_loss'").empty
 
 
-def test_the_branch_begins_where_fitting_is_best_and_ends_where_it_turns():
+def test_the_branch_is_the_longest_one_that_is_monotone():
     assert branch(np.array([0.3, 0.2, 0.25, 0.4]), rises=True) == slice(1, 4)
-    assert branch(np.array([0.1, 0.2, 0.15, 0.4]), rises=True) == slice(0, 2)
+    assert branch(np.array([0.1, 0.11, 0.105, 0.4]), rises=True) == slice(2, 4)  # as long, but wider
+    assert branch(np.array([0.1, 0.11, 0.105, 0.2, 0.4]), rises=True) == slice(2, 5)
     assert branch(np.array([0.90, 0.91, 0.88, 0.7]), rises=False) == slice(1, 4)
 
 

@@ -1,0 +1,154 @@
+"""Variants against each other: train against val, differences to the baseline, the best of n trials."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from study.analysis.figures.style import group_looks, legend_below
+from study.analysis.figures.view import View, known, label, shown
+from study.analysis.statistics import mean_interval
+from study.errors import ConfigError
+from study.measures import MEASURES
+
+
+def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> Figure:
+    """Means of two measures with their 95 % intervals, a small mark for each seed; between train and val accuracy, or
+    loss, lines of equal gap.
+
+    Args:
+        view: the runs.
+        x: a column of runs.csv.
+        y: another one.
+
+    Raises:
+        ConfigError: there is no such column.
+    """
+    rows = view.complete()
+    known(rows, x, "x"), known(rows, y, "y")
+    figure, axis = plt.subplots(figsize=(view.style.single, 0.95 * view.style.single))
+    for variant, look in view.looks.items():
+        own = rows[rows["variant"] == variant]
+        if own.empty:
+            continue
+        a, b = shown(own[x], x), shown(own[y], y)
+        axis.plot(a, b, look.marker, color=look.colour, alpha=0.3, markersize=2, linewidth=0)
+        across, up = mean_interval(a), mean_interval(b)
+        axis.errorbar(
+            *(across.mean, up.mean),
+            xerr=None if np.isnan(across.low) else across.mean - across.low,
+            yerr=None if np.isnan(up.low) else up.mean - up.low,
+            **{"fmt": look.marker, "color": look.colour, "elinewidth": 0.8, "capsize": 0, "label": look.label},
+        )
+    axis.set_xlabel(label(x))
+    axis.set_ylabel(label(y))
+    if {x, y} in ({"train_accuracy", "val_accuracy"}, {"train_loss", "val_loss"}):
+        _equal_gaps(axis, MEASURES[x].difference_unit)
+    legend_below(figure, *axis.get_legend_handles_labels())
+    return figure
+
+
+def _equal_gaps(axis: plt.Axes, unit: str) -> None:
+    """Lines y = x − gap, each with its gap at the upper or right edge."""
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    named = False
+    for gap in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(left - high, right - low):
+        begin, end = max(left, low + gap), min(right, high + gap)
+        if end - begin < 0.2 * (right - left):
+            continue
+        drawn = {"color": "#aaaaaa", "linewidth": 0.6, "zorder": 1, "label": None if named else f"Equal gap ({unit})"}
+        axis.plot([begin, end], [begin - gap, end - gap], **drawn)
+        named = True
+        at_top = end - gap >= high - 1e-9 * abs(high)
+        axis.annotate(
+            f"{gap:g}".replace("-", "−"),
+            (end, end - gap),
+            xytext=(0, 2) if at_top else (2, 0),
+            textcoords="offset points",
+            ha="center" if at_top else "left",
+            va="bottom" if at_top else "center",
+            color="#777777",
+            fontsize="x-small",
+            annotation_clip=False,
+        )
+    axis.set_xlim(left, right)
+    axis.set_ylim(low, high)
+
+
+def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap")) -> Figure:
+    """Paired differences to the baseline, a row a variant, with two intervals: thick over seeds, thin for new data or
+    new images as well.
+
+    Args:
+        view: the runs.
+        measures: panels side by side.
+
+    Raises:
+        ConfigError: there is no baseline, or no such measure.
+    """
+    table = view.contrasts
+    if table.empty:
+        raise ConfigError("figures: forest needs a baseline, and none is here; give one: baseline=...")
+    measures = [measures] if isinstance(measures, str) else list(measures)
+    unknown = [measure for measure in measures if measure not in set(table["measure"])]
+    if unknown:
+        raise ConfigError(f"measures: {unknown[0]} is none of {', '.join(table['measure'].unique())}")
+    variants = [variant for variant in view.looks if variant in set(table["variant"])]
+    height = 0.2 * view.style.size / 9 * len(variants) + 0.75
+    figure, axes = plt.subplots(1, len(measures), figsize=(view.style.double, height), sharey=True, squeeze=False)
+    for axis, measure in zip(axes[0], measures, strict=True):
+        factor, unit = MEASURES[measure].factor, MEASURES[measure].difference_unit
+        own = table[table["measure"] == measure].set_index("variant")
+        for place, variant in enumerate(variants):
+            row, look = own.loc[variant], view.looks[variant]
+            for low, high, width in _intervals(row):
+                axis.plot([factor * low, factor * high], [place, place], color=look.colour, linewidth=width)
+            axis.plot(factor * row["mean_difference"], place, look.marker, color=look.colour)
+        axis.axvline(0, color="#777777", linewidth=0.8, zorder=1)
+        axis.set_xlabel(
+            f"Δ {MEASURES[measure].label[0].lower()}{MEASURES[measure].label[1:]}" + (f" ({unit})" if unit else "")
+        )
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.grid(visible=False, axis="y")
+    axes[0, 0].set_yticks(range(len(variants)), [view.looks[variant].label for variant in variants])
+    axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
+    baselines = table["baseline"].unique()
+    against = view.looks[baselines[0]].label if len(baselines) == 1 and baselines[0] in view.looks else "the baseline"
+    figure.suptitle(f"Difference to {against[0].lower()}{against[1:]}, 95 % intervals", fontsize=view.style.size)
+    return figure
+
+
+def _intervals(row: pd.Series) -> list[tuple[float, float, float]]:
+    """Ends and line width of the intervals that a contrast has."""
+    wide = [("new_data_low", "new_data_high"), ("new_images_low", "new_images_high")]
+    found = [(row[low], row[high], 0.7) for low, high in wide if pd.notna(row[low])]
+    return found + ([(row["ci_low"], row["ci_high"], 2.2)] if pd.notna(row["ci_low"]) else [])
+
+
+def best_of_n(view: View) -> Figure:
+    """The expected best of n trials of each regularizer of a tuned study, a panel a setting.
+
+    Raises:
+        ConfigError: the study is not a tuned one.
+    """
+    table = view.best_of_n
+    if table.empty:
+        raise ConfigError("figures: best_of_n is for tuned studies with two trials or more; see experiment=tuned")
+    measure = table["measure"].iloc[0]
+    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg")
+    width = view.style.single if len(contexts) == 1 else view.style.double
+    size = (width, 0.75 * width / min(len(contexts), 4))
+    figure, axes = plt.subplots(1, len(contexts), figsize=size, sharey=True, squeeze=False)
+    for axis, context in zip(axes[0], contexts, strict=True):
+        for reg, own in table[table["context"] == context].groupby("reg", sort=False):
+            look = styles[reg]
+            axis.plot(own["n"], shown(own["expected"], measure), **look.line(), marker=look.marker, label=look.label)
+        axis.set_title(context)
+        axis.set_xlabel("Trials")
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes[0, 0].set_ylabel(f"Expected best {label(measure)[0].lower()}{label(measure)[1:]}")
+    legend_below(figure, *axes[0, 0].get_legend_handles_labels())
+    return figure

@@ -1,0 +1,68 @@
+"""Train against val over the epochs, a panel a variant."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from study.analysis.figures.bands import RANGE, draw_band
+from study.analysis.figures.style import grid_shape, legend_below, wrapped
+from study.analysis.figures.view import View
+
+COLUMNS = 4  # panels side by side
+TITLE_WIDTH = 19  # characters over a panel, as far as the font of 9 points on 7 inches allows
+TRAIN = {"color": "black", "linestyle": "solid"}
+VAL = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
+
+
+def curves(view: View, band: str = RANGE) -> Figure:
+    """Loss and accuracy of train and val over the epochs, a panel a variant, on shared axes; bands over seeds.
+
+    Args:
+        view: the runs.
+        band: `range`, from the least to the greatest seed, or `interval`, the 95 % t-interval of the mean.
+    """
+    per_epoch = view.per_epoch
+    blocks, columns = grid_shape(len(view.looks), COLUMNS)
+    width = view.style.double * min(1.0, (columns + 0.4) / (COLUMNS + 0.4))
+    height = 0.47 * width * (1 if columns > 2 else 1.3)
+    figure, axes = plt.subplots(2 * blocks, columns, figsize=(width, height * blocks), sharex=True, squeeze=False)
+    trained = per_epoch[per_epoch["epoch"] > 0]
+    limits = {
+        "loss": _limits(trained[["train_loss", "val_loss"]]),
+        "accuracy": _limits(100 * trained[["train_accuracy", "val_accuracy"]]),
+    }
+    title_width = int(TITLE_WIDTH * (width / columns / 1.75) * 9 / view.style.size)
+    for number in range(blocks * columns):
+        block, column = divmod(number, columns)
+        upper, lower = axes[2 * block, column], axes[2 * block + 1, column]
+        if number >= len(view.looks):
+            upper.set_axis_off()
+            lower.set_axis_off()
+            continue
+        variant = list(view.looks)[number]
+        rows = per_epoch[per_epoch["variant"] == variant]
+        for axis, kind, factor in ((upper, "loss", 1), (lower, "accuracy", 100)):
+            for split, look in (("train", TRAIN), ("val", VAL)):
+                draw_band(axis, rows["epoch"], factor * rows[f"{split}_{kind}"], band, look, split)
+            axis.set_ylim(limits[kind])
+            axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
+            axis.tick_params(labelbottom=axis is lower, labelleft=column == 0)
+        upper.set_title(wrapped(view.looks[variant].label, title_width))
+        lower.set_xlabel("Epoch")
+        if column == 0:
+            upper.set_ylabel("Data loss (nats)")
+            lower.set_ylabel("Accuracy (%)")
+    legend_below(figure, *axes[0, 0].get_legend_handles_labels())
+    return figure
+
+
+def _limits(values: pd.DataFrame) -> tuple[float, float]:
+    """Axis limits for all panels from trained epochs: epoch 0 would press everything else flat."""
+    finite = values.to_numpy()[np.isfinite(values.to_numpy())]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [0.0, 0.995])
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin

@@ -1,0 +1,62 @@
+"""What the units of the first layer look at: their incoming weights as images. From kept models only."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from study.analysis.figures.style import wrapped
+from study.analysis.figures.view import View
+from study.errors import StudyError
+from study.recording import MODEL
+
+UNITS = 12  # of each variant
+
+
+def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNITS) -> Figure:
+    """The units with the largest ‖incoming weights‖₂ of each variant, in the run of its first seed whose model was kept
+    (`keep_model=true`), each on its own symmetric scale: blue is negative, red positive.
+
+    Args:
+        view: the runs.
+        parameter: name of a weight matrix, (units, pixels).
+        units: how many are shown.
+
+    Raises:
+        StudyError: no run has kept its model, or its layer does not take square images.
+    """
+    from safetensors.numpy import load_file
+
+    found = {}
+    for variant in view.looks:
+        for run in view.rows.loc[view.rows["variant"] == variant, "run"]:
+            file = view.study.folder / run / MODEL
+            if file.is_file():
+                found[variant] = load_file(file)[parameter]
+                break
+    if not found:
+        raise StudyError(
+            f"figures: first_layer needs models, and no run of {view.study.folder} has kept its own: train with"
+            " keep_model=true"
+        )
+    side = round(next(iter(found.values())).shape[1] ** 0.5)
+    if any(weight.shape[1] != side * side for weight in found.values()):
+        raise StudyError(f"figures: first_layer: the inputs of {parameter} are no square images")
+    width = view.style.double
+    size = (width, width / (units + 2) * len(found) * 1.12)
+    figure, axes = plt.subplots(len(found), units, figsize=size, squeeze=False)
+    for row, (variant, weight) in zip(axes, found.items(), strict=True):
+        order = np.argsort(-np.linalg.norm(weight, axis=1))[:units]
+        for axis in row:
+            axis.set_axis_off()
+        for axis, unit in zip(row, order, strict=False):
+            image = weight[unit].reshape(side, side)
+            limit = np.abs(image).max() or 1.0
+            axis.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        row[0].text(
+            *(-0.15, 0.5, wrapped(view.looks[variant].label, 16)),
+            **{"transform": row[0].transAxes, "ha": "right", "va": "center", "fontsize": "small"},
+        )
+    missing = [look.label for variant, look in view.looks.items() if variant not in found]
+    if missing:
+        figure.supxlabel(f"No model was kept of: {', '.join(missing)}", fontsize="small")
+    return figure

@@ -1,0 +1,127 @@
+"""Lines of a measure against the epoch, λ, the size of the training set, or any other number that runs have."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from study.analysis.figures.bands import RANGE, draw_band, summarized
+from study.analysis.figures.style import REFERENCE, Look, grid_shape, group_looks, is_logarithmic, legend_below
+from study.analysis.figures.view import View, known, label, shown
+from study.errors import ConfigError
+
+COLUMNS = 3  # panels side by side
+VARIANT, NONE = "variant", "none"
+SIGNED = ("accuracy_gap", "loss_gap")  # measures whose zero is drawn
+
+
+def lines(
+    view: View,
+    x: str,
+    y: Sequence[str],
+    colour: str = VARIANT,
+    panel: str | None = None,
+    band: str = RANGE,
+) -> Figure:
+    """A panel for each measure, or for each value of another column; a line for each value of `colour`.
+
+    Against λ, runs without a regularizer are a horizontal reference. A diverged run has no part in it.
+
+    Args:
+        view: the runs.
+        x: a column of metrics.csv (`epoch`), or of runs.csv (`lam`, `train_images`, `label_noise`, ...).
+        y: columns of the same table, one row of panels each.
+        colour: column whose values are lines: `variant`, `reg`, ...
+        panel: column whose values are panels side by side; none means one.
+        band: `range`, from the least to the greatest seed, or `interval`, the 95 % t-interval of the mean, pointwise.
+
+    Raises:
+        ConfigError: there is no such column, or none of its values can be drawn.
+    """
+    y = [y] if isinstance(y, str) else list(y)
+    table = view.per_epoch if x == "epoch" else view.complete()
+    for key, column in {"x": x, "colour": colour, **{f"y[{i}]": name for i, name in enumerate(y)}}.items():
+        known(table, column, key)
+    table = table[pd.to_numeric(table[x], errors="coerce").notna()]
+    if x == "lam" and (table["reg"] == NONE).all():
+        raise ConfigError("x: lam has no values here: every run is without a regularizer")
+    panels = sorted(table[known(table, panel, "panel")].unique()) if panel else [None]
+    styles = view.looks if colour == VARIANT else _group_looks(view, table, colour)
+    axes, figure = _grid(view, len(y), len(panels))
+    for row, measure in enumerate(y):
+        for column, value in enumerate(panels):
+            axis = axes[row][column]
+            own = table if value is None else table[table[panel] == value]
+            _draw(axis, own, x, measure, colour, styles, band)
+            if column == 0 or panel is None:
+                axis.set_ylabel(label(measure))
+            if value is not None and row == 0:
+                axis.set_title(f"{label(panel)}: {value}")
+    legend_below(figure, *_handles(axes))
+    return figure
+
+
+def _grid(view: View, measures: int, panels: int) -> tuple[list[list[Axes]], Figure]:
+    """Axes by measure and panel; measures of one panel lie side by side."""
+    if panels == 1:
+        rows, columns = grid_shape(measures, COLUMNS)
+        width = view.style.double if columns > 1 else view.style.single
+        size = (width, width / columns * 0.92 * rows)
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        flat = list(axes.ravel())
+        for axis in flat[measures:]:
+            axis.set_axis_off()
+        return [[axis] for axis in flat[:measures]], figure
+    size = (view.style.double, view.style.double / panels * 0.85 * measures)
+    figure, axes = plt.subplots(measures, panels, figsize=size, squeeze=False, sharex=True, sharey="row")
+    return [list(row) for row in axes], figure
+
+
+def _group_looks(view: View, table: pd.DataFrame, column: str) -> Mapping[Any, Look]:
+    order = table[column].unique() if column == "reg" else sorted(table[column].unique())
+    everything = view.study.runs[column].unique() if column in view.study.runs else order
+    styles = group_looks(list(dict.fromkeys([*everything, *order])), column)
+    return {value: styles[value] for value in order}
+
+
+def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, styles: Mapping, band: str) -> None:
+    reference = table[table["reg"] == NONE] if x == "lam" else table.iloc[:0]
+    for value, look in styles.items():
+        own = table[(table[colour] == value) & ~table.index.isin(reference.index)]
+        if len(own):
+            arguments = {**look.line(), "marker": look.marker}
+            if x == "epoch":
+                arguments["markevery"] = 0.12
+            draw_band(
+                axis, pd.Series(shown(own[x], x)), pd.Series(shown(own[measure], measure)), band, arguments, look.label
+            )
+    if len(reference):
+        level = summarized(pd.Series(np.zeros(len(reference))), pd.Series(shown(reference[measure], measure)), band)
+        tone, dash, _ = REFERENCE
+        axis.axhline(
+            level["mean"].iloc[0], color=tone, linestyle=dash, linewidth=0.9, label="No regularizer", zorder=1.5
+        )
+        if len(reference) > 1:
+            axis.axhspan(level["low"].iloc[0], level["high"].iloc[0], color=tone, alpha=0.1, linewidth=0)
+    if measure in SIGNED:
+        axis.axhline(0, color="#777777", linewidth=0.8, zorder=1)
+    axis.set_xlabel(label(x))
+    values = shown(table.drop(reference.index)[x], x)
+    if x != "epoch" and is_logarithmic(values):
+        axis.set_xscale("log")
+    elif x == "epoch":
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+
+
+def _handles(axes: list[list[Axes]]) -> tuple[list, list[str]]:
+    """Handles and labels of all panels, each label once."""
+    found = {}
+    for axis in [axis for row in axes for axis in row]:
+        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(text, handle)
+    return list(found.values()), list(found)

@@ -1,0 +1,124 @@
+"""Densities of the weights, one above the other: over the epochs of a variant, or over λ of a regularizer."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from study.analysis.figures.histograms import absolute, extent, spread, zero_share
+from study.analysis.figures.scaling import chosen
+from study.analysis.figures.style import grid_shape, group_looks, power, wrapped
+from study.analysis.figures.view import View
+from study.errors import ConfigError
+from study.weights import is_histogram_epoch
+
+READS_HISTOGRAMS = True
+COLUMNS = 3
+BINS = 121
+SMALLEST = 1e-6  # |w| on a logarithmic axis
+OVERLAP = 1.6  # height of a ridge, in steps between ridges
+EPOCH, LAM = "epoch", "lam"
+
+
+def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weight", logarithmic: bool = True) -> Figure:
+    """Densities of one parameter tensor, each scaled to its own peak; exact zeros are no part of them: their share
+    stands beside the ridge, where it is a percent or more.
+
+    Args:
+        view: the runs.
+        over: `epoch`: a panel a variant, a ridge for each epoch of histogram.csv; `lam`: a panel a regularizer, a ridge
+            for each λ, without a regularizer lowest.
+        parameter: a regular expression for its whole name.
+        logarithmic: whether it is the density of log|w|, which also shows narrow peaks, or that of w.
+
+    Raises:
+        ConfigError: it fits none, or several; or there is no such thing to go over.
+    """
+    if over not in (EPOCH, LAM):
+        raise ConfigError(f"over={over}: allowed: {EPOCH}, {LAM}")
+    panels = _over_epochs(view) if over == EPOCH else _over_lam(view)
+    if not panels:
+        raise ConfigError("figures: ridgeline over lam needs a regularizer with two λ or more; see over=epoch")
+    drawn = {
+        title: (colour, {name: _one_parameter(view, rows, parameter) for name, rows in ridges.items()})
+        for title, (colour, ridges) in panels.items()
+    }
+    tables = [table for _, ridges in drawn.values() for table in ridges.values()]
+    limit = max(extent(table, 1.0 if logarithmic else 0.999) for table in tables)
+    edges = np.geomspace(SMALLEST, limit, BINS + 1) if logarithmic else np.linspace(-limit, limit, BINS + 1)
+    rows, columns = grid_shape(len(drawn), COLUMNS)
+    most = max(len(ridges) for _, ridges in drawn.values())
+    width = view.style.double * min(1.0, columns / COLUMNS + 0.1)
+    size = (width, (0.2 * most * view.style.size / 9 + 0.6) * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True)
+    for axis in axes.ravel()[len(drawn) :]:
+        axis.set_axis_off()
+    title_width = int(26 * (width / columns / 2.3) * 9 / view.style.size)
+    for number, (title, (colour, ridges)) in enumerate(drawn.items()):
+        axis = axes.ravel()[number]
+        _draw(axis, ridges, colour, edges)
+        if logarithmic:
+            axis.set_xscale("log")
+        axis.set_title(wrapped(title, title_width))
+        if number % columns == 0:
+            axis.set_ylabel("Epoch" if over == EPOCH else "$\\lambda$")
+        if number >= len(drawn) - columns:
+            axis.set_xlabel("|w|" if logarithmic else "w")
+            axis.tick_params(labelbottom=True)
+    return figure
+
+
+def _over_epochs(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
+    """By title colour and ridges, which are rows for `Study.histograms` by label."""
+    found = {}
+    for variant, look in view.looks.items():
+        own = view.rows[view.rows["variant"] == variant]
+        last = int(own["epoch"].min())
+        epochs = [epoch for epoch in range(last + 1) if is_histogram_epoch(epoch, int(own["epochs"].iloc[0]))]
+        found[look.label] = look.colour, {str(epoch): own.assign(epoch=epoch) for epoch in epochs}
+    return found
+
+
+def _over_lam(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
+    rows, styles = view.complete(), group_looks(list(view.study.runs["reg"].unique()), "reg")
+    none = rows[rows["reg"] == "none"]
+    found = {}
+    for reg, own in rows[rows["takes_lam"]].groupby("reg", sort=False):
+        if own["lam"].nunique() > 1:
+            ridges = {"0": none} if len(none) else {}
+            ridges |= {power(lam): of_lam for lam, of_lam in own.groupby("lam")}
+            found[styles[reg].label] = styles[reg].colour, ridges
+    return found
+
+
+def _one_parameter(view: View, rows: pd.DataFrame, parameter: str) -> pd.DataFrame:
+    table = chosen(view.study.histograms(rows), parameter)
+    names = table["parameter"].unique()
+    if len(names) > 1:
+        raise ConfigError(f"parameter: {parameter} fits {', '.join(names)}; one is allowed")
+    return table
+
+
+def _draw(axis: Axes, ridges: dict[str, pd.DataFrame], colour: str, edges: np.ndarray) -> None:
+    """Ridges on bins that are equal on the axis: those of |w|, where they are all positive."""
+    centres = (edges[1:] + edges[:-1]) / 2
+    for place, table in reversed(list(enumerate(ridges.values()))):
+        zeros = zero_share(table)
+        height = spread(absolute(table) if edges[0] > 0 else table, edges)
+        height = OVERLAP * height / height.max() if height.max() > 0 else height
+        axis.fill_between(
+            centres, place, place + height, color=colour, alpha=0.35, linewidth=0, zorder=2 * (len(ridges) - place)
+        )
+        axis.plot(centres, place + height, color=colour, linewidth=0.7, zorder=2 * (len(ridges) - place) + 1)
+        if zeros >= 0.01:
+            text = f"{100 * zeros:.0f} % zero"
+            axis.annotate(
+                text, (0.99, place + 0.08), xycoords=("axes fraction", "data"), ha="right", fontsize="x-small"
+            )
+    axis.set_yticks(range(len(ridges)), list(ridges))
+    axis.set_ylim(-0.1, len(ridges) - 1 + OVERLAP + 0.1)
+    axis.set_xlim(edges[0], edges[-1])
+    axis.grid(visible=False)
+    axis.spines["left"].set_visible(False)
+    axis.tick_params(left=False)

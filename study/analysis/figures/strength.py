@@ -1,0 +1,52 @@
+"""Regularizers at matched strength."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from study.analysis.figures.style import group_looks, legend_below
+from study.analysis.figures.view import View, label, shown
+from study.analysis.matched import MATCHES, interpolated
+from study.analysis.statistics import half_width_factor
+from study.errors import ConfigError
+from study.measures import MEASURES
+
+POINTS = 60  # of a line
+PANELS = (("train_loss", "val_accuracy"), ("val_accuracy", "near_zero_fraction"))
+
+
+def matched(view: View) -> Figure:
+    """Val accuracy at equal train loss, and sparsity at equal val accuracy: means over seeds of what is interpolated
+    within each seed, 95 % t-intervals pointwise; see `analysis.matched`.
+
+    Raises:
+        ConfigError: there are no two regularizers with three λ or more, or they have no range in common.
+    """
+    styles = group_looks(list(view.study.runs["reg"].unique()), "reg")
+    matches = {match.on: match for match in MATCHES}
+    panels = {panel: interpolated(view.rows, matches[panel[0]], panel[1], POINTS) for panel in PANELS}
+    panels = {panel: found for panel, found in panels.items() if len(found[0])}
+    if not panels:
+        raise ConfigError(
+            "figures: matched needs two regularizers with three λ or more that fit alike; see experiment=lambda_path"
+        )
+    width = view.style.double if len(panels) > 1 else view.style.single
+    size = (width, 0.84 * width / len(panels))
+    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
+    for axis, ((on, measure), (levels, values)) in zip(axes[0], panels.items(), strict=True):
+        x = shown(levels, on)
+        for reg, by_seed in values.items():
+            look, y = styles[reg], shown(by_seed, measure)
+            mean = y.mean(axis=0)
+            axis.plot(x, mean, **look.line(), marker=look.marker, markevery=0.2, label=look.label)
+            if len(y) > 1:
+                half = y.std(axis=0, ddof=1) * half_width_factor(np.array([len(y)]))
+                axis.fill_between(x, mean - half, mean + half, color=look.colour, alpha=0.15, linewidth=0)
+        axis.set_xlabel(label(on))
+        axis.set_ylabel(label(measure))
+        if measure in MEASURES and MEASURES[measure].unit == "fraction":
+            axis.set_ylim(max(axis.get_ylim()[0], 0), min(axis.get_ylim()[1], 100))
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    legend_below(figure, *axes[0, 0].get_legend_handles_labels())
+    return figure

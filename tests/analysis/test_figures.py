@@ -1,0 +1,314 @@
+"""Figures: every kind in every style, text inside and not on top of other text, YAML files of one's own, filters."""
+
+import itertools
+import os
+import shutil
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.testing.compare import compare_images
+
+from study.__main__ import CONF
+from study.analysis import contrasts
+from study.analysis.collect import collect
+from study.analysis.drawing import lay_out
+from study.analysis.figures.bands import summarized
+from study.analysis.figures.specs import read_specs
+from study.analysis.figures.style import STYLES, looks, variant_label
+from study.analysis.figures.view import View, matches
+from study.analysis.gaps import at_epoch
+from study.errors import ConfigError
+from tests.conftest import run_command, run_folders
+
+BASELINE = Path(__file__).parent / "figures"
+KINDS = sorted(file.stem for file in (CONF / "figure").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """outputs/paths: none, three λ of l1_proximal and of l2, three seeds each, on few images with flipped labels."""
+    folder = tmp_path_factory.mktemp("paths")
+    few = (
+        "data=digits",
+        "data.train_size=150",
+        "epochs=3",
+        "model.hidden=[20]",
+        "optimizer.lr=1e-2",
+        "keep_model=true",
+    )
+    noise = "data.label_noise=[0.0,0.2]"
+    variants = (
+        f"variants=[{{reg: none, {noise}}}, {{reg: l1_proximal, lam: [1e-3, 1e-2, 3e-2]}},"
+        " {reg: l2, lam: [1e-3, 1e-2, 3e-2]}]"
+    ).replace("data.label_noise=", "data.label_noise: ")
+    assert run_command(*few, variants, "seeds=3", "name=paths", cwd=folder).code == 0
+    return folder / "outputs"
+
+
+def view_of(folder, style="plain", runs=None):
+    """What `study analyze` hands to figures."""
+    study = collect(folder)
+    if runs is not None:
+        study = study.of_runs(runs(study.runs))
+    rows = at_epoch(study, "last")
+    rows["context"] = contrasts.contexts(rows, None)
+    baselines = contrasts.choose_baselines(rows, "auto")
+    shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
+    compared = contrasts.contrasts(rows, baselines, "val_accuracy", shares, study.test_correct(rows))
+    trials = [("", reg, "val_accuracy", n, 0.9 + n / 100) for reg in ("none", "l2") for n in (1, 2, 3)]
+    best = pd.DataFrame(trials, columns=["context", "reg", "measure", "n", "expected"])
+    return View(study, rows, looks(study.runs), STYLES[style], compared, "val_accuracy", best)
+
+
+def drawn(view, kind) -> Figure:
+    (spec,) = read_specs([kind], [CONF])
+    with plt.rc_context(view.style.rc()):
+        figure = spec.draw(view, **spec.options)
+        lay_out(figure)
+    return figure
+
+
+def texts(figure):
+    """Everything written in a figure that is seen."""
+    for axis in figure.axes:
+        if axis.axison:
+            ticks = [*axis.get_xticklabels(), *axis.get_yticklabels()]
+            yield from (t for t in ticks if t.get_text() and t.get_visible() and _within(t, axis))
+            yield from (axis.title, axis._left_title, axis.xaxis.label, axis.yaxis.label)
+        yield from axis.texts
+    yield from figure.texts
+    for legend in figure.legends:
+        yield from legend.get_texts()
+
+
+def _within(tick, axis):
+    """Ticks outside the limits of their axis are not drawn."""
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    x, y = tick.get_position()
+    if tick in axis.get_xticklabels():
+        return min(left, right) <= x <= max(left, right)
+    return min(low, high) <= y <= max(low, high)
+
+
+@pytest.mark.parametrize("style", [s if s == "plain" else pytest.param(s, marks=pytest.mark.slow) for s in STYLES])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_in_every_style_has_its_text_inside_and_not_on_other_text(paths, kind, style):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # missing fonts, layouts that do not fit
+        figure = drawn(view_of(paths / "paths", style), kind)
+    with plt.rc_context(STYLES[style].rc()):  # of which ticks take their size
+        seen = [t for t in texts(figure) if t.get_text().strip()]
+        boxes = [(t.get_text(), t.get_window_extent()) for t in seen]
+    inside = figure.bbox
+    for text, box in boxes:
+        assert inside.x0 - 1 <= box.x0, text
+        assert box.x1 <= inside.x1 + 1, text
+        assert inside.y0 - 1 <= box.y0, text
+        assert box.y1 <= inside.y1 + 1, text
+    on_top = [
+        (a, b)
+        for (a, one), (b, other) in itertools.combinations(boxes, 2)
+        if one.shrunk(0.9, 0.8).overlaps(other.shrunk(0.9, 0.8))
+    ]
+    assert not on_top
+    assert figure.get_size_inches()[0] <= STYLES[style].double + 1e-9
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_looks_as_it_did(paths, tmp_path, kind):
+    """Up to the rounding of another processor; UPDATE_FIGURES=1 makes what is drawn the new look."""
+    figure = drawn(view_of(paths / "paths"), kind)
+    expected, found = BASELINE / f"{kind}.png", tmp_path / f"{kind}.png"
+    with plt.rc_context(STYLES["plain"].rc()):
+        figure.savefig(expected if os.environ.get("UPDATE_FIGURES") else found, dpi=50)
+    plt.close(figure)
+    if found.exists():
+        shutil.copy(expected, tmp_path / "expected.png")
+        assert compare_images(str(tmp_path / "expected.png"), str(found), tol=6) is None
+
+
+@pytest.mark.parametrize("kind", ["curves", "weights", "forest"])
+def test_the_same_files_give_the_same_figure(study, paths, tmp_path, kind):
+    shutil.copytree(paths, tmp_path / "outputs")
+    folder = tmp_path / "outputs" / "paths" / "analysis" / "figures"
+    content = []
+    for _ in range(2):
+        result = study("analyze", "name=paths", f"figures=[{kind}]")
+        assert result.code == 0, result.err
+        content.append({f.name: f.read_bytes() for f in folder.iterdir()})
+        shutil.rmtree(folder)
+    assert content[0] == content[1]
+    assert set(content[0]) == {f"{kind}.{suffix}" for suffix in ("pdf", "png", "svg")}
+    assert b"/Type /Font /Subtype /Type3" not in content[0][f"{kind}.pdf"]
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(set(KINDS) - {"best_of_n", "forest", "matched", "ridgeline_lambda", "lambda_path"})
+)
+def test_one_run_alone_is_drawn_as_well(paths, kind):
+    figure = drawn(
+        view_of(paths / "paths", runs=lambda r: (r["reg"] == "l2") & (r["lam"] == 0.01) & (r["seed"] == 0)), kind
+    )
+    plt.close(figure)
+
+
+def test_variants_keep_their_look_and_a_grey_print_tells_them_apart(paths):
+    styles = looks(collect(paths / "paths").runs)
+    assert len({(look.dash, look.marker) for look in styles.values()} & {("solid", "o")}) <= 1
+    assert len({(str(look.dash), look.marker) for look in styles.values()}) == len(styles)
+
+
+def test_labels_state_what_differs():
+    assert variant_label("none", "none", 0.0) == "No regularizer"
+    assert variant_label("l1-lam0.0001", "l1", 1e-4) == "L1, $\\lambda$ = $10^{-4}$"
+    assert (
+        variant_label("l2-lam0.03-train_size500", "l2", 0.03) == "L2, $\\lambda$ = $3 \\cdot 10^{-2}$, train size 500"
+    )
+
+
+def test_bands_are_ranges_or_t_intervals():
+    x, y = pd.Series([1, 1, 1, 2]), pd.Series([1.0, 2.0, 6.0, 5.0])
+    found = summarized(x, y, "range")
+    assert found.loc[1].tolist() == [3.0, 1.0, 6.0]
+    interval = summarized(x, y, "interval")
+    half = 4.302652729911275 * np.std([1, 2, 6], ddof=1) / np.sqrt(3)
+    assert interval.loc[1].tolist() == pytest.approx([3.0, 3 - half, 3 + half])
+    assert np.isnan(interval.loc[2, "low"])
+
+
+def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):
+    runs = collect(paths / "paths").runs
+    kept = runs[matches(runs, {"lam": [0.01]})]
+    assert set(kept["reg"]) == {"none", "l1_proximal", "l2"}
+    assert set(kept.loc[kept["reg"] != "none", "lam"]) == {0.01}
+    assert set(runs[matches(runs, {"reg": "l2"})]["reg"]) == {"l2"}
+    with pytest.raises(ConfigError, match="filter: colour is no column; there are run, variant, reg"):
+        matches(runs, {"colour": "red"})
+
+
+def test_filters_apply_to_tables_too(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    arguments = ("filter.reg=[none,l2]", "filter.lam=[1e-2]", "filter.label_noise=0.0", "figures=[gap]")
+    result = study("analyze", "name=paths", *arguments)
+    assert result.code == 0, result.err
+    table = pd.read_csv(tmp_path / "outputs" / "paths" / "analysis" / "gap_table.csv")
+    assert sorted(table["variant"]) == ["l2-lam0.01-label_noise0.0", "none-label_noise0.0"]
+    assert "fits no run" in study("analyze", "name=paths", "filter.reg=l3").err
+
+
+def test_variants_give_order_and_labels(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    chosen = "variants={l2-lam0.01-label_noise0.0: Ridge, none-label_noise0.0: Plain}"
+    result = study("analyze", "name=paths", chosen, "figures=[gap]")
+    assert result.code == 0, result.err
+    drawing = (tmp_path / "outputs" / "paths" / "analysis" / "figures" / "gap.svg").read_text()
+    assert drawing.index(">Ridge<") < drawing.index(">Plain<")
+    assert "proximal" not in drawing
+
+
+MINE = {
+    "_target_": "study.analysis.figures.lines.lines",
+    "x": "lam",
+    "y": ["val_loss"],
+    "colour": "reg",
+    "panel": "seed",
+}
+
+
+def test_a_figure_of_ones_own_is_a_yaml_file(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    (tmp_path / "mine" / "figure").mkdir(parents=True)
+    file = tmp_path / "mine" / "figure" / "my_figure.yaml"
+    file.write_text(yaml.safe_dump({**MINE, "filter": {"reg": ["none", "l2"], "label_noise": 0.0}}))
+    command = ("analyze", "--config-dir", "mine", "name=paths", "figures=[gap,my_figure]", "style=ieee")
+    result = study(*command)
+    assert result.code == 0, result.err
+    drawing = (tmp_path / "outputs" / "paths" / "analysis" / "figures" / "my_figure.svg").read_text()
+    for word in ("Seed: 0", "Seed: 2", "Val loss (nats)", "No regularizer"):
+        assert word in drawing
+    for change, message in {
+        "x": "x: luck is no column; there are run, variant",
+        "size": "size is no option of lines; allowed: x, y, colour, panel, band, filter",
+        "_target_": "_target_ cannot be found",
+    }.items():
+        file.write_text(yaml.safe_dump({**MINE, change: "luck"}))
+        refused = study(*command)
+        assert refused.code == 1
+        assert message in refused.err
+        assert refused.err.count("\n") == 1
+    file.write_text(yaml.safe_dump({k: v for k, v in MINE.items() if k != "y"}))
+    assert "y is missing; lines needs x, y" in study(*command).err
+
+
+def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    few = ("data=digits", "data.train_size=150", "epochs=3", "model.hidden=[20]", "name=paths")
+    study(*few, "optimizer=sgd", "optimizer.lr=1e30", "seed=1")
+    shutil.rmtree(next((tmp_path / "outputs" / "paths").glob("l2-lam0.01-*seed2-*")))
+    names = ",".join(sorted(set(KINDS) - {"best_of_n", "first_layer"}))
+    result = study("analyze", "name=paths", f"figures=[{names}]")
+    assert result.code == 0, result.err
+
+
+def test_best_of_n_is_for_tuned_studies(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    assert "is for tuned studies" in study("analyze", "name=paths", "figures=[best_of_n]").err
+
+
+def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    for run in run_folders(tmp_path / "outputs" / "paths"):
+        (run / "model.safetensors").unlink()
+    result = study("analyze", "name=paths", "figures=[first_layer]")
+    assert result.code == 1
+    assert "keep_model=true" in result.err
+
+
+def test_an_unknown_style_is_refused(study, paths, tmp_path):
+    shutil.copytree(paths, tmp_path / "outputs")
+    assert "style=science: allowed: plain, neurips, icml" in study("analyze", "name=paths", "style=science").err
+
+
+@pytest.mark.parametrize("count", [8, 40])
+@pytest.mark.parametrize("kind", ["curves", "forest", "scatter", "tails"])
+def test_many_variants_with_long_names_have_their_text_inside(paths, tmp_path, kind, count):
+    view = view_of(paths / "paths")
+    one = view.rows[view.rows["variant"] == view.rows["variant"].iloc[-1]]
+    names = [f"l2-lam{10.0**-i:.15g}-hidden10_10_10-train_size500-epochs30" for i in range(count)]
+    rows = pd.concat([one.assign(variant=name, lam=10.0**-i, run=one["run"] + str(i)) for i, name in enumerate(names)])
+    copies = {
+        key: pd.concat(
+            [
+                t[t["run"].isin(one["run"])].assign(variant=n, run=lambda f, i=i: f["run"] + str(i))
+                for i, n in enumerate(names)
+            ]
+        )
+        for key, t in view.study.tables.items()
+    }
+    entries = {}
+    for run, i in itertools.product(one["run"], range(count)):
+        entries[f"{run}{i}"] = view.study.entries[run]
+        (tmp_path / f"{run}{i}").symlink_to(view.study.folder / run)
+    runs = rows[view.study.runs.columns].reset_index(drop=True)
+    study = replace(
+        view.study, runs=runs, tables={k: t.reset_index(drop=True) for k, t in copies.items()}, entries=entries
+    )
+    study = replace(study, folder=tmp_path)
+    compared = view.contrasts[view.contrasts["variant"] == view.contrasts["variant"].iloc[-1]]
+    compared = pd.concat([compared.assign(variant=name) for name in names])
+    many = replace(view, study=study, rows=rows.reset_index(drop=True), looks=looks(runs), contrasts=compared)
+    figure = drawn(many, kind)
+    with plt.rc_context(STYLES["plain"].rc()):
+        boxes = [(t.get_text(), t.get_window_extent()) for t in texts(figure) if t.get_text().strip()]
+    for text, box in boxes:
+        assert figure.bbox.x0 - 1 <= box.x0, text
+        assert box.x1 <= figure.bbox.x1 + 1, text
+    plt.close(figure)
