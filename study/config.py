@@ -67,6 +67,7 @@ class AnalysisSchema:
     filter: dict[str, Any] = field(default_factory=dict)
     style: str = MISSING
     usetex: bool = MISSING
+    export: Any = None
 
 
 def register_schemas() -> None:

@@ -17,6 +17,7 @@ from study.analysis.figures.view import View, matches
 from study.analysis.gaps import PAIRS, at_epoch, check_comparable
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.selection import arranged, select
+from study.analysis.tidy import export
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.frozen import recorded_primaries
@@ -40,6 +41,7 @@ class Options:
     variants: Sequence[str] | Mapping[str, str] | None = None
     style: str = "plain"
     usetex: bool = False
+    export: str | Sequence[str] | None = None
     folders: Sequence[Path] = ()  # that hold a folder figure/
 
 
@@ -72,6 +74,7 @@ def analyze_study(options: Options) -> int:
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows)
         write_report(target, rows, sections)
+        exported = export(target, study, [options.export] if isinstance(options.export, str) else options.export or ())
         selection = _draw(target, specs, options, study, rows, sections, primary)
         everything.remember()
     except OSError as error:
@@ -83,7 +86,7 @@ def analyze_study(options: Options) -> int:
         print(line)
     if selection and specs:
         print(f"figures show {selection}; variants=[...] chooses them")
-    print(f"tables and figures: {target}")
+    print(", ".join([f"tables and figures: {target}", *(f"exported: {folder}" for folder in exported)]))
     for line in everything.damaged:
         print(f"study: error: {line}", file=sys.stderr)
     return 1 if everything.damaged else 0

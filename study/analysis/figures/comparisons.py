@@ -55,7 +55,7 @@ def _equal_gaps(axis: plt.Axes, unit: str) -> None:
     """Lines y = x − gap, each with its gap at the upper or right edge."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     named = False
-    for gap in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(left - high, right - low):
+    for gap in MaxNLocator(9, steps=[1, 2, 5, 10]).tick_values(left - high, right - low):
         begin, end = max(left, low + gap), min(right, high + gap)
         if end - begin < 0.2 * (right - left):
             continue

@@ -1,0 +1,134 @@
+"""A study as tidy DataFrames, for notebooks and other programs."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from study.analysis.collect import Study, collect
+from study.analysis.gaps import at_epoch, with_gaps
+from study.analysis.reading import DamagedError, read_tables
+from study.errors import ConfigError, StudyError
+from study.recording import write_whole
+
+PARQUET = "parquet"  # a kind of export, and the folder of its files in analysis/
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """The tables of a study; docs/files.md defines every column.
+
+    Attributes:
+        runs: a row per run: its facts, and its metrics, gaps and norms at the scored epoch (those of runs.csv).
+        epochs: a row per run and epoch: metrics.csv, `accuracy_gap` (points) and `loss_gap` (nats).
+        weights: a row per run, epoch and parameter: weights.csv.
+        scores: a row per run and split: val.csv and test.csv.
+        sparsity: a row per run and parameter: sparsity.csv.
+        pruning: a row per run and threshold: pruning.csv.
+        invariants: a row per run and measure: invariants.csv.
+        label_noise: a row per run, epoch and kind of labels: label_noise.csv; empty without label noise.
+        left_out: lines naming what is in the folder and is in none of the tables.
+
+    Each table has `run`, `variant` and `seed`. Words are categories, counts integers, all else float64.
+    """
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    weights: pd.DataFrame
+    scores: pd.DataFrame
+    sparsity: pd.DataFrame
+    pruning: pd.DataFrame
+    invariants: pd.DataFrame
+    label_noise: pd.DataFrame
+    left_out: Sequence[str]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        fields = [field.name for field in dataclasses.fields(self)]
+        return {name: getattr(self, name) for name in fields if isinstance(getattr(self, name), pd.DataFrame)}
+
+
+def load(folder: str | Path) -> Tidy:
+    """Read a study, as `study analyze` does: incomplete, failed and unsound runs are left out, and named.
+
+    Args:
+        folder: outputs/<name>.
+
+    Raises:
+        StudyError: there is no such folder, or no usable run in it.
+    """
+    return tidy(collect(Path(folder)))
+
+
+def tidy(study: Study) -> Tidy:
+    """The tables of a study that has been collected."""
+    scores = pd.concat([study.tables["val.csv"], study.tables["test.csv"]])
+    return Tidy(
+        runs=_typed(at_epoch(study, "last")),
+        epochs=_typed(with_gaps(study.metrics)),
+        weights=_typed(study.weights),
+        scores=_typed(scores.sort_values(["run", "split"], kind="stable")),
+        **{name: _typed(study.tables[f"{name}.csv"]) for name in ("sparsity", "pruning", "invariants", "label_noise")},
+        left_out=(*study.left_out, *study.damaged),
+    )
+
+
+def load_histograms(folder: str | Path) -> pd.DataFrame:
+    """Every row of histogram.csv of the usable runs of a study: `epoch, parameter, bin_left, bin_right, count, run,
+    variant, seed`. It may be large.
+
+    Args:
+        folder: outputs/<name>.
+
+    Raises:
+        StudyError: there is no such folder, no usable run in it, or a histogram.csv is not sound.
+    """
+    study = collect(Path(folder))
+    tables = []
+    for row, table in zip(
+        study.runs.itertuples(),
+        read_tables([study.folder / r for r in study.runs["run"]], "histogram.csv"),
+        strict=True,
+    ):
+        if isinstance(table, DamagedError):
+            raise StudyError(f"{study.folder / row.run} {table}")
+        tables.append(table.assign(run=row.run, variant=row.variant, seed=row.seed))
+    return _typed(pd.concat(tables))
+
+
+def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
+    """Write the tables of a study in other formats.
+
+    Args:
+        target: the study's folder analysis/.
+        study: what to write.
+        kinds: `parquet`, or nothing.
+
+    Returns:
+        The folders written.
+
+    Raises:
+        ConfigError: there is no such kind, or what it needs is not installed.
+    """
+    written = []
+    for kind in kinds:
+        if kind != PARQUET:
+            raise ConfigError(f"export={kind}: allowed: {PARQUET}")
+        folder = target / PARQUET
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in tidy(study).tables().items():
+            try:
+                content = table.to_parquet(index=False)
+            except ImportError:
+                raise ConfigError("export=parquet needs pyarrow: pip install 'regstudy[parquet]'") from None
+            write_whole(folder / f"{name}.parquet", content)
+        written.append(folder)
+    return written
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.reset_index(drop=True)
+    words = [column for column in table.columns if not pd.api.types.is_numeric_dtype(table[column])]
+    return table.astype(dict.fromkeys(words, "category"))
