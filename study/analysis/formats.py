@@ -1,6 +1,6 @@
 """Numbers as text, and a table of text as Markdown, as LaTeX, and on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich import box
@@ -16,9 +16,18 @@ LATEX = (
     ("%", r"\%"),
     ("&", r"\&"),
     ("#", r"\#"),
+    ("~", r"\textasciitilde "),
+    ("Σ|w|", r"$\Sigma|w|$"),
+    ("Σ‖in‖‖out‖", r"$\Sigma\|\mathrm{in}\|\|\mathrm{out}\|$"),
     ("|w|", "$|w|$"),
-    ("‖w‖₂", r"$\lVert w\rVert_2$"),
+    ("‖w‖₂", r"$\|w\|_2$"),
     ("Σ", r"$\Sigma$"),
+    ("ℓ1", r"$\ell_1$"),
+    ("ℓ2", r"$\ell_2$"),
+    ("½", r"$\frac12$"),
+    ("²", "$^2$"),
+    ("≥", r"$\geq$"),
+    ("×", r"$\times$"),
     ("Δ", r"$\Delta$"),
     ("λ", r"$\lambda$"),
     (" ± ", r" $\pm$ "),
@@ -63,19 +72,32 @@ def to_markdown(text: pd.DataFrame, notes: Sequence[str], bold: str = "**") -> s
     return "\n".join([*lines, "", *notes]) + "\n"
 
 
-def to_latex(text: pd.DataFrame, notes: Sequence[str]) -> str:
-    """A booktabs table with its footer as a comment; needs \\usepackage{booktabs}."""
+def to_latex(text: pd.DataFrame, notes: Sequence[str], labels: Mapping[str, str]) -> str:
+    """A booktabs table with its footer below it, to be used within `table`; needs \\usepackage{booktabs}.
 
-    def escaped(cell: str) -> str:
-        is_bold, cell = cell.startswith("*"), cell.removeprefix("*")
-        for plain, code in LATEX:
-            cell = cell.replace(plain, code)
-        return rf"\textbf{{{cell}}}" if is_bold else cell
+    Args:
+        text: cells; those that begin with `*` are bold.
+        notes: sentences below the table.
+        labels: what variants are called, as LaTeX.
+    """
 
-    shown = text.map(escaped).rename(columns=escaped)
+    def cell(value: str) -> str:
+        if value in labels:
+            return labels[value]
+        return rf"\textbf{{{latex(value[1:])}}}" if value.startswith("*") else latex(value)
+
+    shown = text.map(cell).rename(columns=latex)
     columns = "".join("l" if header in LEFT else "r" for header in text.columns)
     body = shown.style.hide(axis="index").to_latex(hrules=True, column_format=columns)
-    return "".join(f"% {note}\n" for note in notes) + body
+    footer = "\n".join(map(latex, notes))
+    return f"{body}\n\\par\\smallskip\n{{\\footnotesize\n{footer}\n\\par}}\n"
+
+
+def latex(text: str) -> str:
+    """Plain text as LaTeX."""
+    for plain, code in LATEX:
+        text = text.replace(plain, code)
+    return text
 
 
 def show(text: pd.DataFrame, notes: Sequence[str]) -> None:

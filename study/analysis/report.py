@@ -9,6 +9,7 @@ import pandas as pd
 
 from study.analysis import contrasts, final_tables, formats, matched, tables, tuned_report
 from study.analysis.collect import Study
+from study.analysis.figures.style import variant_label
 from study.analysis.gaps import gap_table
 from study.analysis.ledger import look
 from study.recording import write_whole
@@ -115,6 +116,7 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
         rows: one row per run.
         sections: the tables.
     """
+    labels = {row.variant: variant_label(row.variant, row.reg, row.lam) for row in rows.itertuples()}
     target.mkdir(parents=True, exist_ok=True)
     write_whole(target / "runs.csv", rows.to_csv(index=False))
     pages = []
@@ -122,7 +124,7 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
         page = formats.to_markdown(section.text, section.notes)
         write_whole(target / f"{section.stem}.csv", section.table.to_csv(index=False))
         write_whole(target / f"{section.stem}.md", page)
-        write_whole(target / f"{section.stem}.tex", formats.to_latex(section.text, section.notes))
+        write_whole(target / f"{section.stem}.tex", formats.to_latex(section.text, section.notes, labels))
         pages.append(f"## {section.title}\n\n{page}")
     write_whole(target / "report.md", "\n".join(pages))
 

@@ -1,6 +1,7 @@
 """The tables of a study as text: what is shown of it, with units, rounding, and what a reader must know."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -89,9 +90,19 @@ def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: in
         lines.append("One seed per variant: differences of this size may be noise.")
     if rows["seed"].nunique() >= 3:
         lines.append("Bold: not significantly below the best val accuracy (paired t-tests, Holm).")
+    seeds = sorted(rows.groupby("variant")["seed"].nunique().unique())
+    counts = [f"{_listed(rows[key])} {words}" for key, words in (("train_images", "training"), ("val_images", "val"))]
+    lines.append(
+        f"Seeds: {_listed(seeds)}; budget: {_listed(rows['epochs'])} epochs; data: {_listed(rows['data'])},"
+        f" data.split={_listed(rows['split'])}, {' and '.join(counts)} images."
+    )
     if "textbook" in set(rows["split"]):
         lines.append("Val is the official test set (data.split=textbook): nothing here is an untouched test score.")
     return [*lines, *test_note(looks), *notes]
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return "/".join(map(str, sorted(set(values))))
 
 
 def scale_notes(study: Study) -> list[str]:

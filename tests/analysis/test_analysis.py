@@ -1,7 +1,9 @@
 """`study analyze`: numbers recomputed by hand, unsound folders named and left out, nothing mixed in silence."""
 
 import json
+import os
 import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -72,6 +74,38 @@ def test_everything_the_contract_names_is_there_and_the_table_is_printed(study, 
     assert shown.replace("±", r"$\pm$") in (small / "analysis" / "gap_table.tex").read_text()
     runs = pd.read_csv(small / "analysis" / "runs.csv")
     assert sorted(runs["run"]) == [folder.name for folder in run_folders(small)]
+
+
+LATEX = r"""\documentclass{article}
+\usepackage[landscape,margin=5mm]{geometry}
+\usepackage{booktabs}
+\begin{document}\tiny
+%s
+\end{document}
+"""
+
+
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None and "REGSTUDY_CI" not in os.environ,
+    reason="LaTeX is not installed; .ci/run installs it",
+)
+def test_pdflatex_sets_every_table(study, tmp_path):
+    few = ("data=digits", "data.train_size=100", "epochs=2", "model.hidden=[20]", "seeds=3", "workers=1", "name=paper")
+    variants = "variants=[{reg: none}, {reg: l1, lam: [1e-4, 1e-3, 3e-2]}, {reg: l2_norm, lam: [1e-4, 1e-3, 0.5]}]"
+    assert study(*few, variants, "data.label_noise=0.1").code == 0
+    assert study("analyze", "name=paper", *TABLES).code == 0
+    tables = sorted((tmp_path / "outputs" / "paper" / "analysis").glob("*.tex"))
+    assert {table.stem for table in tables} >= {"gap_table", "significance", "sparsity", "invariants", "label_noise"}
+    for table in tables:
+        (tmp_path / "page.tex").write_text(LATEX % table.read_text())
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=60)
+        assert done.returncode == 0, (table.name, done.stdout[-1500:])
+        assert "Missing character" not in (tmp_path / "page.log").read_text(errors="replace"), table.name
+    text = (tmp_path / "outputs" / "paper" / "analysis" / "gap_table.tex").read_text()
+    assert r"L1, $\lambda$ = $10^{-3}$" in text
+    assert "Seeds: 3; budget: 2 epochs; data: digits, data.split=holdout, 100 training and 249 val images." in text
+    assert "looked at once" in text
 
 
 def test_the_same_files_give_the_same_bytes(study, small):
