@@ -7,8 +7,8 @@
     python scripts/zoo_table.py        # rewrites the part of docs/regularizers.md between its two marks
 
 Val and gap are means over seeds, ± their standard deviation, from the first two. Cost is the training time of an epoch
-relative to `none`, the median over epochs, from the last two, which want a machine with nothing else to do: by the general
-loop, and by the compiled one where it can train an option.
+relative to `none`, the median over epochs, from the last two, which want a machine with nothing else to do: by the
+general loop, and by the compiled one where it can train an option.
 """
 
 import re
