@@ -65,6 +65,7 @@ class AnalysisSchema:
     figures: list[str] = field(default_factory=list)
     variants: Any = None
     filter: dict[str, Any] = field(default_factory=dict)
+    spread: str = MISSING
     style: str = MISSING
     usetex: bool = MISSING
     export: Any = None

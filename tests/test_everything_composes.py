@@ -30,6 +30,8 @@ CHOICES = {
     "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}"],
     "schedule": ["constant", "warmup", "anneal"],
     "batch_size": [32, 45],
+    "budget": ["epochs", "steps"],
+    "label_noise": [0.0, 0.2],
     "loop": ["general", "fastest"],
 }
 DEFAULTS = {key: values[0] for key, values in CHOICES.items()}
@@ -46,6 +48,8 @@ def overrides(choice):
         *f"optimizer={choice['optimizer']}".split(),
         *([f"reg.scope={choice['scope']}", f"reg.schedule={choice['schedule']}"] if scoped else []),
         f"batch_size={choice['batch_size']}",
+        f"budget={choice['budget']}",
+        f"data.label_noise={choice['label_noise']}",
         "epochs=3",
     ]
 

@@ -17,6 +17,7 @@ from study.analysis.figures.view import View, matches
 from study.analysis.gaps import PAIRS, at_epoch, check_comparable
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.selection import arranged, select
+from study.analysis.tables import SD
 from study.analysis.tidy import export
 from study.config import check_name
 from study.errors import ConfigError, StudyError
@@ -39,6 +40,7 @@ class Options:
     filter: Mapping[str, Any] = field(default_factory=dict)
     figures: Sequence[str] = ()
     variants: Sequence[str] | Mapping[str, str] | None = None
+    spread: str = SD
     style: str = "plain"
     usetex: bool = False
     export: str | Sequence[str] | None = None
@@ -70,7 +72,7 @@ def analyze_study(options: Options) -> int:
     primary = _primary(folder, notes)
     target = folder / ANALYSIS
     try:
-        sections = make_sections(study, rows, options.at, baselines, primary, notes)
+        sections = make_sections(study, rows, options.at, baselines, primary, notes, options.spread)
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows)
         write_report(target, rows, sections)

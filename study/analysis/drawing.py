@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from study.analysis.figures.specs import Spec
 from study.analysis.figures.style import PNG_DPI
 from study.analysis.figures.view import View
-from study.errors import ConfigError
+from study.analysis.formats import latex, outside_math
+from study.errors import ConfigError, StudyError, one_line
 from study.recording import write_whole
 
 MOST_LAYOUTS = 5
@@ -76,6 +78,19 @@ def _draw_quietly(*arguments: object) -> None:
 
 
 def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
+    try:
+        _draw_one(target, spec, view, selection, usetex)
+    except (RuntimeError, FileNotFoundError) as error:
+        if not usetex:
+            raise
+        reason = next((line for line in str(error).splitlines() if line.startswith("!")), one_line(error))
+        raise StudyError(
+            f"usetex=true: LaTeX cannot set the text of {spec.name} ({reason}); it needs dvipng and the packages"
+            " type1cm, cm-super and underscore; or leave usetex out"
+        ) from None
+
+
+def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
     with plt.rc_context(view.style.rc(usetex)):
         try:
             figure = spec.draw(view.filtered(spec.filter), **spec.options)
@@ -83,6 +98,9 @@ def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) ->
             raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
         if selection and figure.get_suptitle() == "":
             figure.suptitle(selection[0].upper() + selection[1:], fontsize="small")
+        if usetex:
+            for text in figure.findobj(Text):
+                text.set_text(outside_math(text.get_text(), latex))
         lay_out(figure)
         for kind, metadata in METADATA.items():
             content = io.BytesIO()

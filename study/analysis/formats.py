@@ -1,6 +1,6 @@
 """Numbers as text, and a table of text as Markdown, as LaTeX, and on the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from rich import box
@@ -32,6 +32,7 @@ LATEX = (
     ("λ", r"$\lambda$"),
     (" ± ", r" $\pm$ "),
     ("<", "$<$"),
+    (">", "$>$"),
     ("≤", r"$\leq$"),
     ("–", "--"),
     ("−", "$-$"),
@@ -91,6 +92,11 @@ def to_latex(text: pd.DataFrame, notes: Sequence[str], labels: Mapping[str, str]
     body = shown.style.hide(axis="index").to_latex(hrules=True, column_format=columns)
     footer = "\n".join(map(latex, notes))
     return f"{body}\n\\par\\smallskip\n{{\\footnotesize\n{footer}\n\\par}}\n"
+
+
+def outside_math(text: str, change: Callable[[str], str]) -> str:
+    """A text with changes made to what does not stand between dollar signs."""
+    return "$".join(part if number % 2 else change(part) for number, part in enumerate(text.split("$")))
 
 
 def latex(text: str) -> str:

@@ -43,6 +43,7 @@ def make_sections(
     baselines: Mapping[str, str],
     primary: str,
     notes: Sequence[str],
+    spread: str = tables.SD,
 ) -> list[Section]:
     """The gap table, the contrasts, the comparison at matched strength, and what runs write once.
 
@@ -55,13 +56,17 @@ def make_sections(
         baselines: what each variant is compared with.
         primary: the measure that was fixed before the runs.
         notes: what was allowed and must be said under every table.
+        spread: what stands behind ± in the gap table.
+
+    Raises:
+        ConfigError: there is no such spread.
     """
     tested = rows[rows["test_accuracy"].notna()]
     looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
     table = gap_table(rows, baselines)
     variants = list(table["variant"])
-    text = tables.gap_text(table, contrasts.near_best(rows, "val_accuracy"), tables.chosen_by_val(rows, at))
-    lines = tables.gap_notes(rows, at, notes, looks) + tables.scale_notes(study)
+    text = tables.gap_text(table, contrasts.near_best(rows, "val_accuracy"), tables.chosen_by_val(rows, at), spread)
+    lines = tables.gap_notes(rows, at, notes, looks, spread) + tables.scale_notes(study)
     found = [Section("gap_table", "Train and val", table, text, lines, len(text))]
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()

@@ -9,6 +9,7 @@ from study.analysis import statistics
 from study.analysis.collect import Study
 from study.analysis.contrasts import stars
 from study.analysis.formats import number, signed
+from study.errors import ConfigError
 from study.measures import MEASURES
 
 # Header, column of the gap table, factor, decimals
@@ -24,6 +25,8 @@ COLUMNS = (
     ("|w| < 0.001 (%)", "near_zero_fraction", 100, 1),
 )
 DELTAS = (("Δtrain (points)", "delta_train"), ("Δval (points)", "delta_val"), ("Δgap (points)", "delta_gap"))
+SD = "sd"
+SPREADS = {SD: "the standard deviation over seeds", "interval": "half of the 95 % t-interval of the mean over seeds"}
 SHOWN_CONTRASTS = ("val_accuracy", "test_accuracy", "accuracy_gap", "val_loss", "loss_gap", "train_accuracy")
 NAMES = {
     "val_accuracy": "Val acc. (points)",
@@ -35,19 +38,25 @@ NAMES = {
 }
 
 
-def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool) -> pd.DataFrame:
-    """The gap table as text: mean, and ± standard deviation where there are several seeds.
+def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool, spread: str = SD) -> pd.DataFrame:
+    """The gap table as text: mean, and what is asked for behind ± where there are several seeds.
 
     Args:
         table: from `gaps.gap_table`.
         best: variants whose val accuracy is bold: those that are not significantly below the best one.
         selected: whether val chose the epoch of some runs.
+        spread: `sd`, the standard deviation, or `interval`, half of the 95 % t-interval of the mean.
+
+    Raises:
+        ConfigError: there is no such spread.
     """
     text = pd.DataFrame(
         {"Variant": table["variant"], "n": table["n"].astype(str), "Epochs": table["epochs"].astype(str)}
     )
     if (table["epochs_trained"] < table["epochs"].str.split("/").str[-1].astype(int)).any():
         text["Used"] = [number(mean, 1) for mean in table["epochs_trained"]]
+    if spread not in SPREADS:
+        raise ConfigError(f"spread={spread}: allowed: {', '.join(SPREADS)}")
     for header, column, factor, decimals in COLUMNS:
         if table[column].isna().all():
             continue
@@ -55,7 +64,7 @@ def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool) -> pd.D
             header = "Val acc., selected (%)"
         text[header] = [
             number(mean * factor, decimals, sd * factor)
-            for mean, sd in zip(table[column], table[f"{column}_sd"], strict=True)
+            for mean, sd in zip(table[column], _behind(table, column, spread), strict=True)
         ]
         if column == "val_accuracy":
             text[header] = [f"*{t}" if v in best else t for t, v in zip(text[header], table["variant"], strict=True)]
@@ -68,7 +77,13 @@ def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool) -> pd.D
     return text
 
 
-def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: int | None) -> list[str]:
+def _behind(table: pd.DataFrame, column: str, spread: str) -> pd.Series:
+    return table[f"{column}_sd"] if spread == SD else table[f"{column}_ci_high"] - table[column]
+
+
+def gap_notes(
+    rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: int | None, spread: str = SD
+) -> list[str]:
     """What a reader of the gap table must know, as sentences.
 
     Args:
@@ -76,6 +91,7 @@ def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: in
         at: which epoch.
         notes: further sentences.
         looks: how often test scores have been looked at; None where the table shows none.
+        spread: what stands behind ±.
     """
     where = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}.get(at, f"epoch {at}")
     lines = [
@@ -85,7 +101,7 @@ def gap_notes(rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: in
     if chosen_by_val(rows, at):
         lines.append("Val chose the epoch of some runs: their val scores are selected, and too high.")
     if (rows.groupby("variant")["seed"].count() > 1).any():
-        lines.append("± is the standard deviation over seeds.")
+        lines.append(f"± is {SPREADS[spread]}.")
     else:
         lines.append("One seed per variant: differences of this size may be noise.")
     if rows["seed"].nunique() >= 3:

@@ -170,6 +170,16 @@ def test_the_gap_never_stands_alone(study, outputs):
         assert list(high - low) == pytest.approx(list(2 * half))
 
 
+def test_the_gap_table_may_show_intervals_instead_of_deviations(study, outputs):
+    assert study("analyze", "name=seven", "spread=interval", *TABLES).code == 0
+    val = 100 * values(outputs / "seven", "none", "val_accuracy")
+    half = stats.t.ppf(0.975, 6) * val.std(ddof=1) / np.sqrt(7)
+    page = (outputs / "seven" / "analysis" / "gap_table.md").read_text()
+    assert f"{val.mean():.2f} ± {half:.2f}" in page
+    assert "± is half of the 95 % t-interval of the mean over seeds." in page
+    assert "spread=range: allowed: sd, interval" in study("analyze", "name=seven", "spread=range").err
+
+
 def bold(folder):
     """Variants whose val accuracy is bold in the gap table."""
     lines = (folder / "analysis" / "gap_table.md").read_text().splitlines()
