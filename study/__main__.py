@@ -104,6 +104,8 @@ def _analyze() -> int:
     from study.analysis.command import Options, analyze_study
 
     values = OmegaConf.to_container(cfg, resolve=True)
+    for key in ("allow", "figures", "export"):  # lists, of which one word is as good
+        values[key] = [values[key]] if isinstance(values[key], str) else values[key] or []
     return analyze_study(Options(**values, folders=[*_config_dirs(sys.argv), CONF]))
 
 

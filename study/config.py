@@ -61,8 +61,8 @@ class AnalysisSchema:
     at: Any = MISSING
     baseline: str = MISSING
     phase: str = MISSING
-    allow: list[str] = field(default_factory=list)
-    figures: list[str] = field(default_factory=list)
+    allow: Any = field(default_factory=list)
+    figures: Any = field(default_factory=list)
     variants: Any = None
     filter: dict[str, Any] = field(default_factory=dict)
     spread: str = MISSING

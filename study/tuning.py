@@ -75,6 +75,8 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     """
     if base.tune is None:
         return None
+    if not isinstance(base.tune, DictConfig):
+        raise ConfigError(f"tune={base.tune}: a mapping with spaces, seeds and fresh is allowed; see experiment=tuned")
     given = OmegaConf.to_container(base.tune, resolve=True)
     known = ("spaces", "seeds", "fresh", "extend", "per")
     for key in given:
@@ -83,6 +85,12 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     for key in ("spaces", "seeds", "fresh"):
         if key not in given:
             raise ConfigError(f"tune.{key} is missing: spaces, seeds and fresh are needed")
+    for key in ("spaces", "per"):
+        content = given.get(key) or {}
+        if not isinstance(content, dict) or (
+            key == "spaces" and not all(s is None or isinstance(s, dict) for s in content.values())
+        ):
+            raise ConfigError(f"tune.{key}={content}: a mapping is allowed; see experiment=tuned")
     for key, low in {"seeds": 1, "fresh": 1, "extend": 0}.items():
         value = given.get(key, low)
         if not isinstance(value, int) or isinstance(value, bool) or value < low:

@@ -104,6 +104,8 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ("select=luck", "allowed: val_accuracy, val_loss"),
         ("data.split=textbook", "val is the official test set there, and must not choose"),
         ("tune.spaces.l1.lam=[1e-3]", "each regularizer must get equally many trials"),
+        ("tune=3", "a mapping with spaces, seeds and fresh"),
+        ("tune.spaces=3", "tune.spaces=3: a mapping is allowed"),
         ("tune.seeds=0", "a whole number of at least 1"),
         ("seeds=3", "leave seeds and variants out"),
     ],

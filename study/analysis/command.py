@@ -43,7 +43,7 @@ class Options:
     spread: str = SD
     style: str = "plain"
     usetex: bool = False
-    export: str | Sequence[str] | None = None
+    export: Sequence[str] = ()
     folders: Sequence[Path] = ()  # that hold a folder figure/
 
 
@@ -76,7 +76,7 @@ def analyze_study(options: Options) -> int:
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows)
         write_report(target, rows, sections)
-        exported = export(target, study, [options.export] if isinstance(options.export, str) else options.export or ())
+        exported = export(target, study, options.export)
         selection = _draw(target, specs, options, study, rows, sections, primary)
         everything.remember()
     except OSError as error:

@@ -12,6 +12,7 @@ from study.errors import ConfigError, StudyError
 from study.measures import MEASURES
 
 LEVEL = 0.05  # below which a corrected p-value gets a star
+FEW = 12  # variants that a message names
 COLUMNS = (
     *("measure", "variant", "baseline", "n", "mean_difference", "ci_low", "ci_high", "t", "p_t", "p_flip", "p_holm"),
     *("wins", "unit", "sd", "wins_low", "wins_high", "correlation", "variance_ratio", "new_data_low", "new_data_high"),
@@ -53,7 +54,8 @@ def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
     name = "none" if given == "auto" else given
     of_option = rows[rows["reg"] == name].groupby("context")["variant"].unique()
     if of_option.empty and given != "auto":
-        raise ConfigError(f"baseline={given}: there are {', '.join(there)}")
+        more = ", ..." if len(there) > FEW else ""
+        raise ConfigError(f"baseline={given}: there are {', '.join(there[:FEW])}{more}")
     several = [list(variants) for variants in of_option if len(variants) > 1]
     if several:
         raise ConfigError(f"baseline={given} may be {' or '.join(several[0])}: name one of them")

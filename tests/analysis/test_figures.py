@@ -190,6 +190,8 @@ def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):
     assert set(kept["reg"]) == {"none", "l1_proximal", "l2"}
     assert set(kept.loc[kept["reg"] != "none", "lam"]) == {0.01}
     assert set(runs[matches(runs, {"reg": "l2"})]["reg"]) == {"l2"}
+    with pytest.raises(ConfigError, match="numbers are allowed"):
+        matches(runs, {"lam": "x"})
     with pytest.raises(ConfigError, match="filter: colour is no column; there are run, variant, reg"):
         matches(runs, {"colour": "red"})
 

@@ -90,7 +90,7 @@ def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
         wanted: by column a value or a list of values.
 
     Raises:
-        ConfigError: there is no such column.
+        ConfigError: there is no such column, or a λ is no number.
     """
     mask = pd.Series(True, rows.index)
     for column, values in wanted.items():
@@ -98,6 +98,8 @@ def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
         values = list(values) if isinstance(values, list | tuple) else [values]
         fits = rows[column].isin(values)
         if column == "lam":
+            if not all(isinstance(value, int | float) for value in values):
+                raise ConfigError(f"filter.lam={values}: numbers are allowed")
             fits = np.isclose(rows["lam"].to_numpy(float)[:, None], np.array(values, float), rtol=1e-9, atol=0).any(1)
             fits |= rows["reg"] == "none"
         mask &= fits
