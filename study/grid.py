@@ -14,20 +14,8 @@ from study.errors import ConfigError
 
 # How to run, not what: one value for the whole sweep.
 ENGINE_KEYS = (
-    *(
-        "name",
-        "seeds",
-        "variants",
-        "device",
-        "threads",
-        "workers",
-        "data.root",
-        "on_failure",
-        "loop",
-        "dry_run",
-        "primary",
-        "tune",
-    ),
+    *("name", "seeds", "variants", "device", "threads", "workers", "data.root", "on_failure", "loop", "dry_run"),
+    *("primary", "select", "tune"),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
