@@ -41,6 +41,12 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
     check_name(base.name)
     check_primary(base.primary)
     check_selectable(base.select)
+    fixed = frozen.recorded_primaries(OUTPUTS / base.name)
+    if fixed and base.primary not in fixed:
+        raise StudyError(
+            f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, and must not"
+            " be chosen after seeing results; give another study name=..."
+        )
     command = _Command(base, context)
     parser = OverridesParser.create(config_loader=context.config_loader)
     tuning = read_tuning(base)

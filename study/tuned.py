@@ -19,6 +19,7 @@ from study.tuning import (
     candidates,
     check_fixed,
     choose,
+    read_manifest,
     write_manifest,
 )
 
@@ -51,7 +52,14 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     """
     check_fixed(command.study_folder, tuning)
     tried = candidates(tuning)
-    refuse_official_test(command.compose([_point(tried[0], 0, fixed)])[0])
+    first = command.compose([_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds], test=False)
+    refuse_official_test(first[0])
+    earlier = read_manifest(command.study_folder)
+    if earlier and list(earlier["trials"][0]["runs"].values()) != _ids(first):
+        raise StudyError(
+            f"the settings of {command.study_folder} were fixed when it began, and must not be chosen after seeing"
+            " results; give another study name=..."
+        )
     command.say(f"tuning: {len(tried)} candidates with {tuning.seeds} seeds each, chosen by {tuning.select}")
     scores = _score(command, tuning, tried, fixed)
     if command.dry_run:

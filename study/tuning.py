@@ -206,14 +206,14 @@ def read_manifest(study_folder: Path) -> dict[str, Any] | None:
 
 
 def check_fixed(study_folder: Path, tuning: Tuning) -> None:
-    """Refuse another number of fresh seeds, or another measure, than the study has begun with.
+    """Refuse another protocol than the study has begun with.
 
     Raises:
         StudyError: they differ.
     """
     earlier = read_manifest(study_folder)
-    for key in ("seeds", "fresh", "select") if earlier else ():
-        if earlier["tuning"][key] != getattr(tuning, key):
+    for key in ("seeds", "fresh", "select", "spaces", "extend", "per") if earlier else ():
+        if earlier["tuning"][key] != json.loads(json.dumps(getattr(tuning, key))):
             name = key if key == "select" else f"tune.{key}"
             raise StudyError(
                 f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} began, and must not be chosen"

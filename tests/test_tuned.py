@@ -86,10 +86,13 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
     assert again.code == 0
     assert "started" not in again.out
     assert {p: p.read_bytes() for p in before} == before
-    for change, message in {
+    changes = {
         "tune.fresh=9": "tune.fresh was fixed at 3",
         "select=val_loss": "select was fixed at",
-    }.items():
+        "tune.spaces.l1.lam=[1e-4,1e-3,1e-2]": "tune.spaces was fixed at",
+        "epochs=1": "the settings of outputs/tuned were fixed when it began",
+    }
+    for change, message in changes.items():
         refused = smaller(change)
         assert refused.code == 1
         assert message in refused.err

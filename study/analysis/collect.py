@@ -37,9 +37,9 @@ class Study:
     Attributes:
         folder: outputs/<name>.
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
-            `takes_lam, scope, seed, state, epochs` (the budget), `epochs_trained, scored_epoch` (whose weights are the
-            result), `data, split, path, threads, numerics, checksums, label_noise, train_images, val_images, run_id`;
-            in the order in which variants are shown.
+            `takes_lam, reg_keys` (what options the regularizer has), `scope, seed, state, epochs` (the budget),
+            `epochs_trained, scored_epoch` (whose weights are the result), `data, split, path, threads, numerics,
+            checksums, label_noise, train_images, val_images, run_id`; in the order in which variants are shown.
         tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
             row per epoch), weights.csv (per epoch and parameter), label_noise.csv, and of complete runs val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
@@ -253,6 +253,7 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         "reg": config.reg["option"],
         "lam": float("nan") if config.lam is None else config.lam,
         "takes_lam": status["takes_lam"],
+        "reg_keys": " ".join(key for key in config.reg if key not in ("option", "_target_")),
         "scope": config.reg.get("scope"),
         "seed": config.seed,
         "state": state,

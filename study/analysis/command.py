@@ -67,6 +67,11 @@ def analyze_study(options: Options) -> int:
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
+    if options.filter:
+        shown = ", ".join(f"{key}={value}" for key, value in options.filter.items())
+        notes.append(f"Filtered ({shown}): p-values are corrected for the contrasts that are left.")
+    if not baselines and rows["variant"].nunique() > 1:
+        notes.append("No differences: no variant without a regularizer is here; baseline=... names another one.")
     if everything.damaged:
         notes += [f"Left out as unsound: {len(everything.damaged)} of the study's folder, named by study analyze."]
     primary = _primary(folder, notes)
@@ -76,6 +81,7 @@ def analyze_study(options: Options) -> int:
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows)
         write_report(target, rows, sections)
+        print_report(sections)
         exported = export(target, study, options.export)
         selection = _draw(target, specs, options, study, rows, sections, primary)
         everything.remember()
@@ -83,12 +89,12 @@ def analyze_study(options: Options) -> int:
         raise StudyError(
             f"{target} cannot be written to ({error.strerror}): make room or choose another folder"
         ) from None
-    print_report(sections)
     for line in study.left_out:
         print(line)
     if selection and specs:
         print(f"figures show {selection}; variants=[...] chooses them")
-    print(", ".join([f"tables and figures: {target}", *(f"exported: {folder}" for folder in exported)]))
+    drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""
+    print(", ".join([f"tables and figures: {target}{drawn}", *(f"exported: {folder}" for folder in exported)]))
     for line in everything.damaged:
         print(f"study: error: {line}", file=sys.stderr)
     return 1 if everything.damaged else 0
@@ -98,6 +104,8 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
     """The runs of a tuned study that are compared: those of the choices on fresh seeds, unless told otherwise."""
     if phase not in PHASES:
         raise ConfigError(f"phase={phase}: allowed: {', '.join(PHASES)}")
+    if manifest is None and phase == "trials":
+        raise StudyError(f"phase=trials: {study.folder} is no tuned study; see experiment=tuned")
     if manifest is None or phase == "all":
         return study
     fresh = tuned_report.fresh_ids(manifest)

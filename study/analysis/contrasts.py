@@ -1,5 +1,6 @@
 """Differences between variants and a baseline, seed by seed, with all that tells how far they can be trusted."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,9 @@ def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Serie
     found = []
     for row in rows.itertuples():
         rest = row.variant.removeprefix(row.reg).removeprefix(f"-lam{row.lam:.15g}" if row.takes_lam else "")
-        found.append(tuned.get(row.run_id, rest.strip("-")))
+        own = tuple(part for key in row.reg_keys.split() for part in (key, f"reg.{key}"))  # of the regularizer itself
+        parts = [part for part in re.split(r"-(?!\d)", rest) if part and not part.startswith(own)]
+        found.append(tuned.get(row.run_id, ", ".join(parts)))
     return pd.Series(found, rows.index)
 
 
@@ -88,7 +91,7 @@ def check_pairs(rows: pd.DataFrame, baselines: Mapping[str, str], allowed: bool)
             f"incomplete pairs: {'; '.join(problems)}; train them, or compare the seeds that both have with"
             " allow=[pairs]"
         )
-    return [f"Incomplete pairs, allowed: {problem}." for problem in problems]
+    return [f"Incomplete pair, compared over the seeds that both have: {problem}." for problem in problems]
 
 
 def contrasts(
@@ -120,15 +123,27 @@ def contrasts(
             continue
         for variant, baseline in baselines.items():
             own, reference = by_seed.get(variant, empty), by_seed.get(baseline, empty)
-            row = _contrast(own, reference, measure, val_share[variant], correct)
+            level = LEVEL / len(baselines) if measure == primary else LEVEL
+            row = _contrast(own, reference, measure, val_share[variant], correct, level)
             found.append({"measure": measure, "variant": variant, "baseline": baseline, **row})
     table = pd.DataFrame(found, columns=list(COLUMNS))
     of_primary = table["measure"] == primary
-    table.loc[of_primary, "p_holm"] = statistics.holm(table.loc[of_primary, "p_t"].to_numpy(float))
+    table.loc[of_primary, "p_holm"] = _corrected(table[of_primary])
     return table
 
 
-def _contrast(own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: float, correct: Correct) -> dict:
+def _corrected(of_primary: pd.DataFrame) -> np.ndarray:
+    """Holm's p-values over all planned contrasts: one without spread counts with its sign-flip test, one without enough
+    seeds with 1.
+    """
+    if of_primary["p_flip"].isna().all():
+        return np.full(len(of_primary), np.nan)
+    return statistics.holm(of_primary["p_t"].fillna(of_primary["p_flip"]).fillna(1.0).to_numpy(float))
+
+
+def _contrast(
+    own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: float, correct: Correct, level: float
+) -> dict:
     seeds = [seed for seed in own.index if seed in reference.index]
     a, b = (table.loc[seeds, measure].to_numpy(float) for table in (own, reference))
     known = ~(np.isnan(a) | np.isnan(b))
@@ -137,12 +152,15 @@ def _contrast(own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: f
     row = {"n": n, "mean_difference": float(d.mean()) if n else float("nan"), "unit": MEASURES[measure].unit}
     if n < 3:
         return row
+    count, chance = statistics.wins(d, better > 0)
+    row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high, "p_flip": statistics.sign_flip(d)}
+    if statistics.no_spread(d):  # no interval and no t: seeds that agree to the last digit do not mean certainty
+        return {**row, "sd": 0.0}
     interval, sd = statistics.mean_interval(d), float(d.std(ddof=1))
     t, p = statistics.paired_t(d)
-    count, chance = statistics.wins(d, better > 0)
-    row |= {"ci_low": interval.low, "ci_high": interval.high, "t": t, "p_t": p, "p_flip": statistics.sign_flip(d)}
-    row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high, "sd": sd}
-    row |= {"detectable": statistics.detectable(sd, n), "detectable_upper": _detectable_upper(sd, n)}
+    row |= {"ci_low": interval.low, "ci_high": interval.high, "t": t, "p_t": p, "sd": sd}
+    row["detectable"] = statistics.detectable(sd, n, level=level)
+    row["detectable_upper"] = statistics.detectable(statistics.sd_upper(sd, n), n, level=level)
     if min(a.std(), b.std()) > 0:
         row["correlation"] = float(np.corrcoef(a, b)[0, 1])
         row["variance_ratio"] = float(d.var(ddof=1) / (a.var(ddof=1) + b.var(ddof=1)))
@@ -155,10 +173,6 @@ def _contrast(own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: f
         wide = statistics.new_images_interval(matrix)
         row |= {"new_images_low": wide.low, "new_images_high": wide.high}
     return row
-
-
-def _detectable_upper(sd: float, n: int) -> float:
-    return statistics.detectable(statistics.sd_upper(sd, n), n)
 
 
 def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
@@ -186,8 +200,11 @@ def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
 
 def _p_below(differences: np.ndarray) -> float:
     """P-value of best minus another; 1 where the other one is better over the seeds that both have."""
-    t, p = statistics.paired_t(differences) if len(differences) > 2 else (float("nan"), float("nan"))
-    return 1.0 if t < 0 else p
+    if len(differences) < 3 or differences.mean() < 0:
+        return 1.0
+    if statistics.no_spread(differences):
+        return statistics.sign_flip(differences)
+    return statistics.paired_t(differences)[1]
 
 
 def notes(table: pd.DataFrame, primary: str) -> list[str]:
@@ -196,8 +213,8 @@ def notes(table: pd.DataFrame, primary: str) -> list[str]:
     to = baselines[0] if len(baselines) == 1 else "the baseline in the same setting"
     lines = [
         f"Differences to {to}, seed by seed; the paired t-test decides, the"
-        f" sign-flip test checks. Primary measure: {primary}; its p-values are corrected for all {len(of_primary)}"
-        " contrasts (Holm). All other measures are exploratory."
+        f" sign-flip test checks. Primary measure: {primary}; its p-values are corrected for"
+        f" {_counted(len(of_primary), 'contrast')} (Holm). All other measures are exploratory."
     ]
     if of_primary.empty or of_primary["n"].max() < 3:
         return [*lines, "Fewer than three seeds: differences without interval or test."]
@@ -206,11 +223,14 @@ def notes(table: pd.DataFrame, primary: str) -> list[str]:
         least = min(1.0, statistics.smallest_p(n) * len(of_primary))
         lines.append(
             f"No stars: with {n} seeds the sign-flip test cannot go below p = {least:.2g} after correction for"
-            f" {len(of_primary)} contrasts; {statistics.seeds_for(len(of_primary))} seeds could."
+            f" {_counted(len(of_primary), 'contrast')}; {statistics.seeds_for(len(of_primary))} seeds could."
         )
-    unlike = of_primary[(of_primary["p_t"] < LEVEL) & (of_primary["p_flip"] > LEVEL) & (n >= statistics.STARS_FROM)]
+    flips = statistics.holm(of_primary["p_flip"].fillna(1.0).to_numpy(float))
+    unlike = of_primary[(of_primary["p_holm"] < LEVEL) & (flips >= LEVEL) & (of_primary["n"] >= statistics.STARS_FROM)]
     for variant in unlike["variant"]:
-        lines.append(f"The sign-flip test does not confirm the t-test of {variant}: read it with care.")
+        lines.append(f"The sign-flip test, corrected likewise, does not confirm {variant}: read it with care.")
+    for variant in of_primary.loc[of_primary["sd"] == 0, "variant"]:
+        lines.append(f"No interval for {variant}: its difference is the same in all seeds.")
     return [*lines, *_pairing(of_primary), *_sensitivity(of_primary, n)]
 
 
@@ -227,13 +247,25 @@ def _pairing(of_primary: pd.DataFrame) -> list[str]:
 def _sensitivity(of_primary: pd.DataFrame, n: int) -> list[str]:
     """What these seeds could have seen."""
     factor, unit = {"fraction": (100, " points"), "nats": (1, " nats")}.get(of_primary["unit"].iloc[0], (1, ""))
-    half = ((of_primary["ci_high"] - of_primary["ci_low"]) / 2).median() * factor
-    seen, upper = (of_primary[key].median() * factor for key in ("detectable", "detectable_upper"))
+    if of_primary["detectable"].isna().all():
+        return []
+    half = _range((of_primary["ci_high"] - of_primary["ci_low"]) / 2 * factor)
+    seen, upper = (_range(of_primary[key] * factor) for key in ("detectable", "detectable_upper"))
     return [
-        f"Sensitivity: an interval of {of_primary['measure'].iloc[0]} reaches ± {half:.2g}{unit}. With these {n}"
-        f" seeds a difference below {seen:.2g}{unit} cannot be told from none (80 % power;"
-        f" {upper:.2g}{unit} at the upper 80 % bound of the variance; medians over contrasts)."
+        f"Sensitivity: intervals of {of_primary['measure'].iloc[0]} reach ± {half}{unit}. With these {n} seeds a"
+        f" difference below {seen}{unit} cannot be told from none with 80 % power, corrected for"
+        f" {_counted(len(of_primary), 'contrast')} ({upper}{unit} at the upper 80 % bound of the variance)."
     ]
+
+
+def _range(values: pd.Series) -> str:
+    """The least and the greatest of some numbers, two digits each."""
+    low, high = f"{values.min():.2g}", f"{values.max():.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"all {count} {word}s"
 
 
 def stars(table: pd.DataFrame, primary: str) -> Sequence[str]:

@@ -43,7 +43,7 @@ def number(mean: float, decimals: int, sd: float = float("nan")) -> str:
     """A number, with ± its deviation where there is one."""
     if pd.isna(mean):
         return "–"
-    return f"{mean:.{decimals}f}" + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
+    return f"{mean:.{decimals}f}".replace("-", "−") + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
 
 
 def signed(value: float, decimals: int) -> str:

@@ -143,7 +143,9 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
     table["epochs"] = by_variant["epochs"].agg(lambda budgets: "/".join(map(str, sorted(set(budgets)))))
     table["epochs_trained"] = of_complete["epochs_trained"].mean()
     table["epoch"] = of_complete["epoch"].mean()
-    means, deviations = of_complete[list(MEASURES)].mean(), of_complete[list(MEASURES)].std(ddof=1)
+    measured = of_complete[list(MEASURES)]
+    everywhere = measured.count().eq(table["n"], axis=0)  # val may have chosen epochs of which some runs have no test
+    means, deviations = measured.mean().where(everywhere), measured.std(ddof=1).where(everywhere)
     half = pd.Series(half_width_factor(table["n"].to_numpy()), table.index)
     for measure in MEASURES:
         mean, sd = means[measure].reindex(table.index), deviations[measure].reindex(table.index)

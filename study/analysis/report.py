@@ -14,6 +14,10 @@ from study.analysis.gaps import gap_table
 from study.analysis.ledger import look
 from study.recording import write_whole
 
+STEMS = {
+    *("gap_table", "significance", "matched", "label_noise", "sparsity", "invariants", "tuned", "best_of_n")
+}  # of all tables that a report may have
+
 
 @dataclass(frozen=True)
 class Section:
@@ -72,6 +76,8 @@ def make_sections(
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         compared = contrasts.contrasts(rows, baselines, primary, shares, study.test_correct(tested))
         lines = [*contrasts.notes(compared, primary), *tables.scope_notes(rows), *tables.test_note(looks), *notes]
+        if tables.chosen_by_val(rows, at):
+            lines.append(tables.SELECTED)
         text = tables.contrast_text(compared, primary)
         printed = int((compared["measure"] == primary).sum())
         found.append(Section("significance", "Against the baseline", compared, text, lines, printed))
@@ -123,6 +129,9 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
     """
     labels = {row.variant: variant_label(row.variant, row.reg, row.lam) for row in rows.itertuples()}
     target.mkdir(parents=True, exist_ok=True)
+    for stem in STEMS - {section.stem for section in sections}:  # of an earlier analysis, which had more
+        for kind in ("csv", "md", "tex"):
+            (target / f"{stem}.{kind}").unlink(missing_ok=True)
     write_whole(target / "runs.csv", rows.to_csv(index=False))
     pages = []
     for section in sections:

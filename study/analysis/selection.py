@@ -48,9 +48,10 @@ def select(study: Study, rows: pd.DataFrame, variants: Iterable[str]) -> tuple[S
     """
     patterns, there = list(variants), list(study.runs["variant"].unique())
     fitting = [v for v in there if not patterns or any(fnmatchcase(v, pattern) for pattern in patterns)]
-    if not fitting:
+    useless = [pattern for pattern in patterns if not any(fnmatchcase(v, pattern) for v in there)]
+    if useless or not fitting:
         names = ", ".join(there[:BEST]) + (", ..." if len(there) > BEST else "")
-        raise ConfigError(f"variants={patterns} fits none of {names}")
+        raise ConfigError(f"variants: {', '.join(useless)} fits none of {names}")
     shown, how = fitting, ""
     if len(fitting) > MOST:
         complete = rows[rows["variant"].isin(fitting) & (rows["state"] == "complete")]

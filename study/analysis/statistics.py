@@ -83,9 +83,14 @@ def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, 
     return _around(mean, variance, n - 1), float(p)
 
 
+def no_spread(differences: np.ndarray) -> bool:
+    """Whether all differences are equal, up to the rounding of differences of fractions."""
+    return bool(np.ptp(differences) <= 1e-12 + 1e-9 * np.abs(differences).max())
+
+
 def paired_t(differences: np.ndarray) -> tuple[float, float]:
     """t and the two-sided p-value of the paired t-test; both undefined, NaN, where all differences are equal."""
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    if len(differences) < 2 or no_spread(differences):
         return float("nan"), float("nan")
     result = stats.ttest_1samp(differences, 0.0)
     return float(result.statistic), float(result.pvalue)
@@ -202,14 +207,14 @@ def seeds_needed(effect: float, wanted: float = 0.8) -> float:
     return 2.0 if enough == 2 else float(optimize.brentq(lambda n: power(effect, n) - wanted, enough / 2, enough))
 
 
-def detectable(sd: float, n: int, wanted: float = 0.8) -> float:
-    """The smallest effect that n seeds find with some probability, in the unit of sd."""
+def detectable(sd: float, n: int, wanted: float = 0.8, level: float = 0.05) -> float:
+    """The smallest effect that a t-test at some level finds with some probability from n seeds, in the unit of sd."""
     if n < 2:
         return float("nan")
     enough = 0.5
-    while power(enough, n) < wanted:
+    while power(enough, n, level) < wanted:
         enough *= 1.5
-    return sd * float(optimize.brentq(lambda effect: power(effect, n) - wanted, 0.0, enough))
+    return sd * float(optimize.brentq(lambda effect: power(effect, n, level) - wanted, 0.0, enough))
 
 
 def sd_upper(sd: float, n: int, level: float = 0.8) -> float:

@@ -27,6 +27,10 @@ COLUMNS = (
 DELTAS = (("Δtrain (points)", "delta_train"), ("Δval (points)", "delta_val"), ("Δgap (points)", "delta_gap"))
 SD = "sd"
 SPREADS = {SD: "the standard deviation over seeds", "interval": "half of the 95 % t-interval of the mean over seeds"}
+SELECTED = (
+    "Val chose the epoch of some runs: their val scores are selected, and too high; test scores are shown where every"
+    " run has one of that epoch."
+)
 SHOWN_CONTRASTS = ("val_accuracy", "test_accuracy", "accuracy_gap", "val_loss", "loss_gap", "train_accuracy")
 NAMES = {
     "val_accuracy": "Val acc. (points)",
@@ -99,7 +103,7 @@ def gap_notes(
         " Accuracy gap: train − val; loss gap: val − train."
     ]
     if chosen_by_val(rows, at):
-        lines.append("Val chose the epoch of some runs: their val scores are selected, and too high.")
+        lines.append(SELECTED)
     if (rows.groupby("variant")["seed"].count() > 1).any():
         lines.append(f"± is {SPREADS[spread]}.")
     else:
@@ -189,6 +193,8 @@ def scope_notes(rows: pd.DataFrame) -> list[str]:
     """What the intervals cover."""
     textbook = "textbook" in set(rows["split"])
     val = "these val images, with" if textbook else "this pool of data, with another split,"
+    if rows.groupby("variant")["seed"].nunique().max() < 3:
+        return []
     lines = [
         f"Intervals of val cover {val} other initial weights and another order of batches; 'and new data' another"
         " draw of the data as well (Nadeau and Bengio 2003)."

@@ -116,9 +116,10 @@ def tuned_notes(manifest: Mapping[str, Any]) -> list[str]:
     if manifest["fixed_learning_rate"]:
         lines.append("Fixed learning rate: the trials that none does not need for a λ were not spent on it.")
     trials = {(_words(w["context"]), w["reg"]): len(_trials_of(manifest, w)) for w in manifest["winners"]}
-    counts = {count for (_, reg), count in trials.items() if reg != "none"}
-    if len(counts) > 1:
-        lines.append("Winners at an edge got further trials: the numbers of trials differ, see the table.")
+    least = min(count for (_, reg), count in trials.items() if reg != "none" or not manifest["fixed_learning_rate"])
+    more = [" ".join(filter(None, (reg, context))) for (context, reg), count in trials.items() if count > least]
+    if more:
+        lines.append(f"Trials beyond the edge of the space, where the best lay on it: {', '.join(more)}.")
     return lines
 
 

@@ -69,6 +69,7 @@ def test_everything_the_contract_names_is_there_and_the_table_is_printed(study, 
     assert names == {"runs.csv", "report.md"} | tables | figures
     row = table(small).loc["l1-lam0.0001"]
     shown = f"{100 * row['val_accuracy']:.2f} ± {100 * row['val_accuracy_sd']:.2f}"
+    assert "tables and figures: outputs/small/analysis (figures: curves, gap, weights)" in result.out
     for text in (result.out, (small / "analysis" / "gap_table.md").read_text()):
         assert shown in text
     assert shown.replace("±", r"$\pm$") in (small / "analysis" / "gap_table.tex").read_text()

@@ -111,6 +111,9 @@ def test_the_primary_measure_is_what_the_sweep_named(study, tmp_path):
     table = significance(tmp_path / "outputs" / "named")
     assert table.loc["val_loss", "p_holm"].notna().all()
     assert table.loc["val_accuracy", "p_holm"].isna().all()
+    late = study("-m", *few, "primary=val_accuracy", "name=named")
+    assert late.code == 1
+    assert "it was fixed as val_loss before the runs" in late.err
     assert "allowed: train_accuracy, val_accuracy" in study("-m", *few, "primary=luck", "name=other").err
 
 
@@ -123,7 +126,7 @@ def test_few_seeds_give_values_only_and_no_stars_below_six(study, outputs, n, st
     table = significance(outputs / "seven").loc["val_accuracy"]
     assert (table["n"] == n).all()
     assert table["mean_difference"].notna().all()
-    assert table["ci_low"].notna().all() == interval
+    assert pd.notna(table.loc["l1-lam0.01", "ci_low"]) == interval
     assert ("No stars: with 5 seeds the sign-flip test cannot go below p = 0.19" in out) == (n == 5)
     assert ("7 seeds could" in out) == (n == 5)
     assert ("Fewer than three seeds: differences without interval or test." in out) == (n == 2)
@@ -139,7 +142,10 @@ def test_incomplete_pairs_are_named_and_refused_unless_allowed(study, outputs):
     assert "allow=[pairs]" in result.err
     assert study("analyze", "name=seven", "baseline=none", "allow=[pairs]", *TABLES).code == 0
     assert significance(outputs / "seven").loc[("val_accuracy", "l2-lam0.0001"), "n"] == 6
-    assert "Incomplete pairs, allowed" in (outputs / "seven" / "analysis" / "significance.md").read_text()
+    assert (
+        "Incomplete pair, compared over the seeds that both have"
+        in (outputs / "seven" / "analysis" / "significance.md").read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,39 @@ def test_bold_means_not_significantly_below_the_best(study, outputs):
     p = multipletests([stats.ttest_rel(val[best], val[v]).pvalue for v in others], method="holm")[1]
     assert bold(folder) == {best, *(v for v, q in zip(others, p, strict=True) if q >= 0.05)}
     assert bold(folder) < set(variants)
+
+
+def test_differences_without_spread_get_no_interval_and_count_in_the_correction(study, outputs):
+    """Two variants made equal to none: p counts as that of the sign flips, and medians know nothing of them."""
+    folder = outputs / "seven"
+    for seed in range(7):
+        none = next(folder.glob(f"none-seed{seed}*"))
+        for variant in ("l1-lam0.001", "l2-lam0.0001"):
+            shutil.copy(none / "metrics.csv", next(folder.glob(f"{variant}-seed{seed}*")) / "metrics.csv")
+    out = study("analyze", "name=seven", *TABLES).out
+    rows = significance(folder).loc["val_accuracy"]
+    assert rows.loc["l1-lam0.001", ["ci_low", "t", "p_t"]].isna().all()
+    assert rows.loc["l1-lam0.001", ["p_flip", "p_holm"]].tolist() == [1.0, 1.0]
+    other = rows.loc["l1-lam0.01"]
+    assert other["p_holm"] == pytest.approx(3 * other["p_t"])
+    assert "No interval for l1-lam0.001: its difference is the same in all seeds." in out
+
+
+def test_a_measure_that_some_runs_lack_has_no_mean(study, outputs):
+    study("analyze", "name=seven", "at=best", *TABLES)
+    table = pd.read_csv(outputs / "seven" / "analysis" / "gap_table.csv").set_index("variant")
+    runs = pd.read_csv(outputs / "seven" / "analysis" / "runs.csv")
+    complete = runs.groupby("variant")["test_accuracy"].apply(lambda scores: scores.notna().all())
+    assert table["test_accuracy"].notna().eq(complete).all()
+    assert not complete.all()
+
+
+def test_the_baseline_of_a_variant_with_another_scope_is_none(study, tmp_path):
+    few = ("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[5]", "workers=1", "name=scopes")
+    study("-m", *few, "variants=[{reg: none}, {reg: l1, reg.scope: [all, weights]}]")
+    study("analyze", "name=scopes", *TABLES)
+    assert set(significance(tmp_path / "outputs" / "scopes")["baseline"]) == {"none"}
+    assert len(significance(tmp_path / "outputs" / "scopes").loc["val_accuracy"]) == 2
 
 
 def test_every_measure_of_the_tables_is_one_of_the_measures(study, outputs):

@@ -117,7 +117,8 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
     axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
     baselines = table["baseline"].unique()
     against = view.looks[baselines[0]].label if len(baselines) == 1 and baselines[0] in view.looks else "the baseline"
-    figure.suptitle(f"Difference to {against[0].lower()}{against[1:]}, 95 % intervals", fontsize=view.style.size)
+    title = f"Difference to {against[0].lower()}{against[1:]}; 95 % intervals: thick over seeds, thin with new data"
+    figure.suptitle(title, fontsize=view.style.size)
     return figure
 
 

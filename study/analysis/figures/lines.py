@@ -41,7 +41,7 @@ def lines(
         band: `range`, from the least to the greatest seed, or `interval`, the 95 % t-interval of the mean, pointwise.
 
     Raises:
-        ConfigError: there is no such column, or none of its values can be drawn.
+        ConfigError: there is no such column, none of its values can be drawn, or a line would average variants.
     """
     y = [y] if isinstance(y, str) else list(y)
     table = view.per_epoch if x == "epoch" else view.complete()
@@ -94,6 +94,7 @@ def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, st
     for value, look in styles.items():
         own = table[(table[colour] == value) & ~table.index.isin(reference.index)]
         if len(own):
+            _refuse_pooling(own, x, look.label)
             arguments = {**look.line(), "marker": look.marker}
             if x == "epoch":
                 arguments["markevery"] = 0.12
@@ -101,6 +102,7 @@ def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, st
                 axis, pd.Series(shown(own[x], x)), pd.Series(shown(own[measure], measure)), band, arguments, look.label
             )
     if len(reference):
+        _refuse_pooling(reference, x, "No regularizer")
         level = summarized(pd.Series(np.zeros(len(reference))), pd.Series(shown(reference[measure], measure)), band)
         tone, dash, _ = REFERENCE
         axis.axhline(
@@ -116,6 +118,14 @@ def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, st
         axis.set_xscale("log")
     elif x == "epoch":
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+
+
+def _refuse_pooling(own: pd.DataFrame, x: str, name: str) -> None:
+    """Seeds may be averaged, variants may not: they are no repetitions of one another."""
+    variants = own.groupby(x)["variant"].unique()
+    if (several := variants[variants.map(len) > 1]).size:
+        listed = ", ".join(several.iloc[0][:4])
+        raise ConfigError(f"the line {name} would average {listed}: use colour: variant, a panel, or a filter")
 
 
 def _handles(axes: list[list[Axes]]) -> tuple[list, list[str]]:

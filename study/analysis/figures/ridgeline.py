@@ -45,6 +45,7 @@ def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weigh
         for title, (colour, ridges) in panels.items()
     }
     tables = [table for _, ridges in drawn.values() for table in ridges.values()]
+    name = tables[0]["parameter"].iloc[0]
     limit = max(extent(table, 1.0 if logarithmic else 0.999) for table in tables)
     edges = np.geomspace(SMALLEST, limit, BINS + 1) if logarithmic else np.linspace(-limit, limit, BINS + 1)
     rows, columns = grid_shape(len(drawn), COLUMNS)
@@ -64,7 +65,7 @@ def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weigh
         if number % columns == 0:
             axis.set_ylabel("Epoch" if over == EPOCH else "$\\lambda$")
         if number >= len(drawn) - columns:
-            axis.set_xlabel("|w|" if logarithmic else "w")
+            axis.set_xlabel(f"{'|w|' if logarithmic else 'w'} of {name}")
             axis.tick_params(labelbottom=True)
     return figure
 
