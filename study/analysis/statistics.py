@@ -6,6 +6,7 @@ that of the difference alone.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -209,12 +210,18 @@ def seeds_needed(effect: float, wanted: float = 0.8) -> float:
 
 def detectable(sd: float, n: int, wanted: float = 0.8, level: float = 0.05) -> float:
     """The smallest effect that a t-test at some level finds with some probability from n seeds, in the unit of sd."""
+    return sd * _detectable_effect(n, wanted, level)
+
+
+@lru_cache(maxsize=256)
+def _detectable_effect(n: int, wanted: float, level: float) -> float:
+    """The same in standard deviations."""
     if n < 2:
         return float("nan")
     enough = 0.5
     while power(enough, n, level) < wanted:
         enough *= 1.5
-    return sd * float(optimize.brentq(lambda effect: power(effect, n, level) - wanted, 0.0, enough))
+    return float(optimize.brentq(lambda effect: power(effect, n, level) - wanted, 0.0, enough))
 
 
 def sd_upper(sd: float, n: int, level: float = 0.8) -> float:
