@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from study.config import RunConfig
-from study.data.official import refuse_official_test
 from study.errors import USER_ERRORS, StudyError
 from study.grid import Point
 from study.plan import existing_runs
@@ -50,6 +49,8 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     Raises:
         StudyError: a trial failed, so that nothing can be chosen; or the protocol differs from what it was earlier.
     """
+    from study.data.official import refuse_official_test  # imports torch, which --help does without
+
     check_fixed(command.study_folder, tuning)
     tried = candidates(tuning)
     first = command.compose([_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds], test=False)

@@ -14,6 +14,7 @@ from study.analysis.gaps import gap_table
 from study.analysis.ledger import look
 from study.recording import write_whole
 
+MOST_PRINTED = 40  # rows of a table on the terminal
 STEMS = {
     *("gap_table", "significance", "matched", "label_noise", "sparsity", "invariants", "tuned", "best_of_n")
 }  # of all tables that a report may have
@@ -146,8 +147,9 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
 def print_report(sections: Sequence[Section]) -> None:
     """Print what matters most of each table."""
     for section in sections:
-        if section.printed:
+        printed = min(section.printed, MOST_PRINTED)
+        if printed:
             print(f"\n{section.title}")
-            left = len(section.text) - section.printed
+            left = len(section.text) - printed
             notes = [*section.notes, f"{left} more rows: {section.stem}.md"] if left else section.notes
-            formats.show(section.text.head(section.printed), notes)
+            formats.show(section.text.head(printed), notes)
