@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,9 +55,10 @@ def test_the_penalty_that_the_readme_writes_is_trained_by_its_command(tmp_path):
     assert "bridge-lam0.001" in done.stdout
 
 
-def test_scripts_analyze_is_study_analyze(finished):
+def test_scripts_analyze_is_study_analyze(finished, tmp_path):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
     commands = ("study analyze", "python scripts/analyze.py")
-    outputs = [without_looks(run(f"{c} name=small figures=[]", finished).stdout.encode()) for c in commands]
+    outputs = [without_looks(run(f"{c} name=small figures=[]", tmp_path).stdout.encode()) for c in commands]
     assert outputs[0] == outputs[1] != b""
 
 
