@@ -217,6 +217,7 @@ def test_gradient_ratio_is_the_ratio_of_the_two_norms(train):
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_compiled_code_gives_the_same_bytes_whenever_it_was_compiled(tmp_path):
     """In the process that compiles it, from the cache, and beside code for other depths."""
     cold = {"NUMBA_CACHE_DIR": str(tmp_path / "numba")}

@@ -141,6 +141,7 @@ def test_every_kind_in_every_style_looks_as_it_did_with_its_text_inside_and_not_
     plt.close(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["curves", "weights"])
 def test_the_same_files_give_the_same_figure(study, paths, tmp_path, kind):
     shutil.copytree(paths, tmp_path / "outputs")
@@ -263,7 +264,7 @@ def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_pa
     few = ("data=digits", "data.train_size=150", "epochs=3", "model.hidden=[20]", "name=paths")
     study(*few, "optimizer=sgd", "optimizer.lr=1e30", "seed=1")
     shutil.rmtree(next((tmp_path / "outputs" / "paths").glob("l2-lam0.01-*seed2-*")))
-    names = "curves,gap,weights,forest,ridgeline,scatter"
+    names = "gap,forest,scatter"
     result = study("analyze", "name=paths", f"figures=[{names}]")
     assert result.code == 0, result.err
 
@@ -297,6 +298,7 @@ def test_an_unknown_style_is_refused(study, paths, tmp_path):
     assert "style=science: allowed: plain, neurips, icml" in study("analyze", "name=paths", "style=science").err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("curves", 40), ("forest", 40), ("scatter", 8), ("tails", 8)])
 def test_many_variants_with_long_names_have_their_text_inside(paths, tmp_path, kind, count):
     view = view_of(paths / "paths")
