@@ -111,11 +111,19 @@ def _model_options(parts: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def varying_keys(configs: Iterable[RunConfig]) -> list[str]:
     """The settings in which configs differ where they have them at all, in a fixed order."""
+    # none has no scope, and differs by its name
+    return differing(
+        {k: v for k, v in settings(config).items() if not (k in ("reg.scope", "reg.ramp") and v is None)}
+        for config in configs
+    )
+
+
+def differing(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys in which mappings differ where they have them at all, in a fixed order."""
     seen: dict[str, set[str]] = {}
-    for config in configs:
-        for key, value in settings(config).items():
-            if not (key in ("reg.scope", "reg.ramp") and value is None):  # none has no scope, and differs by its name
-                seen.setdefault(key, set()).add(json.dumps(value))
+    for mapping in mappings:
+        for key, value in mapping.items():
+            seen.setdefault(key, set()).add(json.dumps(value))
     return [key for key, values in seen.items() if len(values) > 1]
 
 

@@ -21,7 +21,7 @@ from study.build import build_combined, build_dataset, build_model, build_optimi
 from study.checkpoint import Checkpoint, State
 from study.data import DataSet, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
-from study.identity import NUMERICS
+from study.identity import NUMERICS, settings
 from study.loops import LOOPS
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
@@ -99,6 +99,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "threads": config.threads,
             "path": task.path,
             "takes_lam": takes_lam(config),
+            "setting": {key: value for key, value in settings(config).items() if not key.startswith("reg.")},
             "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
         }

@@ -37,7 +37,7 @@ class Study:
     Attributes:
         folder: outputs/<name>.
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
-            `takes_lam, reg_keys` (what options the regularizer has), `scope, seed, state, epochs` (the budget),
+            `takes_lam, setting` (all but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
             `epochs_trained, scored_epoch` (whose weights are the result), `data, split, path, threads, numerics,
             checksums, label_noise, train_images, val_images, run_id`; in the order in which variants are shown.
         tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
@@ -253,7 +253,7 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         "reg": config.reg["option"],
         "lam": float("nan") if config.lam is None else config.lam,
         "takes_lam": status["takes_lam"],
-        "reg_keys": " ".join(key for key in config.reg if key not in ("option", "_target_")),
+        "setting": json.dumps(status["setting"]),
         "scope": config.reg.get("scope"),
         "seed": config.seed,
         "state": state,

@@ -1,6 +1,6 @@
 """Differences between variants and a baseline, seed by seed, with all that tells how far they can be trusted."""
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from study.analysis import statistics
 from study.analysis.tuned_report import tuned_contexts
 from study.errors import ConfigError, StudyError
+from study.identity import differing
 from study.measures import MEASURES
 
 LEVEL = 0.05  # below which a corrected p-value gets a star
@@ -24,20 +25,21 @@ Correct = Mapping[str, np.ndarray]  # by run: which test images it gets right, b
 
 
 def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Series:
-    """What else a variant differs in than regularizer and λ, in words: only variants of one context are compared.
+    """In what settings runs differ, regularizer and λ aside, in words: only variants of one context are compared.
 
     Args:
         rows: one row per run, from `gaps.at_epoch`.
         manifest: of a tuned study, whose contexts it names; what was tuned is no part of them.
     """
     tuned = tuned_contexts(manifest) if manifest else {}
-    found = []
-    for row in rows.itertuples():
-        rest = row.variant.removeprefix(row.reg).removeprefix(f"-lam{row.lam:.15g}" if row.takes_lam else "")
-        own = tuple(part for key in row.reg_keys.split() for part in (key, f"reg.{key}"))  # of the regularizer itself
-        parts = [part for part in re.split(r"-(?!\d)", rest) if part and not part.startswith(own)]
-        found.append(tuned.get(row.run_id, ", ".join(parts)))
-    return pd.Series(found, rows.index)
+    settings = {text: json.loads(text) for text in rows["setting"].unique()}
+    varying = differing(settings.values())
+    words = {
+        text: ", ".join(f"{key.rpartition('.')[2]} {setting[key]}" for key in varying if key in setting)
+        for text, setting in settings.items()
+    }
+    found = [tuned.get(row.run_id, words[row.setting]) for row in rows.itertuples()]
+    return pd.Series(found, rows.index, dtype=object)
 
 
 def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:

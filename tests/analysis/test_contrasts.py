@@ -236,6 +236,20 @@ def test_the_baseline_of_a_variant_with_another_scope_is_none(study, tmp_path):
     assert len(significance(tmp_path / "outputs" / "scopes").loc["val_accuracy"]) == 2
 
 
+def test_the_baseline_is_found_whatever_varied_when_it_was_named(study, tmp_path):
+    """A sweep over learning rates comes later: its variants have the rate in their names, the first ones do not."""
+    few = ("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[5]", "workers=1", "name=later")
+    study("-m", *few, "reg=none,l1")
+    study("-m", *few, "reg=none,l2", "optimizer.lr=1e-3,1e-2")
+    assert study("analyze", "name=later", *TABLES).code == 0
+    rows = significance(tmp_path / "outputs" / "later").loc["val_accuracy"]
+    assert rows["baseline"].to_dict() == {
+        "l1-lam0.0001": "none",
+        "l2-lam0.01-lr0.001": "none",
+        "l2-lam0.01-lr0.01": "none-lr0.01",
+    }
+
+
 def test_every_measure_of_the_tables_is_one_of_the_measures(study, outputs):
     study("analyze", "name=seven", *TABLES)
     assert set(significance(outputs / "seven").index.get_level_values(0)) <= set(MEASURES)
