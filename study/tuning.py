@@ -170,23 +170,30 @@ def _but(candidate: Candidate, key: str) -> dict[str, Any]:
 
 
 def write_manifest(
-    study_folder: Path, tuning: Tuning, trials: Sequence[Mapping[str, Any]], winners: Sequence[Mapping[str, Any]]
+    study_folder: Path,
+    tuning: Tuning,
+    begun: Sequence[str],
+    trials: Sequence[Mapping[str, Any]] = (),
+    winners: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write which runs belong to which phase, and what was chosen.
+    """Write the protocol, which runs belong to which phase, and what was chosen.
 
     Args:
-        study_folder: outputs/<name>.
+        study_folder: outputs/<name>, which is made if it is not there.
         tuning: the protocol.
+        begun: ids of the first candidate's runs, by which a change of other settings is known.
         trials: of each candidate `reg, values, context, runs` (ids by seed) and `scores` (by seed; null if it
-            diverged).
+            diverged); none before all have ended.
         winners: of each choice `reg, values, context`, and `runs`, the ids of its fresh runs by seed.
     """
     content = {
         "tuning": {**asdict(tuning), "tuning_seeds": tuning.tuning_seeds, "fresh_seeds": tuning.fresh_seeds},
+        "begun": list(begun),
         "fixed_learning_rate": LEARNING_RATE not in tuning.spaces.get("none", {}),
         "trials": list(trials),
         "winners": list(winners),
     }
+    study_folder.mkdir(parents=True, exist_ok=True)
     write_whole(study_folder / MANIFEST, json.dumps(content, indent=1) + "\n")
 
 
@@ -205,17 +212,28 @@ def read_manifest(study_folder: Path) -> dict[str, Any] | None:
         raise StudyError(f"{file} cannot be read ({error}); the study's command writes it again") from None
 
 
-def check_fixed(study_folder: Path, tuning: Tuning) -> None:
-    """Refuse another protocol than the study has begun with.
+def check_fixed(study_folder: Path, tuning: Tuning, begun: Sequence[str]) -> bool:
+    """Refuse another protocol, or other settings, than the study has begun with.
+
+    Args:
+        study_folder: outputs/<name>.
+        tuning: the protocol.
+        begun: ids of the first candidate's runs.
+
+    Returns:
+        Whether the study has begun.
 
     Raises:
         StudyError: they differ.
     """
     earlier = read_manifest(study_folder)
-    for key in ("seeds", "fresh", "select", "spaces", "extend", "per") if earlier else ():
+    if earlier is None:
+        return False
+    elsewhere = "must not be chosen after seeing results; give another study name=..."
+    for key in ("seeds", "fresh", "select", "spaces", "extend", "per"):
         if earlier["tuning"][key] != json.loads(json.dumps(getattr(tuning, key))):
             name = key if key == "select" else f"tune.{key}"
-            raise StudyError(
-                f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} began, and must not be chosen"
-                " after seeing results; give another study name=..."
-            )
+            raise StudyError(f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} began, and {elsewhere}")
+    if earlier["begun"] != list(begun):
+        raise StudyError(f"the settings of {study_folder} were fixed when it began, and {elsewhere}")
+    return True

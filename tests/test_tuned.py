@@ -161,6 +161,20 @@ def test_a_trial_that_is_wanted_with_its_test_score_gets_one(study, smaller, tmp
         assert {key: a[key].tobytes() for key in a} == {key: b[key].tobytes() for key in b}
 
 
+def test_the_protocol_is_fixed_before_the_first_run_and_no_trial_passes_for_a_result(study, smaller, tmp_path):
+    """Broken off among the trials: another number of fresh seeds is refused, and there is nothing to compare yet."""
+    smaller()
+    content = manifest(tmp_path / "outputs")
+    begun = {**content, "trials": [], "winners": []}
+    (tmp_path / "outputs" / "tuned" / "manifest.json").write_text(json.dumps(begun))
+    assert "tune.fresh was fixed at 3" in smaller("tune.fresh=9").err
+    analyzed = study("analyze", "name=tuned", "figures=[]")
+    assert analyzed.code == 1
+    assert "has no complete run of phase=fresh yet" in analyzed.err
+    assert smaller().code == 0
+    assert manifest(tmp_path / "outputs") == content
+
+
 def candidate(**values):
     return Candidate("l1", values, {})
 
