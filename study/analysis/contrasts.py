@@ -152,7 +152,7 @@ def _contrast(
     a, b, seeds = a[known], b[known], [seed for seed, k in zip(seeds, known, strict=True) if k]
     d, n, better = a - b, int(known.sum()), MEASURES[measure].better
     row = {"n": n, "mean_difference": float(d.mean()) if n else float("nan"), "unit": MEASURES[measure].unit}
-    if n < 3:
+    if n < statistics.INTERVALS_FROM:
         return row
     count, chance = statistics.wins(d, better > 0)
     row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high, "p_flip": statistics.sign_flip(d)}

@@ -17,6 +17,7 @@ SAMPLED = 100_000  # sign flips beyond
 # Gauss-Legendre on (0, 1), for a mean over a distribution by its quantiles.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 NODES, NODE_WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+INTERVALS_FROM = 3  # seeds below which an interval would say nothing but that
 STARS_FROM = 6  # seeds below which nothing can be significant enough to be marked
 
 

@@ -96,7 +96,9 @@ def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:
             "Tuned": shown(row.tuned),
             "Leave one seed out": shown(row.tuned_leave_one_seed_out),
             "Fresh": shown(row.fresh),
-            "95 % interval": f"[{shown(row.fresh_ci_low)}, {shown(row.fresh_ci_high)}]",
+            "95 % interval": f"[{shown(row.fresh_ci_low)}, {shown(row.fresh_ci_high)}]"
+            if row.fresh_n >= statistics.INTERVALS_FROM
+            else "–",
             "n": str(row.fresh_n),
             "Winner's curse": signed(factor * row.winners_curse, decimals),
         }

@@ -174,6 +174,14 @@ def test_variants_keep_their_look_and_a_grey_print_tells_them_apart(paths):
     assert len({(str(look.dash), look.marker) for look in styles.values()}) == len(styles)
 
 
+def test_forty_variants_are_told_apart_by_colour_and_marker_and_by_dash_and_marker():
+    runs = pd.DataFrame({"variant": [f"l1-lam{n}" for n in range(1, 41)], "reg": "l1", "lam": range(1, 41)})
+    styles = looks(runs).values()
+    assert len({(look.colour, look.marker) for look in styles}) == 40
+    assert len({(str(look.dash), look.marker) for look in styles}) == 40
+    assert len({(look.colour, str(look.dash)) for look in styles}) == 40
+
+
 def test_labels_state_what_differs():
     assert variant_label("none", "none", 0.0) == "No regularizer"
     assert variant_label("l1-lam0.0001", "l1", 1e-4) == "L1, $\\lambda$ = $10^{-4}$"
@@ -190,6 +198,7 @@ def test_bands_are_ranges_or_t_intervals():
     half = 4.302652729911275 * np.std([1, 2, 6], ddof=1) / np.sqrt(3)
     assert interval.loc[1].tolist() == pytest.approx([3.0, 3 - half, 3 + half])
     assert np.isnan(interval.loc[2, "low"])
+    assert np.isnan(summarized(x[:2], y[:2], "interval").loc[1, "low"])  # of two seeds it would cover everything
 
 
 def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):

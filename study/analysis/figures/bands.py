@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from study.analysis.statistics import half_width_factor
+from study.analysis.statistics import INTERVALS_FROM, half_width_factor
 from study.errors import ConfigError
 
 RANGE, INTERVAL = "range", "interval"
@@ -18,7 +18,8 @@ def summarized(x: pd.Series, y: pd.Series, band: str) -> pd.DataFrame:
     Args:
         x: (n,).
         y: (n,); values that are not finite are left out.
-        band: `range`, from the least to the greatest, or `interval`, the 95 % t-interval of the mean, pointwise.
+        band: `range`, from the least to the greatest, or `interval`, the 95 % t-interval of the mean, pointwise, of
+            three values or more.
 
     Raises:
         ConfigError: there is no such band.
@@ -28,7 +29,8 @@ def summarized(x: pd.Series, y: pd.Series, band: str) -> pd.DataFrame:
     if band == RANGE:
         return pd.DataFrame({"mean": mean, "low": grouped.min(), "high": grouped.max()})
     if band == INTERVAL:
-        half = grouped.std(ddof=1) * half_width_factor(grouped.count().to_numpy())
+        count = grouped.count().to_numpy()
+        half = grouped.std(ddof=1).where(count >= INTERVALS_FROM) * half_width_factor(count)
         return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
     raise ConfigError(f"band={band}: allowed: {RANGE}, {INTERVAL}")
 

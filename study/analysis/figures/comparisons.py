@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -10,14 +9,14 @@ from matplotlib.ticker import MaxNLocator
 
 from study.analysis.figures.style import group_looks, legend_below
 from study.analysis.figures.view import View, known, label, shown
-from study.analysis.statistics import mean_interval
+from study.analysis.statistics import INTERVALS_FROM, mean_interval
 from study.errors import ConfigError
 from study.measures import MEASURES
 
 
 def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> Figure:
-    """Means of two measures with their 95 % intervals, a small mark for each seed; between train and val accuracy, or
-    loss, lines of equal gap.
+    """Means of two measures with their 95 % intervals (of three seeds or more), a small mark for each seed; between
+    train and val accuracy, or loss, lines of equal gap.
 
     Args:
         view: the runs.
@@ -39,8 +38,8 @@ def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> F
         across, up = mean_interval(a), mean_interval(b)
         axis.errorbar(
             *(across.mean, up.mean),
-            xerr=None if np.isnan(across.low) else across.mean - across.low,
-            yerr=None if np.isnan(up.low) else up.mean - up.low,
+            xerr=across.mean - across.low if len(own) >= INTERVALS_FROM else None,
+            yerr=up.mean - up.low if len(own) >= INTERVALS_FROM else None,
             **{"fmt": look.marker, "color": look.colour, "elinewidth": 0.8, "capsize": 0, "label": look.label},
         )
     axis.set_xlabel(label(x))
@@ -117,7 +116,9 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
     axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
     baselines = table["baseline"].unique()
     against = view.looks[baselines[0]].label if len(baselines) == 1 and baselines[0] in view.looks else "the baseline"
-    title = f"Difference to {against[0].lower()}{against[1:]}; 95 % intervals: thick over seeds, thin with new data"
+    title = f"Difference to {against[0].lower()}{against[1:]}"
+    if table["ci_low"].notna().any():
+        title += "; 95 % intervals: thick over seeds, thin with new data"
     figure.suptitle(title, fontsize=view.style.size)
     return figure
 

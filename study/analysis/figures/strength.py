@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from study.analysis.figures.style import group_looks, legend_below
 from study.analysis.figures.view import View, label, shown
 from study.analysis.matched import MATCHES, interpolated
-from study.analysis.statistics import half_width_factor
+from study.analysis.statistics import INTERVALS_FROM, half_width_factor
 from study.errors import ConfigError
 from study.measures import MEASURES
 
@@ -40,7 +40,7 @@ def matched(view: View) -> Figure:
             look, y = styles[reg], shown(by_seed, measure)
             mean = y.mean(axis=0)
             axis.plot(x, mean, **look.line(), marker=look.marker, markevery=0.2, label=look.label)
-            if len(y) > 1:
+            if len(y) >= INTERVALS_FROM:
                 half = y.std(axis=0, ddof=1) * half_width_factor(np.array([len(y)]))
                 axis.fill_between(x, mean - half, mean + half, color=look.colour, alpha=0.15, linewidth=0)
         axis.set_xlabel(label(on))

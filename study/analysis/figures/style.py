@@ -21,8 +21,8 @@ from study.errors import ConfigError
 
 # Okabe and Ito (2008): distinguishable with every common colour blindness. Black is for the unpenalized reference.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES = ((0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), "solid")
-MARKERS = ("s", "^", "D", "v", "P", "X")
+DASHES = ((0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), "solid", (0, (2, 2)))
+MARKERS = ("s", "^", "D", "v", "P", "X", "<")  # one more than colours, as dashes: no pair comes twice in 40
 REFERENCE = ("black", "solid", "o")  # colour, dash and marker of what has no regularizer
 NAMES = {
     "none": "No regularizer",
@@ -154,7 +154,7 @@ def _assigned(labels: dict[Any, tuple[str, bool]]) -> dict[Any, Look]:
             result[key] = Look(text, *REFERENCE)
             continue
         kind, block = number % len(COLOURS), number // len(COLOURS)
-        result[key] = Look(text, COLOURS[kind], DASHES[(kind + block) % 6], MARKERS[(kind + 2 * block) % 6])
+        result[key] = Look(text, COLOURS[kind], DASHES[(kind + block) % len(DASHES)], MARKERS[number % len(MARKERS)])
         number += 1
     return result
 
