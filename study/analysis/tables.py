@@ -113,7 +113,7 @@ def gap_notes(
     seeds = sorted(rows.groupby("variant")["seed"].nunique().unique())
     counts = [f"{_listed(rows[key])} {words}" for key, words in (("train_images", "training"), ("val_images", "val"))]
     lines.append(
-        f"Seeds: {_listed(seeds)}; budget: {_listed(rows['epochs'])} epochs; data: {_listed(rows['data'])},"
+        f"Seeds per variant: {_listed(seeds)}; budget: {_listed(rows['epochs'])} epochs; data: {_listed(rows['data'])},"
         f" data.split={_listed(rows['split'])}, {' and '.join(counts)} images."
     )
     if "textbook" in set(rows["split"]):

@@ -105,7 +105,7 @@ def test_pdflatex_sets_every_table(study, tmp_path):
         assert "Missing character" not in (tmp_path / "page.log").read_text(errors="replace"), table.name
     text = (tmp_path / "outputs" / "paper" / "analysis" / "gap_table.tex").read_text()
     assert r"L1, $\lambda$ = $10^{-3}$" in text
-    assert "Seeds: 3; budget: 2 epochs; data: digits, data.split=holdout, 100 training and 249 val images." in text
+    assert "Seeds per variant: 3; budget: 2 epochs; data: digits, data.split=holdout, 100 training and 249 val images." in text
     assert "looked at once" in text
 
 
