@@ -16,6 +16,7 @@ from study.analysis.index import Entry, identity_of
 from study.analysis.ledger import LEDGER
 from study.analysis.reading import DamagedError, read_histograms, read_tables
 from study.claims import work_folders
+from study.config import RunConfig
 from study.errors import StudyError
 from study.plan import read_config
 from study.recording import CONFIG, CONTRACT, PREDICTIONS, STATUS, read_status
@@ -247,8 +248,15 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
     config = read_config(path)
     if config is None:
         raise DamagedError("has no readable config.yaml; delete the folder and train the run again")
+    try:
+        return _facts(path.name, status, config)
+    except KeyError as error:
+        raise DamagedError(f"has no {error} in {STATUS}: an earlier version wrote it; train it again") from None
+
+
+def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
     return {
-        "run": path.name,
+        "run": run,
         "variant": status["variant"],
         "reg": config.reg["option"],
         "lam": float("nan") if config.lam is None else config.lam,
@@ -256,7 +264,7 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         "setting": json.dumps(status["setting"]),
         "scope": config.reg.get("scope"),
         "seed": config.seed,
-        "state": state,
+        "state": status["state"],
         "epochs": config.epochs,
         "epochs_trained": status.get("epochs_trained", config.epochs),
         "scored_epoch": status.get("scored_epoch", config.epochs),

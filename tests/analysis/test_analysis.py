@@ -105,7 +105,10 @@ def test_pdflatex_sets_every_table(study, tmp_path):
         assert "Missing character" not in (tmp_path / "page.log").read_text(errors="replace"), table.name
     text = (tmp_path / "outputs" / "paper" / "analysis" / "gap_table.tex").read_text()
     assert r"L1, $\lambda$ = $10^{-3}$" in text
-    assert "Seeds per variant: 3; budget: 2 epochs; data: digits, data.split=holdout, 100 training and 249 val images." in text
+    assert (
+        "Seeds per variant: 3; budget: 2 epochs; data: digits, data.split=holdout, 100 training and 249 val images."
+        in text
+    )
     assert "looked at once" in text
 
 
@@ -143,6 +146,10 @@ def spoil(folder, what):
     elif what == "another contract":
         status = json.loads((run / "status.json").read_text())
         (run / "status.json").write_text(json.dumps(status | {"contract": 99}))
+    elif what == "an earlier version":
+        status = json.loads((run / "status.json").read_text())
+        del status["setting"]
+        (run / "status.json").write_text(json.dumps(status))
     elif what == "foreign csv":
         (folder / "notes.csv").write_text("my,notes\n")
         return "notes.csv"
@@ -157,7 +164,7 @@ def spoil(folder, what):
     "what",
     [
         *("half a row", "a row missing", "foreign columns", "empty file", "no status", "half a status"),
-        *("another contract", "foreign csv", "foreign folder"),
+        *("another contract", "an earlier version", "foreign csv", "foreign folder"),
     ],
 )
 def test_what_is_no_sound_run_is_named_and_left_out(study, small, what):
