@@ -273,7 +273,7 @@ def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_pa
     few = ("data=digits", "data.train_size=150", "epochs=3", "model.hidden=[20]", "name=paths")
     study(*few, "optimizer=sgd", "optimizer.lr=1e30", "seed=1")
     shutil.rmtree(next((tmp_path / "outputs" / "paths").glob("l2-lam0.01-*seed2-*")))
-    names = "gap,forest,scatter"
+    names = "curves,gap,weights,forest,ridgeline,scatter"
     result = study("analyze", "name=paths", f"figures=[{names}]")
     assert result.code == 0, result.err
 
