@@ -33,6 +33,7 @@ COMMANDS = {
     "clean": ("clean", "study_clean"),
 }
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
+COMPILED = ("mlp_kernels", "mlp_layout", "mlp_steps", "sorting", "sparse_products")  # modules of compiled code
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
     "--config-path",
@@ -165,7 +166,7 @@ def _keep_caches_together() -> None:
 
 def compiled_version() -> str:
     """A hash of the source of all compiled code: Numba looks at the time and size of one file alone."""
-    sources = [(PACKAGE / f"{module}.py").read_bytes() for module in ("mlp_kernels", "mlp_steps", "sorting")]
+    sources = [(PACKAGE / f"{module}.py").read_bytes() for module in COMPILED]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
 

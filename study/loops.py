@@ -29,27 +29,26 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
         loop: `common`, the fastest that can train all; `fastest`, the fastest for each; `general`.
         say: told of what takes long, and of what cannot be used here.
     """
-    depths = [None if loop == "general" else _mlp_depth(task.config) for task in tasks]
-    if loop == "common" and None in depths:
-        depths = [None] * len(tasks)
+    fit = [loop != "general" and _mlp_fits(task.config) for task in tasks]
+    if loop == "common" and not all(fit):
+        fit = [False] * len(tasks)
     timer = threading.Timer(PATIENCE, say, ["compiling the training loop of MLPs, once on this machine"])
     timer.daemon = True
     timer.start()
-    reasons = {mlp_training.unavailable(depth) for depth in set(depths) if depth is not None} - {None}
+    reason = mlp_training.unavailable() if any(fit) else None
     timer.cancel()
-    if reasons:
-        say(f"the compiled loop of MLPs cannot be used here ({'; '.join(sorted(reasons))}): a slower one trains them")
-        return [replace(task, path=training.PATH) for task in tasks]
+    if reason is not None:
+        say(f"the compiled loop of MLPs cannot be used here ({reason}): a slower one trains them")
+        fit = [False] * len(tasks)
     return [
-        replace(task, path=training.PATH if depth is None else mlp_training.PATH)
-        for task, depth in zip(tasks, depths, strict=True)
+        replace(task, path=mlp_training.PATH if fits else training.PATH) for task, fits in zip(tasks, fit, strict=True)
     ]
 
 
-def _mlp_depth(config: RunConfig) -> int | None:
-    """Number of hidden layers of a model that the compiled loop fits; None for any other."""
+def _mlp_fits(config: RunConfig) -> bool:
+    """Whether the compiled loop can train a run."""
     with torch.device("meta"):
         model = build_model(config.model, build_dataset(config.data))
     regularizers = [build_regularizer(part) for part in reg_parts(config)]
     optimizer, device = config.optimizer["_target_"], choose_device(config.device)
-    return len(model.hidden) if mlp_training.fits(model, regularizers, optimizer, device) else None
+    return mlp_training.fits(model, regularizers, optimizer, device)

@@ -1,16 +1,19 @@
-"""One epoch of a ReLU MLP as compiled code (Numba): matrix products by BLAS, all else in single passes over memory.
+"""One epoch of a ReLU MLP, and its scores, as compiled code (Numba).
 
-At these sizes a CPU waits for memory, not for arithmetic: the weights, their gradient and Adam's two moments exceed
-its caches. So a weight matrix is worked on a few rows at a time. Their gradient is used for the update, penalty
-included, while it is in cache, and never goes to memory; and the rows of the first layer, the largest, are multiplied
-with the next batch right after they were updated.
+At these sizes a CPU waits for memory as much as for arithmetic: the weights, their gradient and Adam's two moments
+exceed its caches. So a weight matrix is worked on a part at a time. Its gradient is used for the update, penalty
+included, while it is in cache, and never goes to memory; and a part of the first layer, the largest, is multiplied with
+the next batch right after it was updated.
 
-What is (n, width) elsewhere is transposed here, (width, n): the rows of a weight matrix make rows of the output.
+The first layer sees images, whose background is zero: it has products of its own (`sparse_products`), block by block of
+its units (`mlp_layout`). The other layers' products are BLAS's. What is (n, width) elsewhere is transposed here,
+(width, n): the rows of a weight matrix make rows of the output.
 """
 
 import numpy as np
 from numba import njit
 
+from study.mlp_layout import Layout, bias_in, blocks_in, weight_in
 from study.mlp_steps import (
     CAP,
     FLAGS,
@@ -18,14 +21,17 @@ from study.mlp_steps import (
     Rule,
     group_norms,
     inlined,
-    limit_rows,
+    limit_units,
     penalty_value,
-    shrink_groups,
     step_tensor,
     sums_of,
 )
+from study.sparse_products import WIDTH, Entries, add_product, aligned, list_entries, room_for_entries
 
 compiled = njit(cache=True, **FLAGS)
+
+PIXELS = 256  # rows of a block that are updated at a time
+SCORED = 64  # images that are scored at a time
 
 
 @compiled
@@ -34,25 +40,26 @@ def train_epoch(
     labels: np.ndarray,
     order: np.ndarray,
     batch_size: int,
-    weights: tuple[np.ndarray, ...],
-    biases: tuple[np.ndarray, ...],
-    moments: tuple[tuple[np.ndarray, ...], ...],
+    layout: Layout,
+    packed: np.ndarray,
+    moment1: np.ndarray,
+    moment2: np.ndarray,
     steps: int,
     rule: Rule,
     coefficients: np.ndarray,
     smoothing: float,
 ) -> float:
-    """Train for one epoch; weights, biases and moments change in place.
+    """Train for one epoch; weights, biases and the optimizer's moments change in place.
 
     Args:
         images: float (n, inputs).
         labels: int64 (n,).
         order: int64 (n,), rows of the images: each batch is the next `batch_size` of them, the last one may be short.
         batch_size: images a step.
-        weights: a tuple, (outputs, inputs) of each layer.
-        biases: a tuple, (outputs,) of each layer.
-        moments: of the weights a first and a second tuple, of the biases a first and a second one. The first are
-            Adam's or the momentum's, the second Adam's alone; what an optimizer does not have is not touched.
+        layout: of the weights and biases.
+        packed: these, (size,).
+        moment1: their first moments, Adam's or the momentum's; what an optimizer does not have is not touched.
+        moment2: their second moments, Adam's alone.
         steps: optimizer steps before this epoch.
         rule: the optimizer.
         coefficients: (layers, 2, 7), for a layer's weight and bias COEFFICIENTS. A bias belongs to its unit's group if
@@ -62,34 +69,41 @@ def train_epoch(
     Returns:
         The mean over the batches of data loss plus penalty, in nats.
     """
-    layers, width = len(weights), images.shape[1]
-    weight_moment1, weight_moment2, bias_moment1, bias_moment2 = moments
+    layers, inputs = len(layout.starts), images.shape[1]
+    first, first_bias = blocks_in(packed, layout), bias_in(packed, layout, 0)
+    first_state = (blocks_in(moment1, layout), blocks_in(moment2, layout))
     norms = np.zeros((layers, 2, 3))  # Σ|w| and Σw² of each weight and bias, and Σ‖group‖₂, as they are at present
+    norms[0, 0, :2] = sums_of(first.reshape(-1))
+    for k in range(len(first)):
+        units = _units_of(k, first_bias)
+        norms[0, 0, 2] += group_norms(first[k].T[: units.stop - units.start], first_bias[units], coefficients[0])
     for layer in range(layers):
-        norms[layer, 0, :2] = sums_of(weights[layer].reshape(-1))
-        norms[layer, 1, :2] = sums_of(biases[layer])
-        norms[layer, 0, 2] = group_norms(weights[layer], biases[layer], coefficients[layer])
-    dtype = images.dtype
-    outputs = [np.empty((len(bias), batch_size), dtype) for bias in biases]
-    errors = [np.empty((len(bias), batch_size), dtype) for bias in biases]  # derivatives of the loss by the outputs
-    first_next = np.empty_like(outputs[0])
-    batch, batch_next = np.empty((batch_size, width), dtype), np.empty((batch_size, width), dtype)
+        bias = bias_in(packed, layout, layer)
+        norms[layer, 1, :2] = sums_of(bias)
+        if layer > 0:
+            weight = weight_in(packed, layout, layer)
+            norms[layer, 0, :2] = sums_of(weight.reshape(-1))
+            norms[layer, 0, 2] = group_norms(weight, bias, coefficients[layer])
+    outputs = [np.empty((width, batch_size), images.dtype) for width in layout.widths[1:]]
+    errors = [np.empty_like(output) for output in outputs]  # derivatives of the loss by the outputs
+    first_output = aligned((len(first), batch_size, WIDTH), images)
+    first_error = aligned((len(first), batch_size, WIDTH), images)
+    batch = np.empty((batch_size, inputs), images.dtype)
+    by_image, by_pixel = room_for_entries(batch_size, inputs, images), room_for_entries(inputs, batch_size, images)
 
     objective, count = 0.0, 0
-    size = min(batch_size, len(order))
-    _gather(images, order[:size], batch_next)
-    np.dot(weights[0], batch_next[:size].T, _columns(first_next, size))
+    size_next = min(batch_size, len(order))
+    _gather(images, order[:size_next], batch)
+    list_entries(batch[:size_next], by_image)
+    for k in range(len(first)):
+        add_product(by_image, 0, first[k], first_output[k, :size_next])
     for begin in range(0, len(order), batch_size):
         end = min(begin + batch_size, len(order))
         size, size_next = end - begin, min(batch_size, len(order) - end)
-        batch, batch_next = batch_next, batch
-        _gather(images, order[end : end + size_next], batch_next)
-        outputs[0], first_next = first_next, outputs[0]
-        for layer in range(layers):
-            output = _columns(outputs[layer], size)
-            if layer > 0:
-                np.dot(weights[layer], _columns(outputs[layer - 1], size), output)
-            _add_bias(output, biases[layer], layer < layers - 1)
+        list_entries(batch[:size].T, by_pixel)
+        _gather(images, order[end : end + size_next], batch)
+        list_entries(batch[:size_next], by_image)
+        _outputs(first_output, packed, layout, size, outputs)
         loss = _cross_entropy(
             _columns(outputs[-1], size), labels, order[begin:end], _columns(errors[-1], size), smoothing
         )
@@ -98,61 +112,128 @@ def train_epoch(
         count += 1
         objective += loss
         for layer in range(layers - 1, -1, -1):
-            weight, error = weights[layer], _columns(errors[layer], size)
+            error, bias = _columns(errors[layer], size), bias_in(packed, layout, layer)
             if layer > 0:  # before the weight changes
                 below = _columns(errors[layer - 1], size)
-                np.dot(weight.T, error, below)
+                np.dot(weight_in(packed, layout, layer).T, error, below)
                 _pass_relu(below, _columns(outputs[layer - 1], size))
             for kind in range(2):
                 objective += penalty_value(coefficients[layer, kind], norms[layer, kind])
-            bias_state = (bias_moment1[layer], bias_moment2[layer])
+            bias_state = (bias_in(moment1, layout, layer), bias_in(moment2, layout, layer))
             norms[layer, 1, :2] = step_tensor(
-                biases[layer], _row_sums(error), bias_state, coefficients[layer, 1], norms[layer, 1], rule, steps
+                bias, _row_sums(error), bias_state, coefficients[layer, 1], norms[layer, 1], rule, steps
             )
-            state = (weight_moment1[layer], weight_moment2[layer])
-            group = (biases[layer], bias_state[1], coefficients[layer])
-            # The first layer sees images and the others outputs, which lie the other way round in memory.
-            seen = _columns(outputs[max(layer - 1, 0)], size)
-            following = (batch_next[:size_next], _columns(first_next, size_next))
-            norms[layer, 0] = _update_weight(
-                *(weight, error, layer == 0, batch[:size], seen, following),
-                *(state, group, norms[layer, 0], rule, steps),
-            )
+            group = (bias, bias_state[1], coefficients[layer])
+            if layer > 0:
+                weight = weight_in(packed, layout, layer)
+                state = (weight_in(moment1, layout, layer), weight_in(moment2, layout, layer))
+                seen = _columns(outputs[layer - 1], size)
+                norms[layer, 0] = _update_weight(weight, error, seen, state, group, norms[layer, 0], rule, steps)
+            else:
+                _into_blocks(error, first_error)
+                norms[0, 0] = _update_first(
+                    *(first, first_error[:, :size], by_pixel, first_state, group, norms[0, 0], rule, steps),
+                    *(by_image, first_output[:, :size_next]),
+                )
             if coefficients[layer, 1, GROUP] > 0:
-                norms[layer, 1, :2] = sums_of(biases[layer])
+                norms[layer, 1, :2] = sums_of(bias)
     return objective / count
+
+
+@compiled
+def logits(images: np.ndarray, layout: Layout, packed: np.ndarray, found: np.ndarray) -> None:
+    """What the MLP makes of images, (n, inputs), goes to `found`, (n, classes)."""
+    first = blocks_in(packed, layout)
+    outputs = [np.empty((width, SCORED), images.dtype) for width in layout.widths[1:]]
+    first_output = aligned((len(first), SCORED, WIDTH), images)
+    entries = room_for_entries(SCORED, images.shape[1], images)
+    for begin in range(0, len(images), SCORED):
+        size = min(SCORED, len(images) - begin)
+        list_entries(images[begin : begin + size], entries)
+        first_output[:] = 0
+        for k in range(len(first)):
+            add_product(entries, 0, first[k], first_output[k, :size])
+        _outputs(first_output, packed, layout, size, outputs)
+        found[begin : begin + size] = _columns(outputs[-1], size).T
+
+
+@inlined
+def _outputs(first_output: np.ndarray, packed: np.ndarray, layout: Layout, size: int, outputs: list[np.ndarray]):
+    """The outputs of all layers for a batch, (width, size) each, from the first weight's products with it."""
+    layers = len(outputs)
+    for layer in range(layers):
+        output = _columns(outputs[layer], size)
+        if layer > 0:
+            np.dot(weight_in(packed, layout, layer), _columns(outputs[layer - 1], size), output)
+        else:
+            _out_of_blocks(first_output, output)
+        _add_bias(output, bias_in(packed, layout, layer), layer < layers - 1)
+
+
+@inlined
+def _update_first(
+    weight: np.ndarray,
+    error: np.ndarray,
+    batch: Entries,
+    state: tuple[np.ndarray, np.ndarray],
+    group: tuple[np.ndarray, np.ndarray, np.ndarray],
+    norms: np.ndarray,
+    rule: Rule,
+    step: int,
+    following: Entries,
+    output: np.ndarray,
+):
+    """Update the first weight block by block; returns its Σ|w|, Σw² and Σ‖group‖₂ afterwards.
+
+    Args:
+        weight: (blocks, inputs, WIDTH).
+        error: (blocks, n, WIDTH), derivatives of the loss by the outputs.
+        batch: its entries by pixel, of (inputs, n).
+        state: the weight's first and second moments.
+        group: the bias, (outputs,), already updated, its second moment, and both tensors' coefficients, (2, 7).
+        norms: the weight's before the update.
+        rule: the optimizer.
+        step: its number, from 1.
+        following: the next batch by image, of (n', inputs).
+        output: becomes the updated weight's product with it, (blocks, n', WIDTH).
+    """
+    bias, bias_moment2, coefficients = group
+    gradient = aligned((PIXELS, WIDTH), weight)
+    updated = np.zeros(3)
+    for k in range(len(weight)):
+        sums = np.zeros(2)
+        for pixel in range(0, weight.shape[1], PIXELS):
+            tile = slice(pixel, min(pixel + PIXELS, weight.shape[1]))
+            part = gradient[: tile.stop - tile.start]
+            part[:] = 0
+            add_product(batch, pixel, error[k], part)
+            moments = (state[0][k, tile].reshape(-1), state[1][k, tile].reshape(-1))
+            sums += step_tensor(
+                weight[k, tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step
+            )
+        if coefficients[0, GROUP] > 0 or coefficients[0, CAP] < np.inf:
+            units = _units_of(k, bias)
+            rows, rows_moment2 = weight[k].T[: units.stop - units.start], state[1][k].T[: units.stop - units.start]
+            sums, norm = limit_units(rows, bias[units], rows_moment2, bias_moment2[units], coefficients, rule, step)
+            updated[2] += norm
+        updated[:2] += sums
+        output[k] = 0
+        add_product(following, 0, weight[k], output[k])
+    return updated
 
 
 @inlined
 def _update_weight(
     weight: np.ndarray,
     error: np.ndarray,
-    first: bool,
-    batch: np.ndarray,
     outputs_below: np.ndarray,
-    following: tuple[np.ndarray, np.ndarray],
     state: tuple[np.ndarray, np.ndarray],
     group: tuple[np.ndarray, np.ndarray, np.ndarray],
     norms: np.ndarray,
     rule: Rule,
     step: int,
 ):
-    """Update a weight tile by tile; returns its Σ|w|, Σw² and Σ‖group‖₂ afterwards.
-
-    Args:
-        weight: (outputs, inputs).
-        error: (outputs, n), derivatives of the loss by the outputs.
-        first: whether it is the first layer's, which sees the batch; another sees the outputs below.
-        batch: (n, inputs of the first layer).
-        outputs_below: (inputs, n).
-        following: the next batch, (n', inputs of the first layer), and what becomes the updated first weight's product
-            with it, (outputs, n').
-        state: the weight's first and second moments.
-        group: the bias, (outputs,), already updated, its second moment, and both tensors' coefficients, (2, 7).
-        norms: the weight's before the update.
-        rule: the optimizer.
-        step: its number, from 1.
-    """
+    """The same for a weight (outputs, inputs) of another layer, from outputs of the layer below, (inputs, n)."""
     rows = _rows_at_a_time(error.shape[1], weight.shape[1])
     gradient = np.empty((rows, weight.shape[1]), weight.dtype)
     bias, bias_moment2, coefficients = group
@@ -160,23 +241,38 @@ def _update_weight(
     for row in range(0, len(weight), rows):
         tile = slice(row, min(row + rows, len(weight)))
         part = gradient[: tile.stop - tile.start]
-        if first:
-            np.dot(error[tile], batch, part)
-        else:
-            np.dot(error[tile], outputs_below.T, part)
+        np.dot(error[tile], outputs_below.T, part)
         moments = (state[0][tile].reshape(-1), state[1][tile].reshape(-1))
         sums = step_tensor(weight[tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step)
-        if coefficients[0, GROUP] > 0:
-            shrink_groups(weight[tile], bias[tile], state[1][tile], bias_moment2[tile], coefficients, rule, step)
-            updated[2] += group_norms(weight[tile], bias[tile], coefficients)
-            sums = sums_of(weight[tile].reshape(-1))
-        if coefficients[0, CAP] < np.inf:
-            limit_rows(weight[tile], coefficients[0, CAP])
-            sums = sums_of(weight[tile].reshape(-1))
+        if coefficients[0, GROUP] > 0 or coefficients[0, CAP] < np.inf:
+            sums, norm = limit_units(
+                weight[tile], bias[tile], state[1][tile], bias_moment2[tile], coefficients, rule, step
+            )
+            updated[2] += norm
         updated[:2] += sums
-        if first and len(following[0]) > 0:
-            np.dot(weight[tile], following[0].T, following[1][tile])
     return updated
+
+
+@inlined
+def _units_of(block: int, bias: np.ndarray):
+    """The units whose weights are in a block of the first layer."""
+    return slice(block * WIDTH, min(block * WIDTH + WIDTH, len(bias)))
+
+
+@inlined
+def _out_of_blocks(blocks: np.ndarray, output: np.ndarray):
+    """From (blocks, n, WIDTH) to (width, n)."""
+    for j in range(output.shape[0]):
+        for i in range(output.shape[1]):
+            output[j, i] = blocks[j // WIDTH, i, j % WIDTH]
+
+
+@inlined
+def _into_blocks(output: np.ndarray, blocks: np.ndarray):
+    """From (width, n) to (blocks, n, WIDTH)."""
+    for j in range(output.shape[0]):
+        for i in range(output.shape[1]):
+            blocks[j // WIDTH, i, j % WIDTH] = output[j, i]
 
 
 @inlined

@@ -155,6 +155,41 @@ def limit_rows(weight: np.ndarray, limit: float) -> None:
 
 
 @inlined
+def limit_units(
+    weight: np.ndarray,
+    bias: np.ndarray,
+    moment2: np.ndarray,
+    bias_moment2: np.ndarray,
+    coefficients: np.ndarray,
+    rule: Rule,
+    step: int,
+) -> tuple[np.ndarray, float]:
+    """What is done after a step to the weights into a unit as a whole; returns their Σ|w| and Σw², and Σ‖group‖₂.
+
+    Args:
+        weight: (units, inputs), some or all units of a layer; need not be contiguous.
+        bias: (units,).
+        moment2: the weight's second moment.
+        bias_moment2: the bias's.
+        coefficients: both tensors', (2, 7).
+        rule: the optimizer.
+        step: its number, from 1.
+    """
+    if coefficients[0, GROUP] > 0:
+        shrink_groups(weight, bias, moment2, bias_moment2, coefficients, rule, step)
+    if coefficients[0, CAP] < np.inf:
+        limit_rows(weight, coefficients[0, CAP])
+    sums = np.zeros(2)
+    for j in range(len(weight)):
+        absolute = squares = weight.dtype.type(0)
+        for i in range(weight.shape[1]):
+            absolute += abs(weight[j, i])
+            squares += weight[j, i] * weight[j, i]
+        sums += np.array([absolute, squares], np.float64)
+    return sums, group_norms(weight, bias, coefficients)
+
+
+@inlined
 def sums_of(w: np.ndarray) -> np.ndarray:
     """Σ|w| and Σw²."""
     absolute = squares = w.dtype.type(0)

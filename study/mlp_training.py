@@ -1,7 +1,7 @@
 """The training loop of ReLU MLPs on a CPU: the general loop's numbers from compiled code, several times as fast."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -43,16 +43,17 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
 
 
 @lru_cache
-def unavailable(depth: int) -> str | None:
-    """Why this machine cannot train MLPs of a number of hidden layers here; None where it can.
+def unavailable() -> str | None:
+    """Why this machine cannot train MLPs here; None where it can.
 
     Compiles what has not been compiled yet; the result is kept in a cache, which other processes read.
     """
     try:
-        model = MLP(2, [2] * depth, 2)
+        model = MLP(2, [2], 2)
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
         for optimizer in (optimizers.adam(model.parameters(), 0.1), optimizers.sgd(model.parameters(), 0.1)):
             train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
+        logits_of(model)(part.images)
     except Exception as error:  # a compiler may fail in any way
         return f"{type(error).__name__}: {error}"
     return None
@@ -72,11 +73,12 @@ def train_epoch(
 
     The state of the optimizer is left as its own steps would leave it.
     """
-    from study import mlp_kernels, mlp_steps
+    from study import mlp_kernels, mlp_layout, mlp_steps
 
     model.train()
     layers = [*model.hidden, model.output]
     tensors = [(layer.weight, layer.bias) for layer in layers]
+    layout = mlp_layout.layout_of(layers)
     state, options = _started(optimizer), optimizer.param_groups[0]
     if isinstance(optimizer, torch.optim.Adam):
         rule = mlp_steps.Rule(True, float(options["lr"]), *options["betas"], options["eps"])
@@ -84,27 +86,47 @@ def train_epoch(
         steps = int(state[model.output.bias]["step"])
     else:
         rule = mlp_steps.Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
-        keys = ("momentum_buffer", "momentum_buffer")
+        keys = ("momentum_buffer",) if rule.decay1 else ()
         steps = 0
-    moments = [_arrays(state[pair[kind]].get(key, pair[kind]) for pair in tensors) for kind in (0, 1) for key in keys]
+    kinds = [tensors, *([tuple(state[tensor][key] for tensor in pair) for pair in tensors] for key in keys)]
+    packed = [mlp_layout.pack(kind, layout) for kind in kinds]
+    # Something has to stand for the moments that an optimizer does not have; it is not touched.
+    parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
     shuffled = batch_order(len(train), images, order)
     objective = mlp_kernels.train_epoch(
         train.all_images.flatten(1).numpy(),
         train.all_labels.numpy(),
         (shuffled if train.rows is None else train.rows[shuffled]).numpy(),
         batch_size,
-        _arrays(weight for weight, _ in tensors),
-        _arrays(bias for _, bias in tensors),
-        tuple(moments),
+        layout,
+        *(parameters.numpy(), moment1.numpy(), moment2.numpy()),
         steps,
         rule,
         _coefficients(model, regularizer.regularizers, tensors),
         _smoothing(regularizer.regularizers),
     )
+    for values, kind in zip(packed, kinds, strict=True):
+        mlp_layout.unpack(values, kind, layout)
     for values in state.values():
         if "step" in values:
             values["step"] += math.ceil(len(shuffled) / batch_size)
     return objective
+
+
+def logits_of(model: MLP) -> Callable[[Tensor], Tensor]:
+    """What makes logits (n, classes) of images (n, *image_shape), as the model does (up to rounding)."""
+    from study import mlp_kernels, mlp_layout
+
+    layers = [*model.hidden, model.output]
+    layout = mlp_layout.layout_of(layers)
+    packed = mlp_layout.pack([(layer.weight, layer.bias) for layer in layers], layout).numpy()
+
+    def logits(images: Tensor) -> Tensor:
+        found = images.new_empty(len(images), layers[-1].out_features)
+        mlp_kernels.logits(images.flatten(1).numpy(), layout, packed, found.numpy())
+        return found
+
+    return logits
 
 
 def _coefficients(
@@ -149,7 +171,3 @@ def _started(optimizer: torch.optim.Optimizer) -> Mapping[Tensor, dict[str, Tens
         elif options.get("momentum") and not state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer.state
-
-
-def _arrays(tensors: Iterable[Tensor]) -> tuple[np.ndarray, ...]:
-    return tuple(tensor.detach().numpy() for tensor in tensors)

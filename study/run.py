@@ -19,7 +19,7 @@ from torch import nn
 from study import checkpoint
 from study.build import build_combined, build_dataset, build_model, build_optimizer, choose_device, takes_lam
 from study.checkpoint import Checkpoint, State
-from study.data import DataSet, Splits, load_splits
+from study.data import DataSet, Part, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.identity import NUMERICS, settings
 from study.loops import LOOPS
@@ -222,11 +222,15 @@ class _Training:
         self.folder.finish(outcome.state, outcome.cause)
         return outcome
 
+    def _score(self, part: Part) -> Scored:
+        model = self.state.model
+        return score(model, part, self.loop.logits_of(model))
+
     def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            of_train, self.val = score(model, self.splits.clean), score(model, self.splits.val)
+            of_train, self.val = self._score(self.splits.clean), self._score(self.splits.val)
             train, val = of_train.score(), self.val.score()
         with self._timed("statistics"):
             penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
@@ -267,7 +271,7 @@ class _Training:
             val = None
             folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
         with self._timed("scoring"):
-            write_scores(folder.path, chosen, model, self.splits, val, self.config.test)
+            write_scores(folder.path, chosen, self._score, self.splits, val, self.config.test)
         with self._timed("statistics"):
             write_statistics(folder.path, chosen, model, self.splits)
         if self.config.keep_model:

@@ -50,6 +50,11 @@ def train_epoch(
     return float(torch.stack(objective).cpu().double().mean())
 
 
+def logits_of(model: nn.Module) -> nn.Module:
+    """What makes logits (n, classes) of images (n, *image_shape) in scoring: the model itself."""
+    return model
+
+
 def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:
     """The numbers of the images of an epoch, int64 (images,): permutations of `count`, as many as it takes."""
     passes = -(-(images or count) // count)

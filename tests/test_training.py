@@ -77,6 +77,34 @@ def test_each_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penal
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
 
 
+def wide_images(share_of_background, count=200, inputs=150):
+    """More pixels than a strip of the compiled products has, and rows in an order of their own."""
+    generator = torch.Generator().manual_seed(3)
+    images = torch.rand(count, inputs, generator=generator, dtype=torch.float64)
+    images[torch.rand(count, inputs, generator=generator) < share_of_background] = 0
+    images[7], images[:, 11] = 0, 0  # an image, and a pixel, that are all background
+    labels = torch.randint(0, 10, (count,), generator=generator)
+    return Part(images, labels, torch.randperm(count, generator=generator)[:180])
+
+
+@pytest.mark.parametrize("batch_size", [50, 180], ids=["", "more than a strip"])
+@pytest.mark.parametrize("hidden", [[300], [], [129, 15]], ids=str)
+@pytest.mark.parametrize("share", [0.5, 0.0, 1.0], ids=["half", "no", "all"])
+def test_background_makes_no_difference_to_the_compiled_loop_and_its_scores(share, hidden, batch_size):
+    part, results = wide_images(share), []
+    for loop in (training, mlp_training):
+        torch.manual_seed(1)
+        model = MLP(150, hidden, 10).double()
+        regularizer = combined(GroupLasso() if hidden else L2(), 1e-3, model)
+        adam = optimizers.adam(model.parameters(), 1e-3)
+        order = torch.Generator().manual_seed(5)
+        objectives = [loop.train_epoch(model, regularizer, adam, part, batch_size, order) for _ in range(4)]
+        scored = score(model, part, loop.logits_of(model))
+        results.append([torch.tensor(objectives).double(), scored.logits, scored.losses, *model.parameters()])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
 # With λ and scope; where there is no plain formula for a step, the general loop is the reference.
 IN_STEP = {
     "l1 in a scope": (L1(), 0.01, {"hidden.0.weight": 1.0, "output.bias": 3.0}),
