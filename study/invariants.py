@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from study.data import Part
 from study.models import MLP
 from study.regularizers.scope import as_matrix, names_in_scope
-from study.scoring import score
+from study.scoring import Scorer, score
 
 MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
 
 
 @torch.no_grad()
-def invariant_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
+def invariant_rows(model: nn.Module, train: Part, score: Scorer = score) -> Iterator[list[Any]]:
     """Rows of invariants.csv: measure, parameter (empty for the whole network), value.
 
     Path norms and margins only for MLPs without batch normalization, before which scale has no meaning; `in_out` only
@@ -28,6 +28,7 @@ def invariant_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
     Args:
         model: the finished one.
         train: the training split, on which margins are taken.
+        score: scores the model.
     """
     parameters = dict(model.named_parameters())
     for name in names_in_scope(model, "weights"):

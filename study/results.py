@@ -1,6 +1,5 @@
 """What is written once, of the weights that are a run's result: scores, sparsity, pruning, invariants."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +8,30 @@ from torch import nn
 from study import mlp_training, training
 from study.build import build_dataset, build_model, choose_device
 from study.config import RunConfig
-from study.data import Part, Splits, load_splits
+from study.data import Splits, load_splits
 from study.invariants import invariant_rows
 from study.recording import LOG, MODEL, now, read_status, save_predictions, write_table
-from study.scoring import Scored, score
+from study.scoring import Scored, Scorer, scorer
 from study.sparsity import pruning_rows, sparsity_rows
 
 
 def write_scores(
-    folder: Path, epoch: int, score_part: Callable[[Part], Scored], splits: Splits, val: Scored | None, test: bool
+    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, val: Scored | None, test: bool
 ) -> None:
     """Write val.csv, test.csv (without rows where there is no test set) and predictions.npz.
 
     Args:
         folder: the run's.
         epoch: whose weights the model has.
-        score_part: scores a split with these weights.
+        model: the result.
+        score: scores it.
         splits: of the run.
-        val: as they score it, if that is known.
+        val: as the model scores it, if that is known.
         test: whether the test set is scored; if not, there is no test.csv.
     """
-    scored = {"val": val or score_part(splits.val)}
+    scored = {"val": val or score(model, splits.val)}
     if test and splits.test is not None:
-        scored["test"] = score_part(splits.test)
+        scored["test"] = score(model, splits.test)
     for split in ("val", "test") if test else ("val",):
         write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
     predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
@@ -40,11 +40,11 @@ def write_scores(
     )
 
 
-def write_statistics(folder: Path, epoch: int, model: nn.Module, splits: Splits) -> None:
+def write_statistics(folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits) -> None:
     """Write sparsity.csv, pruning.csv and invariants.csv."""
     write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
-    write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}))
-    write_table(folder, "invariants.csv", invariant_rows(model, splits.clean))
+    write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
+    write_table(folder, "invariants.csv", invariant_rows(model, splits.clean, score))
 
 
 def may_score_later(work: Path) -> bool:
@@ -65,8 +65,8 @@ def score_later(config: RunConfig, work: Path) -> None:
     status = read_status(work)
     # As the run itself would have done, if compiled code can be used here.
     compiled = status["path"] == mlp_training.PATH and mlp_training.unavailable() is None
-    logits_of = (mlp_training if compiled else training).logits_of(model)
-    write_scores(work, status["scored_epoch"], lambda part: score(model, part, logits_of), splits, None, test=True)
+    loop = mlp_training if compiled else training
+    write_scores(work, status["scored_epoch"], model, scorer(loop.logits_of), splits, None, test=True)
     with open(work / LOG, "a") as log:
         log.write(f"{now()}  test set scored with the weights that were kept\n")
 

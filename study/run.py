@@ -19,7 +19,7 @@ from torch import nn
 from study import checkpoint
 from study.build import build_combined, build_dataset, build_model, build_optimizer, choose_device, takes_lam
 from study.checkpoint import Checkpoint, State
-from study.data import DataSet, Part, Splits, load_splits
+from study.data import DataSet, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.identity import NUMERICS, settings
 from study.loops import LOOPS
@@ -27,7 +27,7 @@ from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, LABEL_NOISE, RunFolder
 from study.results import may_score_later, score_later, write_scores, write_statistics
-from study.scoring import Scored, score
+from study.scoring import Scored, scorer
 from study.training import penalty_and_gradient_ratio
 from study.weights import is_histogram_epoch
 
@@ -161,6 +161,7 @@ class _Training:
         config = task.config
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
+        self.score = scorer(self.loop.logits_of)
         self.images = splits.available if config.budget == "steps" else None
         self.val: Scored | None = None  # after the last epoch that was recorded
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
@@ -222,15 +223,11 @@ class _Training:
         self.folder.finish(outcome.state, outcome.cause)
         return outcome
 
-    def _score(self, part: Part) -> Scored:
-        model = self.state.model
-        return score(model, part, self.loop.logits_of(model))
-
     def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            of_train, self.val = self._score(self.splits.clean), self._score(self.splits.val)
+            of_train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
             train, val = of_train.score(), self.val.score()
         with self._timed("statistics"):
             penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
@@ -271,9 +268,9 @@ class _Training:
             val = None
             folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
         with self._timed("scoring"):
-            write_scores(folder.path, chosen, self._score, self.splits, val, self.config.test)
+            write_scores(folder.path, chosen, model, self.score, self.splits, val, self.config.test)
         with self._timed("statistics"):
-            write_statistics(folder.path, chosen, model, self.splits)
+            write_statistics(folder.path, chosen, model, self.score, self.splits)
         if self.config.keep_model:
             checkpoint.save_model(folder.path, model)
         folder.note(epochs_trained=epoch, scored_epoch=chosen)

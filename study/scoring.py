@@ -83,6 +83,14 @@ class Scored:
         return self.logits.cpu().double().softmax(dim=1)
 
 
+Scorer = Callable[[nn.Module, Part], Scored]
+
+
+def scorer(logits_of: Callable[[nn.Module], Callable[[Tensor], Tensor]]) -> Scorer:
+    """Scores models by logits that are made by what `logits_of` makes of a model."""
+    return lambda model, part: score(model, part, logits_of(model))
+
+
 @torch.no_grad()
 def score(model: nn.Module, part: Part, logits_of: Callable[[Tensor], Tensor] | None = None) -> Scored:
     """Score a model on one split, in eval mode; the model's mode is restored.

@@ -12,7 +12,7 @@ from study import weights
 from study.data import Part
 from study.models import MLP
 from study.regularizers.scope import names_in_scope
-from study.scoring import score
+from study.scoring import Scorer, score
 from study.weights import ALL, THRESHOLDS
 
 
@@ -92,13 +92,14 @@ def dead_units(model: nn.Module, train: Part) -> dict[str, tuple[int, int]]:
     return {name: (len(seen), int((~seen).sum())) for name, seen in active.items()}
 
 
-def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part]) -> Iterator[list[Any]]:
+def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score: Scorer = score) -> Iterator[list[Any]]:
     """Rows of pruning.csv: scores after removing all weights of layers below a threshold; biases stay.
 
     Args:
         model: the finished one; not changed.
         epoch: the scored one.
         parts: splits to score.
+        score: scores a model.
     """
     pruned = copy.deepcopy(model)
     prunable = [dict(pruned.named_parameters())[name] for name in names_in_scope(pruned, "weights")]
