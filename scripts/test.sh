@@ -3,4 +3,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-exec python -m pytest -n auto --dist loadgroup "$@"
+exec python -m pytest -n auto "$@"

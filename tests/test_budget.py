@@ -43,7 +43,6 @@ def test_the_general_loop_takes_as_many_steps_as_that_is():
     assert optimizer.steps == 7
 
 
-@pytest.mark.xdist_group("float64")
 def test_both_loops_agree_on_it():
     results = []
     for loop in (training, mlp_training):

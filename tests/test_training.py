@@ -20,9 +20,6 @@ from study.training import penalty_and_gradient_ratio
 from tests.conftest import run_command
 from tests.regularizing import combined
 
-# One worker for all that needs compiled code in float64, which takes half a minute to compile and serves no run.
-pytestmark = pytest.mark.xdist_group("float64")
-
 PENALTIES = {
     "none": (Unpenalized(), lambda p: 0 * p.sum()),
     "l1": (L1(), lambda p: p.abs().sum()),
