@@ -24,8 +24,7 @@ def wheel_folder(tmp_path_factory):
 def test_a_wheel_trains_and_analyzes_in_another_folder(wheel_folder, tmp_path):
     assert (wheel_folder / "study" / "conf" / "config.yaml").is_file()
     arguments = ("-m", "data=fashion_mnist_mini", "reg=none,l1", "epochs=1", "model.hidden=[10]")
-    # Compiling once more, for the place where the wheel lies, takes half a minute: a slow test compiles anew.
-    result = run_command(*arguments, "loop=general", cwd=tmp_path, PYTHONPATH=str(wheel_folder))
+    result = run_command(*arguments, cwd=tmp_path, PYTHONPATH=str(wheel_folder))
     assert result.code == 0, result.err
     assert len(run_folders(tmp_path / "outputs" / "default")) == 2
     assert run_command("analyze", cwd=tmp_path, PYTHONPATH=str(wheel_folder)).code == 0
