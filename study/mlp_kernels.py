@@ -11,14 +11,13 @@ its units (`mlp_layout`). The other layers' products are BLAS's. What is (n, wid
 """
 
 import numpy as np
-from numba import njit
 
 from study.mlp_layout import Layout, bias_in, blocks_in, weight_in
 from study.mlp_steps import (
     CAP,
-    FLAGS,
     GROUP,
     Rule,
+    compiled,
     group_norms,
     inlined,
     limit_units,
@@ -26,9 +25,7 @@ from study.mlp_steps import (
     step_tensor,
     sums_of,
 )
-from study.sparse_products import WIDTH, Entries, add_product, aligned, list_entries, room_for_entries
-
-compiled = njit(cache=True, **FLAGS)
+from study.sparse_products import WIDTH, Entries, add_product, aligned, room_for_entries, transpose
 
 PIXELS = 256  # rows of a block that are updated at a time
 SCORED = 64  # images that are scored at a time
@@ -36,7 +33,7 @@ SCORED = 64  # images that are scored at a time
 
 @compiled
 def train_epoch(
-    images: np.ndarray,
+    images: Entries,
     labels: np.ndarray,
     order: np.ndarray,
     batch_size: int,
@@ -52,7 +49,7 @@ def train_epoch(
     """Train for one epoch; weights, biases and the optimizer's moments change in place.
 
     Args:
-        images: float (n, inputs).
+        images: of (n, inputs).
         labels: int64 (n,).
         order: int64 (n,), rows of the images: each batch is the next `batch_size` of them, the last one may be short.
         batch_size: images a step.
@@ -69,44 +66,37 @@ def train_epoch(
     Returns:
         The mean over the batches of data loss plus penalty, in nats.
     """
-    layers, inputs = len(layout.starts), images.shape[1]
+    layers, pixels = len(layout.starts), np.arange(layout.widths[0])
     first, first_bias = blocks_in(packed, layout), bias_in(packed, layout, 0)
     first_state = (blocks_in(moment1, layout), blocks_in(moment2, layout))
     norms = np.zeros((layers, 2, 3))  # Σ|w| and Σw² of each weight and bias, and Σ‖group‖₂, as they are at present
-    norms[0, 0, :2] = sums_of(first.reshape(-1))
+    norms[0, 0, 0], norms[0, 0, 1] = sums_of(first.reshape(-1))
     for k in range(len(first)):
         units = _units_of(k, first_bias)
         norms[0, 0, 2] += group_norms(first[k].T[: units.stop - units.start], first_bias[units], coefficients[0])
     for layer in range(layers):
         bias = bias_in(packed, layout, layer)
-        norms[layer, 1, :2] = sums_of(bias)
+        norms[layer, 1, 0], norms[layer, 1, 1] = sums_of(bias)
         if layer > 0:
             weight = weight_in(packed, layout, layer)
-            norms[layer, 0, :2] = sums_of(weight.reshape(-1))
+            norms[layer, 0, 0], norms[layer, 0, 1] = sums_of(weight.reshape(-1))
             norms[layer, 0, 2] = group_norms(weight, bias, coefficients[layer])
-    outputs = [np.empty((width, batch_size), images.dtype) for width in layout.widths[1:]]
+    outputs = [np.empty((width, batch_size), packed.dtype) for width in layout.widths[1:]]
     errors = [np.empty_like(output) for output in outputs]  # derivatives of the loss by the outputs
-    first_output = aligned((len(first), batch_size, WIDTH), images)
-    first_error = aligned((len(first), batch_size, WIDTH), images)
-    batch = np.empty((batch_size, inputs), images.dtype)
-    by_image, by_pixel = room_for_entries(batch_size, inputs, images), room_for_entries(inputs, batch_size, images)
+    first_output = aligned((len(first), batch_size, WIDTH), packed)
+    first_error = aligned((len(first), batch_size, WIDTH), packed)
+    by_pixel = room_for_entries(len(pixels), batch_size, packed)
 
     objective, count = 0.0, 0
-    size_next = min(batch_size, len(order))
-    _gather(images, order[:size_next], batch)
-    list_entries(batch[:size_next], by_image)
     for k in range(len(first)):
-        add_product(by_image, 0, first[k], first_output[k, :size_next])
+        rows = order[:batch_size]
+        add_product(images, rows, first[k], first_output[k, : len(rows)])
     for begin in range(0, len(order), batch_size):
-        end = min(begin + batch_size, len(order))
-        size, size_next = end - begin, min(batch_size, len(order) - end)
-        list_entries(batch[:size].T, by_pixel)
-        _gather(images, order[end : end + size_next], batch)
-        list_entries(batch[:size_next], by_image)
+        rows, following = order[begin:][:batch_size], order[begin + batch_size :][:batch_size]
+        size = len(rows)
+        transpose(images, rows, by_pixel)
         _outputs(first_output, packed, layout, size, outputs)
-        loss = _cross_entropy(
-            _columns(outputs[-1], size), labels, order[begin:end], _columns(errors[-1], size), smoothing
-        )
+        loss = _cross_entropy(_columns(outputs[-1], size), labels, rows, _columns(errors[-1], size), smoothing)
 
         steps += 1
         count += 1
@@ -120,7 +110,7 @@ def train_epoch(
             for kind in range(2):
                 objective += penalty_value(coefficients[layer, kind], norms[layer, kind])
             bias_state = (bias_in(moment1, layout, layer), bias_in(moment2, layout, layer))
-            norms[layer, 1, :2] = step_tensor(
+            norms[layer, 1, 0], norms[layer, 1, 1] = step_tensor(
                 bias, _row_sums(error), bias_state, coefficients[layer, 1], norms[layer, 1], rule, steps
             )
             group = (bias, bias_state[1], coefficients[layer])
@@ -128,33 +118,36 @@ def train_epoch(
                 weight = weight_in(packed, layout, layer)
                 state = (weight_in(moment1, layout, layer), weight_in(moment2, layout, layer))
                 seen = _columns(outputs[layer - 1], size)
-                norms[layer, 0] = _update_weight(weight, error, seen, state, group, norms[layer, 0], rule, steps)
+                sums = _update_weight(weight, error, seen, state, group, norms[layer, 0], rule, steps)
             else:
                 _into_blocks(error, first_error)
-                norms[0, 0] = _update_first(
-                    *(first, first_error[:, :size], by_pixel, first_state, group, norms[0, 0], rule, steps),
-                    *(by_image, first_output[:, :size_next]),
+                sums = _update_first(
+                    *(first, first_error[:, :size], by_pixel, pixels, first_state, group, norms[0, 0], rule, steps),
+                    *(images, following, first_output[:, : len(following)]),
                 )
+            norms[layer, 0, 0], norms[layer, 0, 1], norms[layer, 0, 2] = sums
             if coefficients[layer, 1, GROUP] > 0:
-                norms[layer, 1, :2] = sums_of(bias)
+                norms[layer, 1, 0], norms[layer, 1, 1] = sums_of(bias)
     return objective / count
 
 
 @compiled
-def logits(images: np.ndarray, layout: Layout, packed: np.ndarray, found: np.ndarray) -> None:
-    """What the MLP makes of images, (n, inputs), goes to `found`, (n, classes)."""
+def logits(images: Entries, rows: np.ndarray, layout: Layout, packed: np.ndarray, found: np.ndarray) -> None:
+    """What the MLP makes of some rows (n,) of images, goes to `found`, (n, classes)."""
     first = blocks_in(packed, layout)
-    outputs = [np.empty((width, SCORED), images.dtype) for width in layout.widths[1:]]
-    first_output = aligned((len(first), SCORED, WIDTH), images)
-    entries = room_for_entries(SCORED, images.shape[1], images)
-    for begin in range(0, len(images), SCORED):
-        size = min(SCORED, len(images) - begin)
-        list_entries(images[begin : begin + size], entries)
+    outputs = [np.empty((width, SCORED), packed.dtype) for width in layout.widths[1:]]
+    first_output = aligned((len(first), SCORED, WIDTH), packed)
+    for begin in range(0, len(rows), SCORED):
+        some = rows[begin : begin + SCORED]
+        size = len(some)
         first_output[:] = 0
         for k in range(len(first)):
-            add_product(entries, 0, first[k], first_output[k, :size])
+            add_product(images, some, first[k], first_output[k, :size])
         _outputs(first_output, packed, layout, size, outputs)
-        found[begin : begin + size] = _columns(outputs[-1], size).T
+        output = _columns(outputs[-1], size)
+        for i in range(size):
+            for c in range(len(output)):
+                found[begin + i, c] = output[c, i]
 
 
 @inlined
@@ -175,12 +168,14 @@ def _update_first(
     weight: np.ndarray,
     error: np.ndarray,
     batch: Entries,
+    pixels: np.ndarray,
     state: tuple[np.ndarray, np.ndarray],
     group: tuple[np.ndarray, np.ndarray, np.ndarray],
     norms: np.ndarray,
     rule: Rule,
     step: int,
-    following: Entries,
+    images: Entries,
+    following: np.ndarray,
     output: np.ndarray,
 ):
     """Update the first weight block by block; returns its Σ|w|, Σw² and Σ‖group‖₂ afterwards.
@@ -188,38 +183,45 @@ def _update_first(
     Args:
         weight: (blocks, inputs, WIDTH).
         error: (blocks, n, WIDTH), derivatives of the loss by the outputs.
-        batch: its entries by pixel, of (inputs, n).
+        batch: of (inputs, n), the batch by pixel.
+        pixels: int64, 0…inputs−1.
         state: the weight's first and second moments.
         group: the bias, (outputs,), already updated, its second moment, and both tensors' coefficients, (2, 7).
         norms: the weight's before the update.
         rule: the optimizer.
         step: its number, from 1.
-        following: the next batch by image, of (n', inputs).
+        images: of (m, inputs).
+        following: rows of these that are the next batch, (n',).
         output: becomes the updated weight's product with it, (blocks, n', WIDTH).
     """
     bias, bias_moment2, coefficients = group
     gradient = aligned((PIXELS, WIDTH), weight)
-    updated = np.zeros(3)
+    absolute = squares = groups = 0.0
     for k in range(len(weight)):
-        sums = np.zeros(2)
+        block_absolute = block_squares = 0.0
         for pixel in range(0, weight.shape[1], PIXELS):
             tile = slice(pixel, min(pixel + PIXELS, weight.shape[1]))
             part = gradient[: tile.stop - tile.start]
             part[:] = 0
-            add_product(batch, pixel, error[k], part)
+            add_product(batch, pixels[tile], error[k], part)
             moments = (state[0][k, tile].reshape(-1), state[1][k, tile].reshape(-1))
-            sums += step_tensor(
+            sums = step_tensor(
                 weight[k, tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step
             )
+            block_absolute += sums[0]
+            block_squares += sums[1]
         if coefficients[0, GROUP] > 0 or coefficients[0, CAP] < np.inf:
             units = _units_of(k, bias)
             rows, rows_moment2 = weight[k].T[: units.stop - units.start], state[1][k].T[: units.stop - units.start]
-            sums, norm = limit_units(rows, bias[units], rows_moment2, bias_moment2[units], coefficients, rule, step)
-            updated[2] += norm
-        updated[:2] += sums
+            block_absolute, block_squares, norm = limit_units(
+                rows, bias[units], rows_moment2, bias_moment2[units], coefficients, rule, step
+            )
+            groups += norm
+        absolute += block_absolute
+        squares += block_squares
         output[k] = 0
-        add_product(following, 0, weight[k], output[k])
-    return updated
+        add_product(images, following, weight[k], output[k])
+    return absolute, squares, groups
 
 
 @inlined
@@ -237,20 +239,23 @@ def _update_weight(
     rows = _rows_at_a_time(error.shape[1], weight.shape[1])
     gradient = np.empty((rows, weight.shape[1]), weight.dtype)
     bias, bias_moment2, coefficients = group
-    updated = np.zeros(3)
+    absolute = squares = groups = 0.0
     for row in range(0, len(weight), rows):
         tile = slice(row, min(row + rows, len(weight)))
         part = gradient[: tile.stop - tile.start]
         np.dot(error[tile], outputs_below.T, part)
         moments = (state[0][tile].reshape(-1), state[1][tile].reshape(-1))
-        sums = step_tensor(weight[tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step)
+        tile_absolute, tile_squares = step_tensor(
+            weight[tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step
+        )
         if coefficients[0, GROUP] > 0 or coefficients[0, CAP] < np.inf:
-            sums, norm = limit_units(
+            tile_absolute, tile_squares, norm = limit_units(
                 weight[tile], bias[tile], state[1][tile], bias_moment2[tile], coefficients, rule, step
             )
-            updated[2] += norm
-        updated[:2] += sums
-    return updated
+            groups += norm
+        absolute += tile_absolute
+        squares += tile_squares
+    return absolute, squares, groups
 
 
 @inlined
@@ -285,13 +290,6 @@ def _rows_at_a_time(size: int, width: int):
 def _columns(buffer: np.ndarray, size: int):
     """The beginning of a buffer (width, batch_size) as a contiguous (width, size)."""
     return buffer.reshape(-1)[: buffer.shape[0] * size].reshape(buffer.shape[0], size)
-
-
-@inlined
-def _gather(images: np.ndarray, rows: np.ndarray, out: np.ndarray):
-    for i in range(len(rows)):
-        for j in range(images.shape[1]):
-            out[i, j] = images[rows[i], j]
 
 
 @inlined

@@ -13,6 +13,7 @@ FLAGS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "ns
 # A part of its caller: as a function of its own it would exist in several machine codes that round differently, and
 # the one that is called would depend on what else the process has compiled.
 inlined = njit(forceinline=True, **FLAGS)
+compiled = njit(cache=True, **FLAGS)
 
 # What a regularizer does to one tensor in a step, the columns of `coefficients`. Penalties: λ times Σ|w|, Σw², ‖w‖₂.
 # Then λ of decoupled weight decay, of soft-thresholding, and of shrinking groups (a unit's weights and bias); and the
@@ -49,7 +50,7 @@ def step_tensor(
     norms: np.ndarray,
     rule: Rule,
     step: int,
-) -> np.ndarray:
+) -> tuple[float, float]:
     """One step for (a part of) a tensor, groups and limits aside; returns Σ|w| and Σw² afterwards.
 
     Args:
@@ -121,8 +122,10 @@ def shrink_groups(
     row, steps = np.empty(width + 1), np.empty(width + 1)  # of one unit, its bias last
     bias_steps = _step_sizes(bias_moment2, lam, rule, step)
     for j in range(len(weight)):
-        row[:width], row[width] = weight[j], bias[j] if with_bias else 0.0
-        steps[:width], steps[width] = _step_sizes(moment2[j], lam, rule, step), bias_steps[j]
+        unit_steps = _step_sizes(moment2[j], lam, rule, step)
+        for i in range(width):
+            row[i], steps[i] = weight[j, i], unit_steps[i]
+        row[width], steps[width] = bias[j] if with_bias else 0.0, bias_steps[j]
         strength = 0.0
         for i in range(width + 1):
             strength += (row[i] / steps[i]) ** 2
@@ -163,8 +166,8 @@ def limit_units(
     coefficients: np.ndarray,
     rule: Rule,
     step: int,
-) -> tuple[np.ndarray, float]:
-    """What is done after a step to the weights into a unit as a whole; returns their Σ|w| and Σw², and Σ‖group‖₂.
+) -> tuple[float, float, float]:
+    """What is done after a step to the weights into a unit as a whole; returns their Σ|w|, Σw² and Σ‖group‖₂.
 
     Args:
         weight: (units, inputs), some or all units of a layer; need not be contiguous.
@@ -179,24 +182,25 @@ def limit_units(
         shrink_groups(weight, bias, moment2, bias_moment2, coefficients, rule, step)
     if coefficients[0, CAP] < np.inf:
         limit_rows(weight, coefficients[0, CAP])
-    sums = np.zeros(2)
+    absolute = squares = 0.0
     for j in range(len(weight)):
-        absolute = squares = weight.dtype.type(0)
+        unit_absolute = unit_squares = weight.dtype.type(0)
         for i in range(weight.shape[1]):
-            absolute += abs(weight[j, i])
-            squares += weight[j, i] * weight[j, i]
-        sums += np.array([absolute, squares], np.float64)
-    return sums, group_norms(weight, bias, coefficients)
+            unit_absolute += abs(weight[j, i])
+            unit_squares += weight[j, i] * weight[j, i]
+        absolute += unit_absolute
+        squares += unit_squares
+    return absolute, squares, group_norms(weight, bias, coefficients)
 
 
 @inlined
-def sums_of(w: np.ndarray) -> np.ndarray:
+def sums_of(w: np.ndarray) -> tuple[float, float]:
     """Σ|w| and Σw²."""
     absolute = squares = w.dtype.type(0)
     for i in range(len(w)):
         absolute += abs(w[i])
         squares += w[i] * w[i]
-    return np.array([absolute, squares], np.float64)
+    return np.float64(absolute), np.float64(squares)
 
 
 @inlined
@@ -231,7 +235,7 @@ def _update(
             w[i] = x
             absolute += abs(x)
             squares += x * x
-        return np.array([absolute, squares], np.float64)
+        return np.float64(absolute), np.float64(squares)
     lr, momentum = real(rule.lr), real(rule.decay1)
     for i in range(len(w)):
         x = w[i]

@@ -1,19 +1,24 @@
 """The training loop of ReLU MLPs on a CPU: the general loop's numbers from compiled code, several times as fast."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from study import optimizers
 from study.data import Part
 from study.models import MLP
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
-from study.training import batch_order
+from study.training import Logits, batch_order
+
+if TYPE_CHECKING:
+    from study.sparse_products import Entries
 
 PATH = "mlp"
 OPTIMIZERS = tuple(f"{optimizers.__name__}.{function.__name__}" for function in (optimizers.adam, optimizers.sgd))
@@ -53,7 +58,7 @@ def unavailable() -> str | None:
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
         for optimizer in (optimizers.adam(model.parameters(), 0.1), optimizers.sgd(model.parameters(), 0.1)):
             train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
-        logits_of(model)(part.images)
+        logits_of(model)(part, slice(None))
     except Exception as error:  # a compiler may fail in any way
         return f"{type(error).__name__}: {error}"
     return None
@@ -94,9 +99,9 @@ def train_epoch(
     parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
     shuffled = batch_order(len(train), images, order)
     objective = mlp_kernels.train_epoch(
-        train.all_images.flatten(1).numpy(),
+        listed(train.all_images),
         train.all_labels.numpy(),
-        (shuffled if train.rows is None else train.rows[shuffled]).numpy(),
+        train.numbers(shuffled).numpy(),
         batch_size,
         layout,
         *(parameters.numpy(), moment1.numpy(), moment2.numpy()),
@@ -113,20 +118,33 @@ def train_epoch(
     return objective
 
 
-def logits_of(model: MLP) -> Callable[[Tensor], Tensor]:
-    """What makes logits (n, classes) of images (n, *image_shape), as the model does (up to rounding)."""
+def logits_of(model: MLP) -> Logits:
+    """What makes logits of images as the model does (up to rounding)."""
     from study import mlp_kernels, mlp_layout
 
     layers = [*model.hidden, model.output]
     layout = mlp_layout.layout_of(layers)
     packed = mlp_layout.pack([(layer.weight, layer.bias) for layer in layers], layout).numpy()
 
-    def logits(images: Tensor) -> Tensor:
-        found = images.new_empty(len(images), layers[-1].out_features)
-        mlp_kernels.logits(images.flatten(1).numpy(), layout, packed, found.numpy())
+    def logits(part: Part, which: slice) -> Tensor:
+        rows = part.numbers(which)
+        found = part.all_images.new_empty(len(rows), layers[-1].out_features)
+        mlp_kernels.logits(listed(part.all_images), rows.numpy(), layout, packed, found.numpy())
         return found
 
     return logits
+
+
+_listed = WeakTensorKeyDictionary()
+
+
+def listed(images: Tensor) -> "Entries":
+    """The pixels (n, *image_shape) that are not background, listed the first time only."""
+    from study.sparse_products import list_entries
+
+    if images not in _listed:
+        _listed[images] = list_entries(images.flatten(1).numpy())
+    return _listed[images]
 
 
 def _coefficients(

@@ -49,7 +49,7 @@ def _load(tasks_file: Path) -> None:
             importlib.import_module(module)
     import numpy as np
 
-    from study import weights
+    from study import mlp_training, weights
     from study.loops import choose_loops
     from study.sweep import load_data_once
 
@@ -57,8 +57,10 @@ def _load(tasks_file: Path) -> None:
         time.sleep(0.01)
     tasks, loop = pickle.loads(tasks_file.read_bytes())
     weights.ordered(np.zeros(1, np.float32))
-    load_data_once(tasks)
-    choose_loops(tasks, loop, lambda line: None)
+    parts = load_data_once(tasks)
+    if any(task.path == mlp_training.PATH for task in choose_loops(tasks, loop, lambda line: None)):
+        for part in parts:
+            mlp_training.listed(part.all_images)
 
 
 def _end_with(parent: int, done: Event) -> None:

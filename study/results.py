@@ -1,5 +1,6 @@
 """What is written once, of the weights that are a run's result: scores, sparsity, pruning, invariants."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from study.config import RunConfig
 from study.data import Splits, load_splits
 from study.invariants import invariant_rows
 from study.recording import LOG, MODEL, now, read_status, save_predictions, write_table
-from study.scoring import Scored, Scorer, scorer
+from study.scoring import Scored, Scorer, score
 from study.sparsity import pruning_rows, sparsity_rows
 
 
@@ -66,7 +67,7 @@ def score_later(config: RunConfig, work: Path) -> None:
     # As the run itself would have done, if compiled code can be used here.
     compiled = status["path"] == mlp_training.PATH and mlp_training.unavailable() is None
     loop = mlp_training if compiled else training
-    write_scores(work, status["scored_epoch"], model, scorer(loop.logits_of), splits, None, test=True)
+    write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
     with open(work / LOG, "a") as log:
         log.write(f"{now()}  test set scored with the weights that were kept\n")
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, LABEL_NOISE, RunFolder
 from study.results import may_score_later, score_later, write_scores, write_statistics
-from study.scoring import Scored, scorer
+from study.scoring import Scored, score
 from study.training import penalty_and_gradient_ratio
 from study.weights import is_histogram_epoch
 
@@ -161,7 +161,7 @@ class _Training:
         config = task.config
         self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
         self.loop = LOOPS[task.path]
-        self.score = scorer(self.loop.logits_of)
+        self.score = partial(score, logits_of=self.loop.logits_of)
         self.images = splits.available if config.budget == "steps" else None
         self.val: Scored | None = None  # after the last epoch that was recorded
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}

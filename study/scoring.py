@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from study.data import Part
+from study.training import Logits, logits_of
 
 BATCH = 1_000  # images at a time: more would leave a CPU's caches
 ECE_BINS = 15
@@ -86,30 +87,24 @@ class Scored:
 Scorer = Callable[[nn.Module, Part], Scored]
 
 
-def scorer(logits_of: Callable[[nn.Module], Callable[[Tensor], Tensor]]) -> Scorer:
-    """Scores models by logits that are made by what `logits_of` makes of a model."""
-    return lambda model, part: score(model, part, logits_of(model))
-
-
 @torch.no_grad()
-def score(model: nn.Module, part: Part, logits_of: Callable[[Tensor], Tensor] | None = None) -> Scored:
+def score(model: nn.Module, part: Part, logits_of: Callable[[nn.Module], Logits] = logits_of) -> Scored:
     """Score a model on one split, in eval mode; the model's mode is restored.
 
     Args:
         model: maps images to logits.
         part: the split.
-        logits_of: makes logits of images as the model does, faster; the model itself if not given.
+        logits_of: a loop's, which makes logits of images as the model does.
     """
     was_training = model.training
     model.eval()
-    logits_of = logits_of or model
+    make_logits = logits_of(model)
     # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
     labels, logits = part.labels, None
     losses = part.all_images.new_empty(len(part))
-    images = part.all_images.new_empty(BATCH, *part.all_images.shape[1:])
     for start in range(0, len(part), BATCH):
         rows = slice(start, min(start + BATCH, len(part)))
-        found = logits_of(part.images_into(images, rows))
+        found = make_logits(part, rows)
         logits = losses.new_empty(len(part), found.shape[1]) if logits is None else logits
         logits[rows] = found
         losses[rows] = F.cross_entropy(found, labels[rows], reduction="none")

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from study.mlp_steps import inlined
+from study.mlp_steps import compiled, inlined
 
 # Columns of a block: 8 vector registers where these are long, 8 of AVX2, 16 of NEON.
 WIDTH = 128 if binding.get_host_cpu_features().get("avx512f") else 64
@@ -23,45 +23,80 @@ LINE = 64  # bytes of a cache line
 
 
 class Entries(NamedTuple):
-    """The entries of a sparse matrix that are not zero, by strips of STRIP columns, and by rows within each strip."""
+    """The entries of a sparse matrix that are not zero, row by row; of a row by strips of STRIP columns."""
 
     columns: np.ndarray  # uint8, counted from the beginning of the strip
     values: np.ndarray
-    starts: np.ndarray  # int64 (strips, rows + 1): where each row of a strip starts, and at last where the strip ends
+    starts: np.ndarray  # int64 (rows, strips + 1): where each strip of a row starts, and at last where the row ends
 
 
-@inlined
-def room_for_entries(rows: int, columns: int, values: np.ndarray) -> Entries:
-    """Room for the entries of any matrix of up to these sizes, its numbers being like `values`."""
-    strips = (columns + STRIP - 1) // STRIP
-    # One more than there can be: a zero is written, too, before it is skipped.
-    room = rows * columns + 1
-    return Entries(np.empty(room, np.uint8), np.empty(room, values.dtype), np.empty((strips, rows + 1), np.int64))
-
-
-@inlined
-def list_entries(matrix: np.ndarray, entries: Entries) -> None:
+@compiled
+def list_entries(matrix: np.ndarray) -> Entries:
     """List the entries of a matrix (rows, columns) that are not zero; NaN is one of them."""
-    columns, values, starts = entries
+    rows, width = matrix.shape
     found = 0
-    for strip, begin in enumerate(range(0, matrix.shape[1], STRIP)):
-        for row in range(len(matrix)):
-            starts[strip, row] = found
-            for column in range(begin, min(begin + STRIP, matrix.shape[1])):
+    for row in range(rows):
+        for column in range(width):
+            found += matrix[row, column] != 0
+    # One more than there are: a zero is written, too, before it is skipped.
+    columns, values = np.empty(found + 1, np.uint8), np.empty(found + 1, matrix.dtype)
+    starts = np.empty((rows, (width + STRIP - 1) // STRIP + 1), np.int64)
+    found = 0
+    for row in range(rows):
+        for strip, begin in enumerate(range(0, width, STRIP)):
+            starts[row, strip] = found
+            for column in range(begin, min(begin + STRIP, width)):
                 value = matrix[row, column]
                 columns[found] = column - begin
                 values[found] = value
                 found += value != 0  # no branch, which could not be foreseen
-        starts[strip, len(matrix)] = found
+        starts[row, -1] = found
+    return Entries(columns, values, starts)
 
 
 @inlined
-def add_product(entries: Entries, row: int, block: np.ndarray, out: np.ndarray) -> None:
-    """Add to `out` (rows, WIDTH) rows of a sparse matrix, from `row` on, times a dense `block` (columns, WIDTH)."""
+def room_for_entries(rows: int, columns: int, values: np.ndarray) -> Entries:
+    """Room for the entries of any matrix of these sizes, its numbers being like `values`."""
+    room, strips = rows * columns, (columns + STRIP - 1) // STRIP
+    return Entries(np.empty(room, np.uint8), np.empty(room, values.dtype), np.empty((rows, strips + 1), np.int64))
+
+
+@inlined
+def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
+    """List the entries of some rows of a sparse matrix by column instead; `found` has room for more, perhaps."""
+    columns, values, starts = matrix
+    columns_found, values_found, starts_found = found
+    starts_found[:] = 0
+    for i in range(len(rows)):  # count them,
+        for strip in range(starts.shape[1] - 1):
+            for entry in range(starts[rows[i], strip], starts[rows[i], strip + 1]):
+                starts_found[strip * STRIP + columns[entry], i // STRIP] += 1
+    total = 0
+    following = np.empty(len(starts_found), np.int64)
+    for column in range(len(starts_found)):  # reserve places,
+        following[column] = total
+        for strip in range(starts_found.shape[1]):
+            count = starts_found[column, strip]
+            starts_found[column, strip] = total
+            total += count
+    for i in range(len(rows)):  # and fill these
+        for strip in range(starts.shape[1] - 1):
+            for entry in range(starts[rows[i], strip], starts[rows[i], strip + 1]):
+                column = strip * STRIP + columns[entry]
+                place = following[column]
+                following[column] = place + 1
+                columns_found[place] = i % STRIP
+                values_found[place] = values[entry]
+
+
+@inlined
+def add_product(entries: Entries, rows: np.ndarray, block: np.ndarray, out: np.ndarray) -> None:
+    """Add to `out` (n, WIDTH) some rows (n,) of a sparse matrix times a dense `block` (columns, WIDTH)."""
     columns, values, starts = entries
     for strip, begin in enumerate(range(0, len(block), STRIP)):
-        for i in range(len(out)):
-            _add_rows(out[i], block[begin:], columns, values, starts[strip, row + i], starts[strip, row + i + 1])
+        for i in range(len(rows)):
+            row = rows[i]
+            _add_rows(out[i], block[begin:], columns, values, starts[row, strip], starts[row, strip + 1])
 
 
 @inlined

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
@@ -18,6 +19,9 @@ from study.measures import check_primary, check_selectable
 from study.plan import Task, plan_runs
 from study.tuned import tune_and_compare
 from study.tuning import read_tuning
+
+if TYPE_CHECKING:
+    from study.data import Part
 
 OUTPUTS = Path("outputs")
 OWN_LAUNCHER = "basic"  # Hydra's default: our own workers train
@@ -139,15 +143,19 @@ def _check_writable(study_folder: Path) -> None:
         ) from None
 
 
-def load_data_once(tasks: Sequence[Task]) -> None:
-    """Read the data of a sweep, fetched and checked, before any run starts: what is wrong with it is said once."""
+def load_data_once(tasks: Sequence[Task]) -> list["Part"]:
+    """Read the data of a sweep, fetched and checked, before any run starts: what is wrong with it is said once.
+
+    Returns:
+        Training and test images of each data set.
+    """
     import torch
 
     from study.build import build_dataset
     from study.data import read_once
 
-    for data in {identity.settings(task.config)["data"]: task.config.data for task in tasks}.values():
-        read_once(build_dataset(data), data["root"], torch.device("cpu"))
+    each = {identity.settings(task.config)["data"]: task.config.data for task in tasks}.values()
+    return [part for data in each for part in read_once(build_dataset(data), data["root"], torch.device("cpu"))]
 
 
 def _worker_count(workers: int | None, threads: int, runs: int) -> int:

@@ -33,6 +33,12 @@ class Part:
     def __len__(self) -> int:
         return len(self.all_labels if self.rows is None else self.rows)
 
+    def numbers(self, which: Tensor | slice) -> Tensor:
+        """Where some of the split's examples, by their number in it, are in `all_images`, int64 (k,)."""
+        if self.rows is None:
+            return torch.arange(len(self), device=self.all_labels.device)[which]
+        return self.rows[which]
+
     def take(self, which: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Images and labels of some of the split's examples, by their number in it."""
         chosen = which if self.rows is None else self.rows[which]
