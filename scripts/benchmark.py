@@ -2,7 +2,8 @@
 
     python scripts/benchmark.py peers         # the table of the README; an hour with three repeats
     python scripts/benchmark.py penalties     # what a penalty costs
-    python scripts/benchmark.py growth        # with hidden width, batch size and number of runs
+    python scripts/benchmark.py growth        # with hidden width and batch size
+    python scripts/benchmark.py by_runs       # with the number of runs: whole commands
     python scripts/benchmark.py engine        # a sweep of 300 short runs, and what is not training in it
     python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux
     python scripts/benchmark.py analysis      # a study of 5,000 runs, analyzed
@@ -22,7 +23,7 @@ import pandas as pd
 from benchmarks import contestants, engine
 from benchmarks.agreement import agreement
 from benchmarks.analysis import analysis
-from benchmarks.race import CORES, race, summary
+from benchmarks.race import lap, race, summary
 
 OUT = Path(__file__).parent.parent / "outputs" / "benchmark"
 REGS = ("none", "l1", "l2", "l2_norm")
@@ -67,7 +68,7 @@ def penalties(options: argparse.Namespace) -> None:
 
 
 def growth(options: argparse.Namespace) -> None:
-    """Ours and the best arrangement of JAX by hidden width and batch size, ours by number of runs."""
+    """Ours and the best arrangement of JAX by hidden width and batch size."""
     contestants.install_peers()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
@@ -81,9 +82,16 @@ def growth(options: argparse.Namespace) -> None:
             many = options.few + times * (options.many - options.few)
             laps = race([own, jax], options.repeats, options.few, many, OUT / f"{name}.jsonl")
             _write(summary(laps, SWEEP), name, f"hidden width {hidden}, batch {batch}")
-    studies = [contestants.ours(f"{runs} runs", options.reg, runs=runs) for runs in (1, 2, 4, 8, 16, 32)]
-    laps = race(studies, options.repeats, options.few, options.many, OUT / "growth_runs.jsonl")
-    _write(summary(laps, f"{len(CORES)} runs"), "growth_runs")
+
+
+def by_runs(options: argparse.Namespace) -> None:
+    """Whole commands of more and more runs, from start to end."""
+    counts = (1, 2, 4, 8, 16, 32)
+    walls = [lap(contestants.ours(f"{runs} runs", options.reg, runs=runs), 0, options.many).wall for runs in counts]
+    table = pd.DataFrame({"runs": counts, "seconds": walls}).assign(per_run=lambda t: t["seconds"] / t["runs"])
+    OUT.mkdir(parents=True, exist_ok=True)
+    table.to_csv(OUT / "growth_runs.csv", index=False, float_format="%.4g")
+    print(table.to_string(index=False, float_format="%.1f"))
 
 
 def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
@@ -104,7 +112,9 @@ def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
 
 def main() -> None:
     """Measure what the command line names."""
-    measures = {f.__name__: f for f in (peers, penalties, growth, engine.engine, engine.memory, analysis, agreement)}
+    measures = {
+        f.__name__: f for f in (peers, penalties, growth, by_runs, engine.engine, engine.memory, analysis, agreement)
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=measures)
     parser.add_argument("--repeats", type=int, default=3)

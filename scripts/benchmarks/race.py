@@ -77,22 +77,22 @@ def race(
         Columns of `Lap`, a row per lap.
     """
     laps = []
-    memory = {c.label: _lap(c, -1, 1, watched=True).memory for c in contestants}  # and all is warm
+    memory = {c.label: lap(c, -1, 1, watched=True).memory for c in contestants}  # and all is warm
     raw.parent.mkdir(parents=True, exist_ok=True)
     with open(raw, "w") as file:
         for repeat in range(repeats):
             for contestant in contestants:
                 for epochs in (few, many):
-                    laps.append(replace(_lap(contestant, repeat, epochs), memory=memory[contestant.label]))
+                    laps.append(replace(lap(contestant, repeat, epochs), memory=memory[contestant.label]))
                     file.write(json.dumps(vars(laps[-1])) + "\n")
                     file.flush()
                     print(f"{contestant.label}, {epochs} epochs: {laps[-1].wall:.1f} s", flush=True)
             between()
-    return pd.DataFrame([vars(lap) for lap in laps])
+    return pd.DataFrame([vars(one) for one in laps])
 
 
-def _lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False) -> Lap:
-    """Time once, or watch the memory, which takes time of its own."""
+def lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False) -> Lap:
+    """Time a contestant once, or watch its memory, which takes time of its own."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         processes = [
