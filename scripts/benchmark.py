@@ -68,7 +68,7 @@ def penalties(options: argparse.Namespace) -> None:
 
 
 def growth(options: argparse.Namespace) -> None:
-    """Ours and the best arrangement of JAX by hidden width and batch size."""
+    """Ours and JAX, a process a core each, by hidden width and batch size."""
     contestants.install_peers()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
