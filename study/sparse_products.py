@@ -18,7 +18,8 @@ from study.mlp_steps import compiled, inlined
 
 # Columns of a block: 8 vector registers where these are long, 8 of AVX2, 16 of NEON.
 WIDTH = 128 if binding.get_host_cpu_features().get("avx512f") else 64
-STRIP = 64  # columns of the sparse matrix at a time, so rows of a block: 16 KB in float32, half of a core's L1 cache
+# Columns of the sparse matrix at a time, so rows of a block: in float32 these fill an L1 cache of 32 KB at the most.
+STRIP = 64
 LINE = 64  # bytes of a cache line
 
 
