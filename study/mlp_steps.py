@@ -51,7 +51,7 @@ def step_tensor(
     rule: Rule,
     step: int,
 ) -> tuple[float, float]:
-    """One step for (a part of) a tensor, groups and limits aside; returns Σ|w| and Σw² afterwards.
+    """One step for (a part of) a tensor, groups and limits aside; returns Σ|w|, where it matters, and Σw² afterwards.
 
     Args:
         w: (n,).
@@ -221,19 +221,24 @@ def _update(
     real = w.dtype.type
     sign, decay = real(sign), real(decay)
     zero = absolute = squares = real(0)
+    # Of the two loops that the compiler makes of one, that without signs takes three quarters of the time.
+    signed = sign > zero
     if rule.adam:
         rest1, decay2, rest2 = real(1 - rule.decay1), real(rule.decay2), real(1 - rule.decay2)
         lr, eps = real(rule.lr / (1 - rule.decay1**step)), real(rule.eps)
         correction = real(1 / np.sqrt(1 - rule.decay2**step))
         for i in range(len(w)):
             x = w[i]
-            g = gradient[i] + decay * x + (sign if x > zero else (-sign if x < zero else zero))
+            g = gradient[i] + decay * x
+            if signed:
+                g += sign if x > zero else (-sign if x < zero else zero)
             m = moment1[i] + rest1 * (g - moment1[i])
             v = decay2 * moment2[i] + rest2 * g * g
             moment1[i], moment2[i] = m, v
             x -= lr * m / (np.sqrt(v) * correction + eps)
             w[i] = x
-            absolute += abs(x)
+            if signed:
+                absolute += abs(x)
             squares += x * x
         return np.float64(absolute), np.float64(squares)
     lr, momentum = real(rule.lr), real(rule.decay1)
