@@ -12,9 +12,17 @@ import pytest
 from study import __main__ as command
 
 ROOT = Path(__file__).parent.parent
-os.environ.setdefault(
-    "NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / command.compiled_version())
-)  # compiled once for all tests
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / command.compiled_version()))
+
+COMPILE = "import torch; torch.set_default_dtype({}); from study import mlp_training; mlp_training.unavailable()"
+
+
+def pytest_configure(config):
+    """Compile once for all tests, before pytest-xdist's workers would do it at the same time."""
+    if config.getoption("numprocesses", None) and not Path(os.environ["NUMBA_CACHE_DIR"]).exists():
+        code = [COMPILE.format(dtype) for dtype in ("torch.float32", "torch.float64")]
+        for process in [subprocess.Popen([sys.executable, "-c", line], cwd=ROOT) for line in code]:
+            process.wait()
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,20 @@ def test_every_option_composes_and_is_valid(option):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_variant_of_every_experiment_is_valid(experiment):
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    from study.compose import compose_all
     from study.grid import points
 
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        base = compose("config", overrides=[f"experiment={experiment}"])
-    grid = points(base, OverridesParser.create(), [], multirun=False)
-    assert grid
-    for point in grid:
-        assert config(f"experiment={experiment}", *point).name == experiment
+        base = compose("config", overrides=[f"experiment={experiment}"], return_hydra_config=True)
+        grid = points(base, OverridesParser.create(), [], multirun=False)
+        assert grid
+        grid = [[f"experiment={experiment}", *point] for point in grid]
+        found = compose_all(base, GlobalHydra.instance().config_loader(), grid)
+    assert [run.name for run in found] == [experiment] * len(grid)
 
 
 def test_the_book_study_is_the_textbooks():
