@@ -25,7 +25,7 @@ from study.mlp_steps import (
     step_tensor,
     sums_of,
 )
-from study.sparse_products import WIDTH, Entries, add_product, aligned, room_for_entries, transpose
+from study.sparse_products import WIDTH, Entries, aligned, multiply, room_for_entries, transpose
 
 PIXELS = 256  # rows of a block that are updated at a time
 SCORED = 64  # images that are scored at a time
@@ -90,7 +90,7 @@ def train_epoch(
     objective, count = 0.0, 0
     for k in range(len(first)):
         rows = order[:batch_size]
-        add_product(images, rows, first[k], first_output[k, : len(rows)])
+        multiply(images, rows, first[k], first_output[k, : len(rows)])
     for begin in range(0, len(order), batch_size):
         rows, following = order[begin:][:batch_size], order[begin + batch_size :][:batch_size]
         size = len(rows)
@@ -140,9 +140,8 @@ def logits(images: Entries, rows: np.ndarray, layout: Layout, packed: np.ndarray
     for begin in range(0, len(rows), SCORED):
         some = rows[begin : begin + SCORED]
         size = len(some)
-        first_output[:] = 0
         for k in range(len(first)):
-            add_product(images, some, first[k], first_output[k, :size])
+            multiply(images, some, first[k], first_output[k, :size])
         _outputs(first_output, packed, layout, size, outputs)
         output = _columns(outputs[-1], size)
         for i in range(size):
@@ -202,8 +201,7 @@ def _update_first(
         for pixel in range(0, weight.shape[1], PIXELS):
             tile = slice(pixel, min(pixel + PIXELS, weight.shape[1]))
             part = gradient[: tile.stop - tile.start]
-            part[:] = 0
-            add_product(batch, pixels[tile], error[k], part)
+            multiply(batch, pixels[tile], error[k], part)
             moments = (state[0][k, tile].reshape(-1), state[1][k, tile].reshape(-1))
             sums = step_tensor(
                 weight[k, tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step
@@ -219,8 +217,7 @@ def _update_first(
             groups += norm
         absolute += block_absolute
         squares += block_squares
-        output[k] = 0
-        add_product(images, following, weight[k], output[k])
+        multiply(images, following, weight[k], output[k])
     return absolute, squares, groups
 
 

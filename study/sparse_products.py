@@ -6,6 +6,7 @@ are summed stay in the smallest cache. The numbers are those of a dense product,
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,13 +92,16 @@ def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
 
 
 @inlined
-def add_product(entries: Entries, rows: np.ndarray, block: np.ndarray, out: np.ndarray) -> None:
-    """Add to `out` (n, WIDTH) some rows (n,) of a sparse matrix times a dense `block` (columns, WIDTH)."""
+def multiply(entries: Entries, rows: np.ndarray, block: np.ndarray, out: np.ndarray) -> None:
+    """Put into `out` (n, WIDTH) some rows (n,) of a sparse matrix times a dense `block` (columns, WIDTH)."""
     columns, values, starts = entries
     for strip, begin in enumerate(range(0, len(block), STRIP)):
         for i in range(len(rows)):
             row = rows[i]
-            _add_rows(out[i], block[begin:], columns, values, starts[row, strip], starts[row, strip + 1])
+            if strip == 0:
+                _sum_rows(out[i], block[begin:], columns, values, starts[row, strip], starts[row, strip + 1])
+            else:
+                _add_rows(out[i], block[begin:], columns, values, starts[row, strip], starts[row, strip + 1])
 
 
 @inlined
@@ -113,48 +117,54 @@ def aligned(shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
 
 
 @intrinsic
+def _sum_rows(
+    typing_context: Any, out: Any, block: Any, columns: Any, values: Any, begin: Any, end: Any
+) -> tuple[Any, Callable]:
+    """out = Σ values[i] · block[columns[i]] for i in begin…end−1; out (WIDTH,), block (rows, WIDTH), contiguous."""
+    return types.void(out, block, columns, values, types.intp, types.intp), partial(_generate, adds=False)
+
+
+@intrinsic
 def _add_rows(
     typing_context: Any, out: Any, block: Any, columns: Any, values: Any, begin: Any, end: Any
 ) -> tuple[Any, Callable]:
-    """out += Σ values[i] · block[columns[i]] for i in begin…end−1; out (WIDTH,), block (rows, WIDTH), both contiguous.
+    """The same added to `out`."""
+    return types.void(out, block, columns, values, types.intp, types.intp), partial(_generate, adds=True)
 
-    In LLVM's own language: written as a loop in Python, the sum would go to memory and back with each row.
-    """
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments[:4])]  # noqa: B905
-        out, block, columns, values = (array.data for array in arrays)
-        size, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
-        vector = ir.VectorType(number, WIDTH)
-        suffix = "f32" if signature.args[0].dtype == types.float32 else "f64"
-        multiply_add = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{WIDTH}{suffix}"
-        )
-        undefined, same = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
-        alignment = context.get_abi_sizeof(number)  # as little as any array has: whole lines are not relied on
+def _generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, adds: bool) -> Any:
+    """In LLVM's own language: written as a loop in Python, the sum would go to memory and back with each row."""
+    arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments[:4])]  # noqa: B905
+    out, block, columns, values = (array.data for array in arrays)
+    size, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
+    vector = ir.VectorType(number, WIDTH)
+    suffix = "f32" if signature.args[0].dtype == types.float32 else "f64"
+    multiply_add = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{WIDTH}{suffix}"
+    )
+    undefined, same = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
+    alignment = context.get_abi_sizeof(number)  # as little as any array has: whole lines are not relied on
 
-        def at(pointer: ir.Value) -> ir.Value:
-            return builder.bitcast(pointer, vector.as_pointer())
+    def at(pointer: ir.Value) -> ir.Value:
+        return builder.bitcast(pointer, vector.as_pointer())
 
-        before = builder.block
-        total_before = builder.load(at(out), align=alignment)
-        loop, body, after = (builder.append_basic_block(name) for name in ("loop", "body", "after"))
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        i, total = builder.phi(size), builder.phi(vector)
-        builder.cbranch(builder.icmp_signed("<", i, arguments[5]), body, after)
-        builder.position_at_end(body)
-        column = builder.zext(builder.load(builder.gep(columns, [i])), size)
-        value = builder.insert_element(undefined, builder.load(builder.gep(values, [i])), ir.IntType(32)(0))
-        row = builder.load(at(builder.gep(block, [builder.mul(column, size(WIDTH))])), align=alignment)
-        total_next = builder.call(multiply_add, [builder.shuffle_vector(value, undefined, same), row, total])
-        i_next = builder.add(i, size(1))
-        for phi, first, following in ((i, arguments[4], i_next), (total, total_before, total_next)):
-            phi.add_incoming(first, before)
-            phi.add_incoming(following, body)
-        builder.branch(loop)
-        builder.position_at_end(after)
-        builder.store(total, at(out), align=alignment)
-        return context.get_dummy_value()
-
-    return types.void(out, block, columns, values, types.intp, types.intp), generate
+    before = builder.block
+    total_before = builder.load(at(out), align=alignment) if adds else ir.Constant(vector, None)
+    loop, body, after = (builder.append_basic_block(name) for name in ("loop", "body", "after"))
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    i, total = builder.phi(size), builder.phi(vector)
+    builder.cbranch(builder.icmp_signed("<", i, arguments[5]), body, after)
+    builder.position_at_end(body)
+    column = builder.zext(builder.load(builder.gep(columns, [i])), size)
+    value = builder.insert_element(undefined, builder.load(builder.gep(values, [i])), ir.IntType(32)(0))
+    row = builder.load(at(builder.gep(block, [builder.mul(column, size(WIDTH))])), align=alignment)
+    total_next = builder.call(multiply_add, [builder.shuffle_vector(value, undefined, same), row, total])
+    i_next = builder.add(i, size(1))
+    for phi, first, following in ((i, arguments[4], i_next), (total, total_before, total_next)):
+        phi.add_incoming(first, before)
+        phi.add_incoming(following, body)
+    builder.branch(loop)
+    builder.position_at_end(after)
+    builder.store(total, at(out), align=alignment)
+    return context.get_dummy_value()
