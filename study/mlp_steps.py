@@ -51,7 +51,7 @@ def step_tensor(
     rule: Rule,
     step: int,
 ) -> tuple[float, float]:
-    """One step for (a part of) a tensor, groups and limits aside; returns Σ|w|, where it matters, and Σw² afterwards.
+    """One step for (a part of) a tensor, groups and limits aside; returns Σ|w|, if it is penalized, and Σw² afterwards.
 
     Args:
         w: (n,).
@@ -213,7 +213,7 @@ def _update(
     rule: Rule,
     step: int,
 ):
-    """Add the penalty's gradient, and make one optimizer step; returns Σ|w| and Σw² afterwards.
+    """Add the penalty's gradient, and make one optimizer step; returns Σ|w|, if it is penalized, and Σw² afterwards.
 
     Adam as Kingma and Ba (2015, algorithm 1) and momentum as torch.optim.SGD have it.
     """
