@@ -108,6 +108,21 @@ def test_background_makes_no_difference_to_the_compiled_loop_and_its_scores(shar
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
+def test_moments_do_not_linger_where_a_cpu_is_slow():
+    """Subnormal numbers cost the compiled loop a third of its time; elsewhere they are left alone."""
+    part = Part(torch.zeros(8, 5), torch.zeros(8, dtype=torch.int64))
+    model = MLP(5, [3], 2)
+    adam = optimizers.adam(model.parameters(), 1e-3)
+    order = torch.Generator().manual_seed(0)
+    for moment in (0.0, 1e-39):
+        first = model.hidden[0].weight
+        if moment:
+            adam.state[first]["exp_avg"].fill_(moment)
+        mlp_training.train_epoch(model, combined(Unpenalized(), 0.0, model), adam, part, 4, order)
+    assert (adam.state[first]["exp_avg"] == 0).all()
+    assert torch.tensor(1e-39) * 0.9 != 0
+
+
 # With λ and scope; where there is no plain formula for a step, the general loop is the reference.
 IN_STEP = {
     "l1 in a scope": (L1(), 0.01, {"hidden.0.weight": 1.0, "output.bias": 3.0}),
