@@ -1,9 +1,11 @@
 """Shared by all tests: the command `study` run in this process in a folder of its own, and one finished study."""
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +42,26 @@ def study(tmp_path, monkeypatch, capfd):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["study", *arguments])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            command.main()
-        out, err = capfd.readouterr()
-        return Result(exit_.value.code or 0, out, err)
+        code = _exit_status()
+        return Result(code, *capfd.readouterr())
 
     return run
+
+
+def _exit_status() -> int:
+    with pytest.raises(SystemExit) as exit_:
+        command.main()
+    return exit_.value.code or 0
+
+
+def run_here(*arguments: str, cwd: Path) -> Result:
+    """Run `study ...` in this process, for fixtures of several tests; runs one after another, with `workers=1`."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["study", *arguments])
+        code = _exit_status()
+    return Result(code, out.getvalue(), err.getvalue())
 
 
 def run_command(*arguments: str, cwd: Path, **environment: str) -> Result:
@@ -65,10 +81,8 @@ def run_command(*arguments: str, cwd: Path, **environment: str) -> Result:
 def finished(tmp_path_factory) -> Path:
     """A folder holding outputs/small: none, l1 and l2, two seeds each, three epochs on digits."""
     folder = tmp_path_factory.mktemp("finished")
-    result = run_command(
-        *("-m", "reg=none,l1,l2", "seeds=2", "data=digits", "epochs=3", "model.hidden=[20]", "name=small"),
-        cwd=folder,
-    )
+    few = ("data=digits", "epochs=3", "model.hidden=[20]", "name=small", "workers=1")
+    result = run_here("-m", "reg=none,l1,l2", "seeds=2", *few, cwd=folder)
     assert result.code == 0, result.err
     return folder
 

@@ -9,7 +9,7 @@ import torch
 
 from study.models import MLP
 from study.regularizers.early_stopping import EarlyStopping
-from tests.conftest import run_folders
+from tests.conftest import run_folders, run_here
 
 
 def follow(regularizer, scores):
@@ -38,15 +38,14 @@ def test_it_waits_for_its_patience_and_goes_back_to_the_best(monitor):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A run that stops early: a high learning rate overshoots soon."""
-    from tests.conftest import run_command
-
     folder = tmp_path_factory.mktemp("stopped")
-    quick = ("data=digits", "data.train_size=200", "model.hidden=[30]", "optimizer.lr=0.05", "keep_model=true")
-    result = run_command("-m", *quick, "epochs=60", "reg=none,early_stopping", "reg.patience=3", cwd=folder)
+    few = ("data=digits", "data.train_size=200", "model.hidden=[30]", "workers=1")
+    quick = (*few, "optimizer.lr=0.05", "keep_model=true")
+    result = run_here("-m", *quick, "epochs=60", "reg=none,early_stopping", "reg.patience=3", cwd=folder)
     assert result.code == 1  # none has no patience
     assert "reg.patience" in result.err
     sweep = ("variants=[{reg: none}, {reg: early_stopping, reg.patience: [3, 60]}]", "epochs=60")
-    result = run_command(*quick, *sweep, cwd=folder)
+    result = run_here(*quick, *sweep, cwd=folder)
     assert result.code == 0, result.err
     return folder
 
@@ -85,9 +84,7 @@ def test_a_patience_of_the_budget_uses_it_and_takes_the_best_epoch(fitted):
 
 
 def test_the_table_shows_epochs_used_and_the_chosen_epoch_s_scores(fitted):
-    from tests.conftest import run_command
-
-    assert run_command("analyze", "figures=[curves,gap,weights]", cwd=fitted).code == 0
+    assert run_here("analyze", "figures=[curves,gap,weights]", cwd=fitted).code == 0
     analysis = fitted / "outputs" / "default" / "analysis"
     table = pd.read_csv(analysis / "gap_table.csv").set_index("variant")
     _, status, metrics = facts(fitted, 3)
@@ -99,4 +96,4 @@ def test_the_table_shows_epochs_used_and_the_chosen_epoch_s_scores(fitted):
     text = (analysis / "gap_table.md").read_text()
     assert "| Used |" in text
     assert "their val scores are selected, and too high" in text
-    assert run_command("analyze", "figures=[]", "at=30", cwd=fitted).code == 0
+    assert run_here("analyze", "figures=[]", "at=30", cwd=fitted).code == 0

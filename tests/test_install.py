@@ -21,6 +21,7 @@ def wheel_folder(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.slow  # compiles anew
 def test_a_wheel_trains_and_analyzes_in_another_folder(wheel_folder, tmp_path):
     assert (wheel_folder / "study" / "conf" / "config.yaml").is_file()
     arguments = ("-m", "data=fashion_mnist_mini", "reg=none,l1", "epochs=1", "model.hidden=[10]")
@@ -39,6 +40,7 @@ def test_tab_completion_is_installed_as_hydra_documents_it(tmp_path):
     assert "complete " in result.out
 
 
+@pytest.mark.slow
 def test_ones_own_code_needs_no_change_in_the_wheel(wheel_folder, tmp_path):
     """The class with a hook that docs/regularizers.md writes, from a folder of the user's own."""
     page = (ROOT / "docs" / "regularizers.md").read_text()

@@ -11,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from tests.conftest import run_command, run_folders, under_way
+from tests.conftest import run_folders, run_here, under_way
 from tests.test_sweep import state, without_seconds
 
 LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1")
@@ -50,7 +50,7 @@ def break_off(tmp_path, signal_, *arguments, after=5):
 def undisturbed(tmp_path_factory):
     """The folder of the run when nothing happens to it."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert run_command(*LONG, cwd=folder).code == 0
+    assert run_here(*LONG, cwd=folder).code == 0
     return run_folders(folder / "outputs" / "default")[0]
 
 

@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 
 from study.analysis import contrasts
 from study.measures import MEASURES
-from tests.conftest import run_command, run_folders
+from tests.conftest import run_folders, run_here
 
 TABLES = ("figures=[]",)
 REQUIRED = "measure,variant,baseline,n,mean_difference,ci_low,ci_high,t,p_t,p_flip,p_holm,wins"
@@ -21,8 +21,8 @@ def seven(tmp_path_factory):
     """outputs/seven: none, l1 and l2 with seven seeds each, on 200 images of digits."""
     folder = tmp_path_factory.mktemp("seven")
     variants = "variants=[{reg: none}, {reg: l1, lam: [1e-3, 1e-2]}, {reg: l2, lam: 1e-4}]"
-    few = ("data=digits", "data.train_size=200", "epochs=4", "model.hidden=[20]")
-    assert run_command(*few, variants, "seeds=7", "name=seven", cwd=folder).code == 0
+    few = ("data=digits", "data.train_size=200", "epochs=4", "model.hidden=[20]", "workers=1")
+    assert run_here(*few, variants, "seeds=7", "name=seven", cwd=folder).code == 0
     return folder / "outputs"
 
 
