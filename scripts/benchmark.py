@@ -36,9 +36,8 @@ def peers(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         contestants.write_data(data)
-        names = options.only.split(",") if options.only else list(contestants.NAMES)
         entered = [
-            *contestants.peers(data, options.reg, names, running=options.running),
+            *contestants.peers(data, options.reg, options.only, running=options.running),
             contestants.ours("study, one run on one core", options.reg, runs=1),
             contestants.ours(SWEEP, options.reg),
         ]
@@ -110,6 +109,14 @@ def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
     print("\n".join([title, *lines]), flush=True)
 
 
+def _peers(names: str) -> list[str]:
+    """Peers by their short names, separated by commas."""
+    found = names.split(",")
+    if unknown := [name for name in found if name not in contestants.NAMES]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is no peer; allowed: {', '.join(contestants.NAMES)}")
+    return found
+
+
 def main() -> None:
     """Measure what the command line names."""
     measures = {
@@ -123,8 +130,11 @@ def main() -> None:
     parser.add_argument("--reg", choices=REGS, default="l1")
     parser.add_argument("--runs", type=int, default=5_000, help="of the study that is analyzed")
     parser.add_argument("--running", action="store_true", help="peers score train while they train: less work")
-    parser.add_argument("--only", help=f"some of the peers: {','.join(contestants.NAMES)}")
+    parser.add_argument("--only", type=_peers, default=list(contestants.NAMES), help="some of the peers: jax,keras")
     options = parser.parse_args()
+    raced = options.what in ("peers", "penalties", "growth")
+    if raced and (options.few < 1 or options.many <= options.few or options.repeats < 1):
+        parser.error("--few and --repeats must be at least 1, and --many more than --few")
     measures[options.what](options)
 
 
