@@ -102,8 +102,11 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
             for text in figure.findobj(Text):
                 text.set_text(outside_math(text.get_text(), latex))
         lay_out(figure)
-        for kind, metadata in METADATA.items():
-            content = io.BytesIO()
-            figure.savefig(content, format=kind, dpi=PNG_DPI, metadata=metadata)
-            write_whole(target / FOLDER / f"{spec.name}.{kind}", content.getvalue())
+        with plt.rc_context({"figure.constrained_layout.use": False}):
+            # A figure that has a layout engine, be it "none", is drawn once more before each file is written.
+            figure.set_layout_engine(None)
+            for kind, metadata in METADATA.items():
+                content = io.BytesIO()
+                figure.savefig(content, format=kind, dpi=PNG_DPI, metadata=metadata)
+                write_whole(target / FOLDER / f"{spec.name}.{kind}", content.getvalue())
         plt.close(figure)
