@@ -121,7 +121,7 @@ def test_pdflatex_sets_every_table(study, tmp_path):
 
 
 def test_the_same_files_give_the_same_bytes(study, small, analyzed):
-    study("analyze", "name=small")
+    assert study("analyze", "name=small").code == 0
     assert products(small) == products(analyzed[0])
 
 
