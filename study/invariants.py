@@ -10,16 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from study.data import Part
 from study.models import MLP
 from study.regularizers.scope import as_matrix, names_in_scope
-from study.scoring import Scorer, score
+from study.scoring import Scored
 
 MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
 
 
 @torch.no_grad()
-def invariant_rows(model: nn.Module, train: Part, score: Scorer = score) -> Iterator[list[Any]]:
+def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
     """Rows of invariants.csv: measure, parameter (empty for the whole network), value.
 
     Path norms and margins only for MLPs without batch normalization, before which scale has no meaning; `in_out` only
@@ -27,8 +26,7 @@ def invariant_rows(model: nn.Module, train: Part, score: Scorer = score) -> Iter
 
     Args:
         model: the finished one.
-        train: the training split, on which margins are taken.
-        score: scores the model.
+        train: the training split as the model scores it: margins are taken on it.
     """
     parameters = dict(model.named_parameters())
     for name in names_in_scope(model, "weights"):
@@ -43,7 +41,7 @@ def invariant_rows(model: nn.Module, train: Part, score: Scorer = score) -> Iter
     yield ["path_norm_l2", "", l2]
     if len(weights) == 2:
         yield ["in_out", "", in_out(*weights)]
-    margins = _margins(score(model, train).logits.cpu().double(), train.labels.cpu())
+    margins = _margins(train.logits.cpu().double(), train.labels.cpu())
     for measure, share in MARGIN_SHARES.items():
         margin = float(torch.quantile(margins, share))
         yield [measure, "", margin]

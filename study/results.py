@@ -41,11 +41,13 @@ def write_scores(
     )
 
 
-def write_statistics(folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits) -> None:
-    """Write sparsity.csv, pruning.csv and invariants.csv."""
+def write_statistics(
+    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | None
+) -> None:
+    """Write sparsity.csv, pruning.csv and invariants.csv; `train` as the model scores that split, if known."""
     write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
     write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
-    write_table(folder, "invariants.csv", invariant_rows(model, splits.clean, score))
+    write_table(folder, "invariants.csv", invariant_rows(model, train or score(model, splits.clean)))
 
 
 def may_score_later(work: Path) -> bool:

@@ -163,7 +163,8 @@ class _Training:
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
         self.images = splits.available if config.budget == "steps" else None
-        self.val: Scored | None = None  # after the last epoch that was recorded
+        self.train: Scored | None = None  # as scored after the last epoch that was recorded
+        self.val: Scored | None = None
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
         self.state = State(
             model,
@@ -227,8 +228,8 @@ class _Training:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            of_train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
-            train, val = of_train.score(), self.val.score()
+            self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
+            train, val = self.train.score(), self.val.score()
         with self._timed("statistics"):
             penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
         row = {
@@ -246,7 +247,7 @@ class _Training:
         }
         self.folder.append("metrics.csv", [list(row.values())])
         if self.config.data["label_noise"]:
-            self.folder.append(LABEL_NOISE, _by_labels(epoch, of_train, self.splits))
+            self.folder.append(LABEL_NOISE, _by_labels(epoch, self.train, self.splits))
         regularizer.after_epoch(epoch, row, model)
         chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
         with self._timed("statistics"):
@@ -262,15 +263,15 @@ class _Training:
     def _finish(self, epoch: int) -> None:
         """Score the weights that are the result, and write what is written once."""
         model, regularizer, folder = self.state.model, self.state.regularizer, self.folder
-        chosen, val = regularizer.chosen_epoch(epoch), self.val
+        chosen, train, val = regularizer.chosen_epoch(epoch), self.train, self.val
         if regularizer.selects:
             regularizer.choose(model)
-            val = None
+            train, val = None, None
             folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
         with self._timed("scoring"):
             write_scores(folder.path, chosen, model, self.score, self.splits, val, self.config.test)
         with self._timed("statistics"):
-            write_statistics(folder.path, chosen, model, self.score, self.splits)
+            write_statistics(folder.path, chosen, model, self.score, self.splits, train)
         if self.config.keep_model:
             checkpoint.save_model(folder.path, model)
         folder.note(epochs_trained=epoch, scored_epoch=chosen)

@@ -10,6 +10,7 @@ import torch
 from study.data import Part
 from study.invariants import effective_rank, in_out, invariant_rows, path_norm, stable_rank
 from study.models import MLP
+from study.scoring import score
 from tests.conftest import run_folders
 
 W1, W2 = torch.tensor([[1.0, -2.0], [3.0, 0.0]]).double(), torch.tensor([[2.0, 1.0]]).double()
@@ -46,7 +47,8 @@ def test_a_network_and_its_rescaled_twin_have_the_same_path_norms_and_margins(hi
             below.bias *= factors
             above.weight /= factors
     of_model, of_twin = (
-        pd.DataFrame(invariant_rows(net, train), columns=["measure", "parameter", "value"]) for net in (model, twin)
+        pd.DataFrame(invariant_rows(net, score(net, train)), columns=["measure", "parameter", "value"])
+        for net in (model, twin)
     )
     invariant = ~of_model["measure"].str.contains("rank")
     assert invariant.sum() == count
@@ -59,7 +61,7 @@ def test_margins_are_those_of_the_true_class_over_the_best_other_one():
     with torch.no_grad():
         model.output.weight.copy_(torch.tensor([[5.0, 0.0], [2.0, 1.0], [0.0, 4.0]]))
         model.output.bias.zero_()
-    rows = {measure: value for measure, parameter, value in invariant_rows(model, train) if not parameter}
+    rows = {measure: value for measure, parameter, value in invariant_rows(model, score(model, train)) if not parameter}
     assert rows["margin_median"] == pytest.approx(((5 - 2) + (1 - 4)) / 2)
 
 
