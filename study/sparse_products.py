@@ -69,27 +69,18 @@ def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
     """List the entries of some rows of a sparse matrix by column instead; `found` has room for more, perhaps."""
     columns, values, starts = matrix
     columns_found, values_found, starts_found = found
-    starts_found[:] = 0
-    for i in range(len(rows)):  # count them,
-        for strip in range(starts.shape[1] - 1):
-            for entry in range(starts[rows[i], strip], starts[rows[i], strip + 1]):
-                starts_found[strip * STRIP + columns[entry], i // STRIP] += 1
-    total = 0
-    following = np.empty(len(starts_found), np.int64)
-    for column in range(len(starts_found)):  # reserve places,
-        following[column] = total
-        for strip in range(starts_found.shape[1]):
-            count = starts_found[column, strip]
-            starts_found[column, strip] = total
-            total += count
-    for i in range(len(rows)):  # and fill these
-        for strip in range(starts.shape[1] - 1):
-            for entry in range(starts[rows[i], strip], starts[rows[i], strip + 1]):
-                column = strip * STRIP + columns[entry]
-                place = following[column]
-                following[column] = place + 1
-                columns_found[place] = i % STRIP
-                values_found[place] = values[entry]
+    following = np.arange(len(starts_found)) * len(rows)  # the next place: each column has room for an entry per row
+    for strip_found, begin in enumerate(range(0, len(rows), STRIP)):
+        starts_found[:, strip_found] = following
+        for i in range(begin, min(begin + STRIP, len(rows))):
+            for strip in range(starts.shape[1] - 1):
+                for entry in range(starts[rows[i], strip], starts[rows[i], strip + 1]):
+                    column = strip * STRIP + columns[entry]
+                    place = following[column]
+                    following[column] = place + 1
+                    columns_found[place] = i - begin
+                    values_found[place] = values[entry]
+    starts_found[:, (len(rows) + STRIP - 1) // STRIP] = following
 
 
 @inlined
