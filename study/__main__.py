@@ -33,7 +33,14 @@ COMMANDS = {
     "clean": ("clean", "study_clean"),
 }
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
-COMPILED = ("mlp_kernels", "mlp_layout", "mlp_steps", "sorting", "sparse_products")  # modules of compiled code
+COMPILED = (
+    "mlp_kernels",
+    "mlp_layout",
+    "mlp_output",
+    "mlp_steps",
+    "sorting",
+    "sparse_products",
+)  # modules of compiled code
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
     "--config-path",

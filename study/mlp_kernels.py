@@ -6,13 +6,25 @@ included, while it is in cache, and never goes to memory; and a part of the firs
 the next batch right after it was updated.
 
 The first layer sees images, whose background is zero: it has products of its own (`sparse_products`), block by block of
-its units (`mlp_layout`). The other layers' products are BLAS's. What is (n, width) elsewhere is transposed here,
-(width, n): the rows of a weight matrix make rows of the output.
+its units (`mlp_layout`). So has the output layer, whose units are few (`mlp_output`). The products of layers between
+them are BLAS's, for which what is (n, width) elsewhere is transposed, (width, n): the rows of a weight matrix make rows
+of the output.
 """
 
 import numpy as np
 
-from study.mlp_layout import Layout, bias_in, blocks_in, weight_in
+from study.mlp_input import activate_blocks, sums_of_blocks, units_of, update_first
+from study.mlp_layout import (
+    Layout,
+    bias_in,
+    blocks_for,
+    blocks_in,
+    into_blocks,
+    out_of_blocks,
+    output_blocks_in,
+    weight_in,
+)
+from study.mlp_output import cross_entropy, output_logits, pass_back, update_output
 from study.mlp_steps import (
     CAP,
     GROUP,
@@ -27,7 +39,6 @@ from study.mlp_steps import (
 )
 from study.sparse_products import WIDTH, Entries, aligned, multiply, room_for_entries, transpose
 
-PIXELS = 256  # rows of a block that are updated at a time
 SCORED = 64  # images that are scored at a time
 
 
@@ -72,19 +83,26 @@ def train_epoch(
     norms = np.zeros((layers, 2, 3))  # Σ|w| and Σw² of each weight and bias, and Σ‖group‖₂, as they are at present
     norms[0, 0, 0], norms[0, 0, 1] = sums_of(first.reshape(-1))
     for k in range(len(first)):
-        units = _units_of(k, first_bias)
+        units = units_of(k, first_bias)
         norms[0, 0, 2] += group_norms(first[k].T[: units.stop - units.start], first_bias[units], coefficients[0])
     for layer in range(layers):
         bias = bias_in(packed, layout, layer)
         norms[layer, 1, 0], norms[layer, 1, 1] = sums_of(bias)
-        if layer > 0:
+        if 0 < layer < layers - 1:
             weight = weight_in(packed, layout, layer)
             norms[layer, 0, 0], norms[layer, 0, 1] = sums_of(weight.reshape(-1))
             norms[layer, 0, 2] = group_norms(weight, bias, coefficients[layer])
+        elif layer > 0:
+            norms[layer, 0, 0], norms[layer, 0, 1] = sums_of(output_blocks_in(packed, layout).reshape(-1))
     outputs = [np.empty((width, batch_size), packed.dtype) for width in layout.widths[1:]]
     errors = [np.empty_like(output) for output in outputs]  # derivatives of the loss by the outputs
     first_output = aligned((len(first), batch_size, WIDTH), packed)
     first_error = aligned((len(first), batch_size, WIDTH), packed)
+    # What goes into the output layer; with one hidden layer that is what comes out of the first.
+    last_output, last_error = first_output, first_error
+    if layers > 2:
+        last_output = aligned((blocks_for(layout.widths[-2]), batch_size, WIDTH), packed)
+        last_error = aligned((blocks_for(layout.widths[-2]), batch_size, WIDTH), packed)
     by_pixel = room_for_entries(len(pixels), batch_size, packed)
 
     objective, count = 0.0, 0
@@ -95,35 +113,48 @@ def train_epoch(
         rows, following = order[begin:][:batch_size], order[begin + batch_size :][:batch_size]
         size = len(rows)
         transpose(images, rows, by_pixel)
-        _outputs(first_output, packed, layout, size, outputs)
-        loss = _cross_entropy(_columns(outputs[-1], size), labels, rows, _columns(errors[-1], size), smoothing)
+        _outputs(first_output, last_output, packed, layout, size, outputs)
+        loss = cross_entropy(_columns(outputs[-1], size), labels, rows, _columns(errors[-1], size), smoothing)
 
         steps += 1
         count += 1
         objective += loss
         for layer in range(layers - 1, -1, -1):
             error, bias = _columns(errors[layer], size), bias_in(packed, layout, layer)
-            if layer > 0:  # before the weight changes
-                below = _columns(errors[layer - 1], size)
+            below = _columns(errors[max(layer - 1, 0)], size)
+            if layer == 0:
+                if layers != 2:
+                    into_blocks(error, first_error)
+            elif layer == layers - 1:  # before the weight changes
+                pass_back(error, output_blocks_in(packed, layout), last_output, last_error)
+                if layer > 1:
+                    out_of_blocks(last_error, below)
+            else:
                 np.dot(weight_in(packed, layout, layer).T, error, below)
                 _pass_relu(below, _columns(outputs[layer - 1], size))
             for kind in range(2):
                 objective += penalty_value(coefficients[layer, kind], norms[layer, kind])
             bias_state = (bias_in(moment1, layout, layer), bias_in(moment2, layout, layer))
+            slopes = _row_sums(error) if layer > 0 else sums_of_blocks(first_error, size, len(bias))
             norms[layer, 1, 0], norms[layer, 1, 1] = step_tensor(
-                bias, _row_sums(error), bias_state, coefficients[layer, 1], norms[layer, 1], rule, steps
+                bias, slopes, bias_state, coefficients[layer, 1], norms[layer, 1], rule, steps
             )
             group = (bias, bias_state[1], coefficients[layer])
-            if layer > 0:
+            if layer == 0:
+                sums = update_first(
+                    *(first, first_error[:, :size], by_pixel, pixels, first_state, group, norms[0, 0], rule, steps),
+                    *(images, following, first_output[:, : len(following)]),
+                )
+            elif layer < layers - 1:
                 weight = weight_in(packed, layout, layer)
                 state = (weight_in(moment1, layout, layer), weight_in(moment2, layout, layer))
                 seen = _columns(outputs[layer - 1], size)
                 sums = _update_weight(weight, error, seen, state, group, norms[layer, 0], rule, steps)
             else:
-                _into_blocks(error, first_error)
-                sums = _update_first(
-                    *(first, first_error[:, :size], by_pixel, pixels, first_state, group, norms[0, 0], rule, steps),
-                    *(images, following, first_output[:, : len(following)]),
+                weight = output_blocks_in(packed, layout)
+                state = (output_blocks_in(moment1, layout), output_blocks_in(moment2, layout))
+                sums = update_output(
+                    weight, error, last_output, state, coefficients[layer, 0], norms[layer, 0], rule, steps
                 )
             norms[layer, 0, 0], norms[layer, 0, 1], norms[layer, 0, 2] = sums
             if coefficients[layer, 1, GROUP] > 0:
@@ -137,12 +168,15 @@ def logits(images: Entries, rows: np.ndarray, layout: Layout, packed: np.ndarray
     first = blocks_in(packed, layout)
     outputs = [np.empty((width, SCORED), packed.dtype) for width in layout.widths[1:]]
     first_output = aligned((len(first), SCORED, WIDTH), packed)
+    last_output = first_output
+    if len(outputs) > 2:
+        last_output = aligned((blocks_for(layout.widths[-2]), SCORED, WIDTH), packed)
     for begin in range(0, len(rows), SCORED):
         some = rows[begin : begin + SCORED]
         size = len(some)
         for k in range(len(first)):
             multiply(images, some, first[k], first_output[k, :size])
-        _outputs(first_output, packed, layout, size, outputs)
+        _outputs(first_output, last_output, packed, layout, size, outputs)
         output = _columns(outputs[-1], size)
         for i in range(size):
             for c in range(len(output)):
@@ -150,75 +184,36 @@ def logits(images: Entries, rows: np.ndarray, layout: Layout, packed: np.ndarray
 
 
 @inlined
-def _outputs(first_output: np.ndarray, packed: np.ndarray, layout: Layout, size: int, outputs: list[np.ndarray]):
-    """The outputs of all layers for a batch, (width, size) each, from the first weight's products with it."""
-    layers = len(outputs)
-    for layer in range(layers):
-        output = _columns(outputs[layer], size)
-        if layer > 0:
-            np.dot(weight_in(packed, layout, layer), _columns(outputs[layer - 1], size), output)
-        else:
-            _out_of_blocks(first_output, output)
-        _add_bias(output, bias_in(packed, layout, layer), layer < layers - 1)
-
-
-@inlined
-def _update_first(
-    weight: np.ndarray,
-    error: np.ndarray,
-    batch: Entries,
-    pixels: np.ndarray,
-    state: tuple[np.ndarray, np.ndarray],
-    group: tuple[np.ndarray, np.ndarray, np.ndarray],
-    norms: np.ndarray,
-    rule: Rule,
-    step: int,
-    images: Entries,
-    following: np.ndarray,
-    output: np.ndarray,
+def _outputs(
+    first: np.ndarray, last: np.ndarray, packed: np.ndarray, layout: Layout, size: int, outputs: list[np.ndarray]
 ):
-    """Update the first weight block by block; returns its Σ|w|, Σw² and Σ‖group‖₂ afterwards.
+    """The outputs of all layers for a batch, of the last one and those between (width, size) each.
 
     Args:
-        weight: (blocks, inputs, WIDTH).
-        error: (blocks, n, WIDTH), derivatives of the loss by the outputs.
-        batch: of (inputs, n), the batch by pixel.
-        pixels: int64, 0…inputs−1.
-        state: the weight's first and second moments.
-        group: the bias, (outputs,), already updated, its second moment, and both tensors' coefficients, (2, 7).
-        norms: the weight's before the update.
-        rule: the optimizer.
-        step: its number, from 1.
-        images: of (m, inputs).
-        following: rows of these that are the next batch, (n',).
-        output: becomes the updated weight's product with it, (blocks, n', WIDTH).
+        first: products of the first weight, (blocks, batch_size, WIDTH); become outputs of the first layer.
+        last: room for outputs of the last hidden layer; with one hidden layer the same array.
+        packed: weights and biases, (size,).
+        layout: of these.
+        size: images in the batch.
+        outputs: room for those of each layer.
     """
-    bias, bias_moment2, coefficients = group
-    gradient = aligned((PIXELS, WIDTH), weight)
-    absolute = squares = groups = 0.0
-    for k in range(len(weight)):
-        block_absolute = block_squares = 0.0
-        for pixel in range(0, weight.shape[1], PIXELS):
-            tile = slice(pixel, min(pixel + PIXELS, weight.shape[1]))
-            part = gradient[: tile.stop - tile.start]
-            multiply(batch, pixels[tile], error[k], part)
-            moments = (state[0][k, tile].reshape(-1), state[1][k, tile].reshape(-1))
-            sums = step_tensor(
-                weight[k, tile].reshape(-1), part.reshape(-1), moments, coefficients[0], norms, rule, step
-            )
-            block_absolute += sums[0]
-            block_squares += sums[1]
-        if coefficients[0, GROUP] > 0 or coefficients[0, CAP] < np.inf:
-            units = _units_of(k, bias)
-            rows, rows_moment2 = weight[k].T[: units.stop - units.start], state[1][k].T[: units.stop - units.start]
-            block_absolute, block_squares, norm = limit_units(
-                rows, bias[units], rows_moment2, bias_moment2[units], coefficients, rule, step
-            )
-            groups += norm
-        absolute += block_absolute
-        squares += block_squares
-        multiply(images, following, weight[k], output[k])
-    return absolute, squares, groups
+    layers, logits, bias = len(outputs), _columns(outputs[-1], size), bias_in(packed, layout, len(outputs) - 1)
+    if layers > 1:
+        activate_blocks(first, bias_in(packed, layout, 0), size)
+    if layers != 2:
+        out_of_blocks(first, _columns(outputs[0], size))
+    for layer in range(1, layers - 1):
+        output = _columns(outputs[layer], size)
+        np.dot(weight_in(packed, layout, layer), _columns(outputs[layer - 1], size), output)
+        _activate(output, bias_in(packed, layout, layer))
+    if layers > 2:
+        into_blocks(_columns(outputs[layers - 2], size), last)
+    if layers > 1:
+        output_logits(last, output_blocks_in(packed, layout), bias, logits)
+    else:
+        for c in range(len(bias)):
+            for i in range(size):
+                logits[c, i] += bias[c]
 
 
 @inlined
@@ -256,28 +251,6 @@ def _update_weight(
 
 
 @inlined
-def _units_of(block: int, bias: np.ndarray):
-    """The units whose weights are in a block of the first layer."""
-    return slice(block * WIDTH, min(block * WIDTH + WIDTH, len(bias)))
-
-
-@inlined
-def _out_of_blocks(blocks: np.ndarray, output: np.ndarray):
-    """From (blocks, n, WIDTH) to (width, n)."""
-    for j in range(output.shape[0]):
-        for i in range(output.shape[1]):
-            output[j, i] = blocks[j // WIDTH, i, j % WIDTH]
-
-
-@inlined
-def _into_blocks(output: np.ndarray, blocks: np.ndarray):
-    """From (width, n) to (blocks, n, WIDTH)."""
-    for j in range(output.shape[0]):
-        for i in range(output.shape[1]):
-            blocks[j // WIDTH, i, j % WIDTH] = output[j, i]
-
-
-@inlined
 def _rows_at_a_time(size: int, width: int):
     """Few enough for a tile to stay in cache, and for the kernels that OpenBLAS has for small matrices."""
     return max(1, min(32, 1_200 // size, 1_000_000 // (size * width)))
@@ -290,12 +263,13 @@ def _columns(buffer: np.ndarray, size: int):
 
 
 @inlined
-def _add_bias(output: np.ndarray, bias: np.ndarray, relu: bool):
+def _activate(output: np.ndarray, bias: np.ndarray):
+    """Add the bias to what comes out of a weight, (width, n), and apply ReLU."""
     zero = output.dtype.type(0)
     for j in range(output.shape[0]):
         for i in range(output.shape[1]):
             value = output[j, i] + bias[j]
-            output[j, i] = zero if relu and value < zero else value
+            output[j, i] = zero if value < zero else value
 
 
 @inlined
@@ -308,32 +282,8 @@ def _pass_relu(error: np.ndarray, output: np.ndarray):
 
 
 @inlined
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, error: np.ndarray, smoothing: float):
-    """The mean cross-entropy of logits (classes, n), by smoothed labels; `error` becomes its derivatives by them."""
-    classes, size = logits.shape
-    total = 0.0
-    for i in range(size):
-        label = labels[rows[i]]
-        largest = logits[0, i]
-        for c in range(1, classes):
-            largest = max(largest, logits[c, i])
-        exponentials = logits.dtype.type(0)
-        for c in range(classes):
-            error[c, i] = np.exp(logits[c, i] - largest)
-            exponentials += error[c, i]
-        for c in range(classes):
-            error[c, i] /= exponentials * size
-        error[label, i] -= logits.dtype.type((1 - smoothing) / size)
-        total += np.log(exponentials) - (1 - smoothing) * (logits[label, i] - largest)
-        if smoothing > 0:
-            for c in range(classes):
-                error[c, i] -= logits.dtype.type(smoothing / classes / size)
-                total -= smoothing / classes * (logits[c, i] - largest)
-    return total / size
-
-
-@inlined
 def _row_sums(error: np.ndarray):
+    """What an error (width, n) sums up to over images: the gradient of the bias."""
     sums = np.empty(error.shape[0], error.dtype)
     for j in range(len(sums)):
         sums[j] = 0

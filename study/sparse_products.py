@@ -17,11 +17,11 @@ from numba.extending import intrinsic
 
 from study.mlp_steps import compiled, inlined
 
-# Columns of a block: 8 vector registers where these are long, 8 of AVX2, 16 of NEON.
-WIDTH = 128 if binding.get_host_cpu_features().get("avx512f") else 64
-# Columns of the sparse matrix at a time, so rows of a block: in float32 these fill an L1 cache of 32 KB at the most.
-# Longer strips mean fewer ends of loops, which the CPU cannot foresee; 112 is a seventh of 28 × 28.
-STRIP = 64 if WIDTH == 128 else 112
+# Numbers in a register; columns of a block, as many registers as the CPU has, less some; columns of the sparse matrix
+# at a time, so rows of a block, which in float32 fill an L1 cache of 32 KB at the most. Wide blocks and long strips
+# mean fewer ends of loops, which the CPU cannot foresee.
+_CPU = binding.get_host_cpu_features()
+LANES, WIDTH, STRIP = (16, 128, 64) if _CPU.get("avx512f") else (8, 112, 72) if _CPU.get("avx2") else (4, 64, 112)
 LINE = 64  # bytes of a cache line
 
 
@@ -69,9 +69,12 @@ def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
     """List the entries of some rows of a sparse matrix by column instead; `found` has room for more, perhaps."""
     columns, values, starts = matrix
     columns_found, values_found, starts_found = found
-    following = np.arange(len(starts_found)) * len(rows)  # the next place: each column has room for an entry per row
+    following = np.empty(len(starts_found), np.int64)  # the next place: each column has room for an entry per row
+    for column in range(len(following)):
+        following[column] = column * len(rows)
     for strip_found, begin in enumerate(range(0, len(rows), STRIP)):
-        starts_found[:, strip_found] = following
+        for column in range(len(following)):
+            starts_found[column, strip_found] = following[column]
         for i in range(begin, min(begin + STRIP, len(rows))):
             for strip in range(starts.shape[1] - 1):
                 for entry in range(starts[rows[i], strip], starts[rows[i], strip + 1]):
@@ -80,7 +83,8 @@ def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
                     following[column] = place + 1
                     columns_found[place] = i - begin
                     values_found[place] = values[entry]
-    starts_found[:, (len(rows) + STRIP - 1) // STRIP] = following
+    for column in range(len(following)):
+        starts_found[column, (len(rows) + STRIP - 1) // STRIP] = following[column]
 
 
 @inlined
@@ -129,34 +133,42 @@ def _generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: An
     arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments[:4])]  # noqa: B905
     out, block, columns, values = (array.data for array in arrays)
     size, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
-    vector = ir.VectorType(number, WIDTH)
+    vector = ir.VectorType(number, LANES)
     suffix = "f32" if signature.args[0].dtype == types.float32 else "f64"
     multiply_add = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{WIDTH}{suffix}"
+        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}{suffix}"
     )
-    undefined, same = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
+    undefined, same = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
     alignment = context.get_abi_sizeof(number)  # as little as any array has: whole lines are not relied on
+    registers = range(WIDTH // LANES)
 
-    def at(pointer: ir.Value) -> ir.Value:
-        return builder.bitcast(pointer, vector.as_pointer())
+    def at(pointer: ir.Value, register: int) -> ir.Value:
+        return builder.bitcast(builder.gep(pointer, [size(register * LANES)]), vector.as_pointer())
 
     before = builder.block
-    total_before = builder.load(at(out), align=alignment) if adds else ir.Constant(vector, None)
+    totals_before = [
+        builder.load(at(out, r), align=alignment) if adds else ir.Constant(vector, None) for r in registers
+    ]
     loop, body, after = (builder.append_basic_block(name) for name in ("loop", "body", "after"))
     builder.branch(loop)
     builder.position_at_end(loop)
-    i, total = builder.phi(size), builder.phi(vector)
+    i, totals = builder.phi(size), [builder.phi(vector) for _ in registers]
     builder.cbranch(builder.icmp_signed("<", i, arguments[5]), body, after)
     builder.position_at_end(body)
     column = builder.zext(builder.load(builder.gep(columns, [i])), size)
     value = builder.insert_element(undefined, builder.load(builder.gep(values, [i])), ir.IntType(32)(0))
-    row = builder.load(at(builder.gep(block, [builder.mul(column, size(WIDTH))])), align=alignment)
-    total_next = builder.call(multiply_add, [builder.shuffle_vector(value, undefined, same), row, total])
+    value = builder.shuffle_vector(value, undefined, same)
+    row = builder.gep(block, [builder.mul(column, size(WIDTH))])
+    totals_next = [
+        builder.call(multiply_add, [value, builder.load(at(row, r), align=alignment), totals[r]]) for r in registers
+    ]
     i_next = builder.add(i, size(1))
-    for phi, first, following in ((i, arguments[4], i_next), (total, total_before, total_next)):
+    befores, followings = [arguments[4], *totals_before], [i_next, *totals_next]
+    for phi, first, following in zip([i, *totals], befores, followings, strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(following, body)
     builder.branch(loop)
     builder.position_at_end(after)
-    builder.store(total, at(out), align=alignment)
+    for r in registers:
+        builder.store(totals[r], at(out, r), align=alignment)
     return context.get_dummy_value()

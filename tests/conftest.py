@@ -14,6 +14,8 @@ import pytest
 from study import __main__ as command
 
 ROOT = Path(__file__).parent.parent
+# pytest-xdist gives each core a process; several threads in each would wait for one another, ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / command.compiled_version()))
 
 COMPILE = "import torch; torch.set_default_dtype({}); from study import mlp_training; mlp_training.unavailable()"
