@@ -227,7 +227,9 @@ def _update_weight(
     rule: Rule,
     step: int,
 ):
-    """The same for a weight (outputs, inputs) of another layer, from outputs of the layer below, (inputs, n)."""
+    """What `update_first` does, for a weight (outputs, inputs) between the first and the last, from the outputs of the
+    layer below, (inputs, n).
+    """
     rows = _rows_at_a_time(error.shape[1], weight.shape[1])
     gradient = np.empty((rows, weight.shape[1]), weight.dtype)
     bias, bias_moment2, coefficients = group
