@@ -33,14 +33,10 @@ COMMANDS = {
     "clean": ("clean", "study_clean"),
 }
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
-COMPILED = (
-    "mlp_kernels",
-    "mlp_layout",
-    "mlp_output",
-    "mlp_steps",
-    "sorting",
-    "sparse_products",
-)  # modules of compiled code
+COMPILED = (  # modules of compiled code
+    *("mlp_input", "mlp_kernels", "mlp_layout", "mlp_output", "mlp_steps"),
+    *("sorting", "sparse_products"),
+)
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
     "--config-path",

@@ -2,11 +2,13 @@
 
 import copy
 import math
+import re
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from study import __main__ as command
 from study import mlp_training, optimizers, training
 from study.data import Part, load_splits
 from study.data.digits import digits
@@ -277,3 +279,10 @@ def test_compiled_code_gives_the_same_bytes_whenever_it_was_compiled(tmp_path):
     assert [len(copies) for copies in content.values()] == [2, 2]
     for one, other in content.values():
         assert one == other
+
+
+def test_whatever_is_compiled_has_a_part_in_the_name_of_its_cache():
+    """Numba looks at the file of the outermost function alone: what has been inlined would go stale."""
+    sources = {file.stem: file.read_text() for file in command.PACKAGE.rglob("*.py")}
+    decorated = re.compile(r"^(@|\w+ = )(inlined|compiled|intrinsic|njit)\b", re.MULTILINE)
+    assert set(command.COMPILED) == {name for name, text in sources.items() if decorated.search(text)}
