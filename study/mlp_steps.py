@@ -12,8 +12,9 @@ from numba import njit
 FLAGS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 # A part of its caller: as a function of its own it would exist in several machine codes that round differently, and
 # the one that is called would depend on what else the process has compiled.
-inlined = njit(forceinline=True, **FLAGS)
-compiled = njit(cache=True, **FLAGS)
+# Nobody calls it from Python or C, so nothing is compiled that could be called from there.
+inlined = njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)
+compiled = njit(cache=True, no_cfunc_wrapper=True, **FLAGS)
 
 # What a regularizer does to one tensor in a step, the columns of `coefficients`. Penalties: λ times Σ|w|, Σw², ‖w‖₂.
 # Then λ of decoupled weight decay, of soft-thresholding, and of shrinking groups (a unit's weights and bias); and the
