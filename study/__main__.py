@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
+from hydra._internal.hydra import Hydra
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from study.config import register_schemas
@@ -88,7 +90,7 @@ def _train() -> int:
             f"{words[0]} is neither a subcommand ({', '.join(['analyze', *COMMANDS])}) nor a key with a value (reg=l1);"
             " study --help shows them"
         )
-    _run_hydra("config")
+    _run_hydra("config", RunMode.MULTIRUN)
     return 0
 
 
@@ -102,7 +104,7 @@ def _analyze() -> int:
     if words:
         raise ConfigError(f"{words[0]}: name a study with name={words[0]}; study analyze --help shows all keys")
     sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
-    cfg = _run_hydra("analysis")
+    cfg = _run_hydra("analysis", RunMode.RUN)
     if cfg is None:  # --help and its like have been answered
         return 0
     from study.analysis.command import Options, analyze_study
@@ -113,9 +115,10 @@ def _analyze() -> int:
     return analyze_study(Options(**values, folders=[*_config_dirs(sys.argv), CONF]))
 
 
-def _run_hydra(config_name: str) -> DictConfig | None:
+def _run_hydra(config_name: str, mode: RunMode) -> DictConfig | None:
     """Run a Hydra application; returns its config where Hydra does not sweep."""
     composed = []
+    Hydra.get_mode = lambda *_, **__: mode  # which would compose the whole config once more to read this one key
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(composed.append)()
     return composed[0] if composed else None
 

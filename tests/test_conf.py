@@ -2,6 +2,7 @@
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 from study.__main__ import CONF
@@ -52,6 +53,15 @@ def test_the_book_study_is_the_textbooks():
     assert book[1].reg["scope"] == "all"
     defaults = {reg: config(f"reg={reg}").lam for reg in ("none", "l1", "l2", "l2_norm")}
     assert defaults == {"none": 0, "l1": 1e-4, "l2": 1e-2, "l2_norm": 1e-2}
+
+
+def test_a_command_line_is_composed_once_and_always_trained(study, tmp_path, monkeypatch):
+    """Hydra would compose it twice, and with hydra.mode=RUN end without a word."""
+    composed, compose_config = [], Hydra.compose_config
+    monkeypatch.setattr(Hydra, "compose_config", lambda *a, **k: composed.append(k) or compose_config(*a, **k))
+    few = ("data=digits", "data.train_size=50", "model.hidden=[5]", "epochs=1", "name=once")
+    assert study(*few, "hydra.mode=RUN").code == 0
+    assert len(run_folders(tmp_path / "outputs" / "once")) == len(composed) == 1
 
 
 def test_a_variant_is_one_yaml_file(study, tmp_path):
