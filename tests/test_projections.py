@@ -48,13 +48,13 @@ def test_l1_proximal_reaches_the_minimizer_of_the_l1_penalty_with_exact_zeros(tr
     torch.manual_seed(0)
     model, lam = MLP(64, [], 10).double(), 0.03
     hooks, optimizer = combined(L1Proximal(), lam, model), OPTIMIZERS[optimizer](model.parameters())
-    for _ in range(7000):
+    for _ in range(4000):
         step(model, hooks, optimizer, train)
     before = [p == 0 for p in model.parameters()]
     gradients = step(model, hooks, optimizer, train)
     zeros = 0
     for w, gradient, zero in zip(model.parameters(), gradients, before, strict=True):
-        torch.testing.assert_close(gradient[~zero], -lam * w.detach()[~zero].sign(), atol=0.02 * lam, rtol=0)
+        torch.testing.assert_close(gradient[~zero], -lam * w.detach()[~zero].sign(), atol=0.01 * lam, rtol=0)
         assert (gradient[zero].abs() <= 1.001 * lam).all()
         assert torch.equal(w == 0, zero)  # they stay
         zeros += int(zero.sum())

@@ -34,6 +34,7 @@ def run(command: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(words, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_the_commands_on_digits_run_one_after_the_other(tmp_path):
     *on_small, _ = ON_DIGITS
     assert len(on_small) == 4

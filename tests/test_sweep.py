@@ -10,7 +10,6 @@ import time
 from types import SimpleNamespace
 
 import pandas as pd
-import pytest
 from rich.console import Console
 
 from study import claims, progress
@@ -85,50 +84,41 @@ def test_divergence_is_a_result(study, tmp_path):
     assert "left alone" in study(*QUICK, "optimizer=sgd", "optimizer.lr=1e30").out
 
 
-FAILS_LATER = """
-import torch
-calls = 0
+FAIL_LATER = """
+import os, signal
+from collections import Counter
+calls = Counter()
 def failing(w):
-    global calls
-    calls += 1
-    if calls > 50:
+    calls["failing"] += 1
+    if calls["failing"] > 50:
         raise RuntimeError("no more patience")
     return w.abs().sum()
-"""
-KILLS_ITSELF = """
-import os, signal, torch
-calls = 0
 def killed(w):
-    global calls
-    calls += 1
-    if calls > 50:
+    calls["killed"] += 1
+    if calls["killed"] > 50:
         os.kill(os.getpid(), signal.SIGKILL)
     return w.abs().sum()
 """
 
 
-@pytest.mark.parametrize(
-    ("source", "function", "cause"),
-    [
-        (FAILS_LATER, "failing", "RuntimeError: no more patience"),
-        (KILLS_ITSELF, "killed", "killed by SIGKILL"),
-    ],
-)
-def test_a_failing_run_stops_no_other_is_shown_and_makes_the_exit_status(tmp_path, source, function, cause):
+def test_a_failing_run_stops_no_other_is_shown_and_makes_the_exit_status(tmp_path):
     (tmp_path / "own" / "reg").mkdir(parents=True)
-    (tmp_path / "own" / "reg" / "mine.yaml").write_text(f"_target_: my_penalty.{function}\nlam: 1e-3\n")
-    (tmp_path / "my_penalty.py").write_text(source)
+    (tmp_path / "my_penalties.py").write_text(FAIL_LATER)
+    causes = {"failing": "RuntimeError: no more patience", "killed": "killed by SIGKILL"}
+    for function in causes:
+        (tmp_path / "own" / "reg" / f"{function}.yaml").write_text(f"_target_: my_penalties.{function}\nlam: 1e-3\n")
     result = run_command(
-        *("-m", "--config-dir", "own", *QUICK, "reg=mine,l1,l2", "workers=2"),
+        *("-m", "--config-dir", "own", *QUICK, "reg=failing,killed,l1,l2", "workers=2"),
         cwd=tmp_path,
         PYTHONPATH=str(tmp_path),
     )
     assert result.code == 1
-    assert cause in result.out
-    states = {folder.name.split("-")[0]: state(folder) for folder in run_folders(tmp_path / "outputs" / "default")}
-    assert states == {"mine": "failed", "l1": "complete", "l2": "complete"}
-    (failed,) = (tmp_path / "outputs" / "default").glob("mine*")
-    assert cause in json.loads((failed / "status.json").read_text())["cause"]
+    runs = {folder.name.split("-")[0]: folder for folder in run_folders(tmp_path / "outputs" / "default")}
+    states = {reg: state(folder) for reg, folder in runs.items()}
+    assert states == {"failing": "failed", "killed": "failed", "l1": "complete", "l2": "complete"}
+    for function, cause in causes.items():
+        assert cause in result.out
+        assert cause in json.loads((runs[function] / "status.json").read_text())["cause"]
 
 
 def test_a_full_disk_is_a_failure_with_a_cause(tmp_path):
