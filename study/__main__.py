@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
-from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -35,10 +34,15 @@ COMMANDS = {
     "clean": ("clean", "study_clean"),
 }
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
-COMPILED = (  # modules of compiled code
-    *("mlp_input", "mlp_kernels", "mlp_layout", "mlp_output", "mlp_steps"),
-    *("sorting", "sparse_products"),
-)
+COMPILED = (
+    "mlp_input",
+    "mlp_kernels",
+    "mlp_layout",
+    "mlp_output",
+    "mlp_steps",
+    "sorting",
+    "sparse_products",
+)  # modules of compiled code
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
     "--config-path",
@@ -104,7 +108,7 @@ def _analyze() -> int:
     if words:
         raise ConfigError(f"{words[0]}: name a study with name={words[0]}; study analyze --help shows all keys")
     sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
-    cfg = _run_hydra("analysis", RunMode.RUN)
+    cfg = _run_hydra("analysis")
     if cfg is None:  # --help and its like have been answered
         return 0
     from study.analysis.command import Options, analyze_study
@@ -115,8 +119,10 @@ def _analyze() -> int:
     return analyze_study(Options(**values, folders=[*_config_dirs(sys.argv), CONF]))
 
 
-def _run_hydra(config_name: str, mode: RunMode) -> DictConfig | None:
-    """Run a Hydra application; returns its config where Hydra does not sweep."""
+def _run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | None:
+    """Run a Hydra application, by default in the mode that its flags say; returns its config if it does not sweep."""
+    from hydra._internal.hydra import Hydra  # takes long: only where Hydra runs
+
     composed = []
     Hydra.get_mode = lambda *_, **__: mode  # which would compose the whole config once more to read this one key
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(composed.append)()
