@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import index
-from study.analysis.entries import entry_of, joined
+from study.analysis.entries import entry_of, histogram_of, joined
 from study.analysis.index import Entry, identity_of
 from study.analysis.ledger import LEDGER
-from study.analysis.reading import DamagedError, read_histograms, read_tables
+from study.analysis.reading import DamagedError, Rows, read_histograms, read_tables
 from study.claims import work_folders
 from study.config import RunConfig
 from study.errors import StudyError
@@ -151,13 +151,13 @@ class Study:
         ]
         tables = read_histograms([self.folder / row.run for row, _ in missing], epochs)
         for (row, identity), table in zip(missing, tables, strict=True):
-            if isinstance(table, DamagedError):
-                raise StudyError(f"{self.folder / row.run} {table}")
             entry = self.entries[row.run]
-            codes = {name: code for code, name in enumerate(entry.facts["parameters"])}
-            rows_read = np.stack([table["parameter"].map(codes), table["bin"], table["count"]], 1).astype(np.int32)
+            try:
+                histogram = histogram_of(table, entry.facts)
+            except DamagedError as problem:
+                raise StudyError(f"{self.folder / row.run} {problem}") from None
             others = entry.histograms if entry.histogram_identity == identity else {}
-            histograms = {**others, int(row.epoch): rows_read}
+            histograms = {**others, int(row.epoch): histogram}
             self.entries[row.run] = replace(entry, histogram_identity=identity, histograms=histograms)
 
 
@@ -193,7 +193,7 @@ def collect(folder: Path) -> Study:
                 continue
             if facts is not None:
                 fresh.append((path, identity, facts))
-    found: dict[str, dict[str, pd.DataFrame | DamagedError]] = {path.name: {} for path, *_ in fresh}
+    found: dict[str, dict[str, Rows | DamagedError]] = {path.name: {} for path, *_ in fresh}
     for name in TABLES:
         paths = [path for path, _, facts in fresh if _has(path, name, facts["state"])]
         for path, table in zip(paths, read_tables(paths, name), strict=True):

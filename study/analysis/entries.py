@@ -1,6 +1,7 @@
 """A run's CSVs as numbers, checked, as the index keeps them, and back again as the tables of a study."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ import pandas as pd
 
 from study.analysis import index
 from study.analysis.index import Entry
-from study.analysis.reading import DamagedError
+from study.analysis.reading import AGAIN, WORDS, DamagedError, Rows
 from study.recording import COLUMNS, INVARIANTS
-from study.weights import ALL
+from study.weights import ALL, BINS
 
-WORDS = {"parameter", "split", "labels", "measure"}  # columns that hold words
+COUNTED = ("epoch", "count", "removed", "effective_parameters")  # columns of integers
+_LEFT, _RIGHT = np.array(BINS).T
 SPLITS, LABELS = ("train", "val", "test"), ("given", "clean", "flipped")
 
 
@@ -23,17 +25,20 @@ def joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
     lengths = [len(rows) for rows in tables]
     columns = COLUMNS[name]
     table = pd.DataFrame(np.concatenate([np.empty((0, len(columns))), *tables]), columns=columns)
-    for column in {"epoch", "count", "removed", "effective_parameters"} & set(columns):
-        table[column] = table[column].astype(int)
-    for column in WORDS & set(columns):
-        words = [np.array(_words(entry.facts, column), object) for entry in having]
-        codes = [rows[:, columns.index(column)].astype(int) for rows in tables]
-        table[column] = np.concatenate(
-            [np.empty(0, object), *(word[code] for word, code in zip(words, codes, strict=True))]
-        )
-    for key in ("run", "variant", "seed"):
-        table[key] = np.repeat([entry.facts[key] for entry in having], lengths)
+    table = table.astype({column: int for column in columns if column in COUNTED})
+    for column in columns:
+        if column in WORDS:
+            words = [_words(entry.facts, column) for entry in having]
+            begin = np.repeat(np.cumsum([0, *map(len, words)])[:-1], lengths)
+            table[column] = _texts(itertools.chain.from_iterable(words)).take(begin + table[column].to_numpy(int))
+    for key in ("run", "variant"):
+        table[key] = _texts(entry.facts[key] for entry in having).repeat(lengths)
+    table["seed"] = np.repeat([entry.facts["seed"] for entry in having], lengths)
     return table
+
+
+def _texts(words: Iterable[str]) -> pd.api.extensions.ExtensionArray:
+    return pd.array(list(words), dtype="str")
 
 
 def _words(facts: Mapping[str, Any], column: str) -> list[str]:
@@ -43,31 +48,49 @@ def _words(facts: Mapping[str, Any], column: str) -> list[str]:
 
 
 def entry_of(
-    identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, pd.DataFrame | DamagedError]
+    identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, Rows | DamagedError]
 ) -> Entry:
     """A run as read, checked; raises DamagedError where rows are missing."""
     for table in tables.values():
         if isinstance(table, DamagedError):
             raise table
-    metrics, weights = tables["metrics.csv"], tables["weights.csv"]
-    epochs, last = metrics["epoch"].tolist(), len(metrics) - 1
-    if epochs != list(range(last + 1)) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
+    weights = tables["weights.csv"]
+    epochs = tables["metrics.csv"].values[:, 0]
+    last, expected = len(epochs) - 1, np.arange(len(epochs))
+    if not np.array_equal(epochs, expected) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
         raise DamagedError(
             f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs_trained']}; train it again"
         )
-    if sorted(set(weights["epoch"].tolist())) != list(range(last + 1)):
+    if not np.array_equal(np.unique(weights.values[:, 0]), expected):
         raise DamagedError("has another set of epochs in weights.csv than in metrics.csv; delete it and train it again")
-    facts = {**facts, "parameters": list(pd.unique(weights["parameter"]))}
+    codes = dict.fromkeys(weights.values[:, COLUMNS["weights.csv"].index("parameter")].astype(int).tolist())
+    facts = {**facts, "parameters": [weights.words["parameter"][code] for code in codes]}
     if facts["state"] == "diverged":
         facts |= {"epochs_trained": last, "scored_epoch": last}
-    return Entry(identity, facts, {name: _coded(table, name, facts) for name, table in tables.items()})
+    return Entry(identity, facts, {name: coded(table, name, facts) for name, table in tables.items()})
 
 
-def _coded(table: pd.DataFrame, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-    """A table as numbers; raises DamagedError where it speaks of an unknown parameter or split."""
-    for column in WORDS & set(table.columns):
-        codes = table[column].fillna("").map({word: code for code, word in enumerate(_words(facts, column))})
-        if codes.isna().any():
+def histogram_of(rows: Rows | DamagedError, facts: Mapping[str, Any]) -> np.ndarray:
+    """A histogram as the index keeps it, see `Entry`; raises DamagedError where it is not one of this project's."""
+    name = "histogram.csv"
+    columns = dict(zip(COLUMNS[name], coded(rows, name, facts).T, strict=True))
+    left, right = columns["bin_left"], columns["bin_right"]
+    bins = np.searchsorted(_LEFT, left) + ((left == 0) & (right > 0))  # exact zeros are a bin before these
+    if (bins >= len(BINS)).any() or (_LEFT[bins] != left).any() or (_RIGHT[bins] != right).any():
+        raise DamagedError(f"has a {name} with other bins than this project writes; {AGAIN}")
+    return np.stack([columns["parameter"], bins, columns["count"]], 1).astype(np.int32)
+
+
+def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.ndarray:
+    """A table with its words as codes of the run, as an `Entry` has it; raises DamagedError where one is unknown."""
+    if isinstance(rows, DamagedError):
+        raise rows
+    values = rows.values.copy()
+    for column, words in rows.words.items():
+        allowed = {word: code for code, word in enumerate(_words(facts, column))}
+        place = COLUMNS[name].index(column)
+        codes = np.array([allowed.get(word, -1) for word in words], int)[values[:, place].astype(int)]
+        if (codes < 0).any():
             raise DamagedError(f"has an unknown {column} in {name}; delete it and train it again")
-        table = table.assign(**{column: codes})
-    return table.to_numpy(float)
+        values[:, place] = codes
+    return values

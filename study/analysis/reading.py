@@ -1,26 +1,39 @@
 """The CSVs of runs, many at a time, checked against the file contract."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from study.recording import COLUMNS
-from study.weights import BINS
 
 TOGETHER = 200  # files that are parsed in one go: a call of pandas costs more than a short file
 TAIL = 1 << 16  # bytes of a file's end that are looked at first
 AGAIN = "delete the folder and train the run again"
-_LEFT, _RIGHT = np.array(BINS).T
+WORDS = ("parameter", "split", "labels", "measure")  # columns that hold words
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one CSV holds.
+
+    Attributes:
+        values: float64 (rows, columns), in the contract's order; a word is its position in `words`.
+        words: by column, for those of `WORDS` that the CSV has; all that occur, and perhaps more.
+    """
+
+    values: np.ndarray
+    words: Mapping[str, Sequence[str]]
 
 
 class DamagedError(Exception):
     """Why a folder is no sound run, and what to do."""
 
 
-def read_tables(runs: Sequence[Path], name: str) -> Iterator[pd.DataFrame | DamagedError]:
+def read_tables(runs: Sequence[Path], name: str) -> Iterator[Rows | DamagedError]:
     """A CSV of each run, in their order; where it is missing, half-written, or not what the contract says, what is
     wrong with it.
 
@@ -31,7 +44,7 @@ def read_tables(runs: Sequence[Path], name: str) -> Iterator[pd.DataFrame | Dama
     return _read([lambda run=run: _whole(run / name) for run in runs], name)
 
 
-def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[pd.DataFrame | DamagedError]:
+def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
     """histogram.csv of each run at one epoch, and nothing else of it.
 
     Args:
@@ -39,22 +52,15 @@ def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> It
         epochs: of each run, those that would do, the best first.
 
     Yields:
-        `epoch, parameter, count` and `bin`, a position in `weights.BINS`; no rows where the run has none of the epochs.
+        Its rows of that epoch; none where the run has none of the epochs.
     """
     name = "histogram.csv"
-    contents = [lambda run=run, of=of: _of_epoch(run / name, of) for run, of in zip(runs, epochs, strict=True)]
-    for table in _read(contents, name):
-        if isinstance(table, pd.DataFrame):
-            left, right = table["bin_left"].to_numpy(float), table["bin_right"].to_numpy(float)
-            bins = np.searchsorted(_LEFT, left) + ((left == 0) & (right > 0))  # exact zeros are a bin before these
-            if (bins >= len(BINS)).any() or (_LEFT[bins] != left).any() or (_RIGHT[bins] != right).any():
-                yield DamagedError(f"has a {name} with other bins than this project writes; {AGAIN}")
-                continue
-            table = table[["epoch", "parameter", "count"]].assign(bin=bins)
-        yield table
+    yield from _read(
+        [lambda run=run, of=of: _of_epoch(run / name, of) for run, of in zip(runs, epochs, strict=True)], name
+    )
 
 
-def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[pd.DataFrame | DamagedError]:
+def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[Rows | DamagedError]:
     for first in range(0, len(contents), TOGETHER):
         found = [_attempted(content) for content in contents[first : first + TOGETHER]]
         sound = [content for content in found if isinstance(content, bytes)]
@@ -118,18 +124,22 @@ def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
         raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
 
 
-def _parsed(contents: Sequence[bytes], name: str) -> list[pd.DataFrame] | None:
-    """A table for each of the contents; None where one of them does not have the right form."""
+def _parsed(contents: Sequence[bytes], name: str) -> list[Rows] | None:
+    """The rows of each of the contents; None where one of them does not have the right form."""
+    columns = COLUMNS[name]
+    kinds = dict.fromkeys([column for column in columns if column in WORDS], "category")
     counts = [content.count(b"\n") for content in contents]
     if not sum(counts):
-        return [pd.DataFrame(columns=COLUMNS[name]) for _ in contents]
+        return [Rows(np.empty((0, len(columns))), dict.fromkeys(kinds, ())) for _ in contents]
     try:
-        table = pd.read_csv(io.BytesIO(b"".join(contents)), names=COLUMNS[name], header=None)
+        table = pd.read_csv(io.BytesIO(b"".join(contents)), names=columns, header=None, dtype=kinds)
     except ValueError:
         return None
-    numeric = table.drop(columns=["parameter", "split", "labels", "measure"], errors="ignore").infer_objects()
+    numeric = table.drop(columns=list(kinds)).infer_objects()
     extra = not isinstance(table.index, pd.RangeIndex)  # pandas takes a column too many for an index
     if extra or len(table) != sum(counts) or any(dtype.kind not in "if" for dtype in numeric.dtypes):
         return None
-    ends = np.cumsum(counts)
-    return [table.iloc[end - count : end] for end, count in zip(ends, counts, strict=True)]
+    words = {column: (*table[column].cat.categories, "") for column in kinds}
+    codes = {column: table[column].cat.codes.astype(int) % len(words[column]) for column in kinds}  # -1 is no word
+    values = table.assign(**codes).to_numpy(float)
+    return [Rows(of_one, words) for of_one in np.split(values, np.cumsum(counts)[:-1])]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from study.analysis.collect import Study, collect
+from study.analysis.entries import coded, joined
 from study.analysis.gaps import at_epoch, with_gaps
+from study.analysis.index import Entry
 from study.analysis.reading import DamagedError, read_tables
 from study.errors import ConfigError, StudyError
 from study.recording import write_whole
@@ -85,17 +87,15 @@ def load_histograms(folder: str | Path) -> pd.DataFrame:
     Raises:
         StudyError: there is no such folder, no usable run in it, or a histogram.csv is not sound.
     """
-    study = collect(Path(folder))
-    tables = []
-    for row, table in zip(
-        study.runs.itertuples(),
-        read_tables([study.folder / r for r in study.runs["run"]], "histogram.csv"),
-        strict=True,
-    ):
-        if isinstance(table, DamagedError):
-            raise StudyError(f"{study.folder / row.run} {table}")
-        tables.append(table.assign(run=row.run, variant=row.variant, seed=row.seed))
-    return _typed(pd.concat(tables))
+    study, name = collect(Path(folder)), "histogram.csv"
+    runs, entries = list(study.runs["run"]), {}
+    for run, rows in zip(runs, read_tables([study.folder / run for run in runs], name), strict=True):
+        facts = study.entries[run].facts
+        try:
+            entries[run] = Entry(None, facts, {name: coded(rows, name, facts)})
+        except DamagedError as problem:
+            raise StudyError(f"{study.folder / run} {problem}") from None
+    return _typed(joined(entries, name))
 
 
 def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
