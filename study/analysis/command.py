@@ -61,7 +61,9 @@ def analyze_study(options: Options) -> int:
     specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
     everything, manifest = collect(folder), read_manifest(folder)
-    study = _filtered(_phase(everything, manifest, options.phase), options.filter)
+    study = _phase(everything, manifest, options.phase)
+    if options.filter:
+        study = _filtered(study, options.filter)
     notes = check_comparable(study.runs, options.allow)
     rows = at_epoch(study, options.at)
     rows["context"] = contrasts.contexts(rows, manifest)

@@ -63,7 +63,7 @@ def lay_out(figure: Figure) -> None:
     """Fix where everything lies: a layout changes ticks, which change the layout, until both agree."""
     places: list[tuple[float, ...]] = []
     for _ in range(MOST_LAYOUTS):
-        figure.draw_without_rendering()
+        figure.get_layout_engine().execute(figure)
         before, places = places, [axis.get_position().bounds for axis in figure.axes]
         if before and np.allclose(before, places, atol=1e-3):
             break

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import PchipInterpolator
+import scipy  # whose modules are imported where they are used first
 
 from study.analysis import statistics
 from study.analysis.formats import signed
@@ -144,7 +144,7 @@ def _read_off(branches: Sequence[pd.DataFrame], on: str, measure: str, levels: n
     for own in branches:
         ordered = own.sort_values(on)
         x, y = ordered[on].to_numpy(), ordered[measure].to_numpy()
-        values.append(PchipInterpolator(x, y, extrapolate=False)(np.clip(levels, x[0], x[-1])))
+        values.append(scipy.interpolate.PchipInterpolator(x, y, extrapolate=False)(np.clip(levels, x[0], x[-1])))
     return np.array(values)
 
 

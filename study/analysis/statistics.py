@@ -2,6 +2,10 @@
 
 The unit of inference is the seed. A difference is taken within a seed, which both variants share, so its variance is
 that of the difference alone.
+
+Distributions are those of `scipy.special`, by its names: `stdtr` and `stdtrit` are Student's t and its inverse,
+`chdtri` the inverse of χ²'s upper tail, `betaincinv` that of the beta distribution, `ndtr` the normal one.
+`scipy.stats` has better names, and takes longer to import than a small study to be analyzed.
 """
 
 import math
@@ -9,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy  # whose modules are imported where they are used first
+from scipy import special
 
 LEVEL = 0.95  # of intervals
 EXACT = 15  # seeds up to which all sign flips are counted
@@ -55,7 +60,7 @@ def mean_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
 
 
 def _around(mean: float, variance: float, df: float, level: float = LEVEL) -> Interval:
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * math.sqrt(variance)
+    half = float(special.stdtrit(df, 0.5 + level / 2)) * math.sqrt(variance)
     return Interval(mean, mean - half, mean + half)
 
 
@@ -63,7 +68,7 @@ def half_width_factor(n: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """What a standard deviation of n values is multiplied by for half of their mean's t-interval; NaN for n < 2."""
     n = np.asarray(n, float)
     known = np.where(n > 1, n, np.nan)
-    return stats.t.ppf(0.5 + level / 2, known - 1) / np.sqrt(known)
+    return special.stdtrit(known - 1, 0.5 + level / 2) / np.sqrt(known)
 
 
 def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, float]:
@@ -81,7 +86,7 @@ def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, 
     if n < 2:
         return Interval(mean, float("nan"), float("nan")), float("nan")
     variance = (1 / n + share) * float(np.var(differences, ddof=1))
-    p = 2 * stats.t.sf(abs(mean) / math.sqrt(variance), n - 1) if variance > 0 else float("nan")
+    p = 2 * special.stdtr(n - 1, -abs(mean) / math.sqrt(variance)) if variance > 0 else float("nan")
     return _around(mean, variance, n - 1), float(p)
 
 
@@ -94,8 +99,9 @@ def paired_t(differences: np.ndarray) -> tuple[float, float]:
     """t and the two-sided p-value of the paired t-test; both undefined, NaN, where all differences are equal."""
     if len(differences) < 2 or no_spread(differences):
         return float("nan"), float("nan")
-    result = stats.ttest_1samp(differences, 0.0)
-    return float(result.statistic), float(result.pvalue)
+    n = len(differences)
+    t = float(np.mean(differences)) / math.sqrt(float(np.var(differences, ddof=1)) / n)
+    return t, float(2 * special.stdtr(n - 1, -abs(t)))
 
 
 def sign_flip(differences: np.ndarray) -> float:
@@ -146,8 +152,8 @@ def wins(differences: np.ndarray, larger_is_better: bool = True) -> tuple[float,
     signed = np.asarray(differences, float) * (1 if larger_is_better else -1)
     n, count = len(signed), float((signed > 0).sum() + 0.5 * (signed == 0).sum())
     tail = (1 - LEVEL) / 2
-    low = float(stats.beta.ppf(tail, count, n - count + 1)) if count > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0
+    low = float(special.betaincinv(count, n - count + 1, tail)) if count > 0 else 0.0
+    high = float(special.betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
     return count, Interval(count / n, low, high)
 
 
@@ -191,7 +197,7 @@ def power(effect: float, n: float, level: float = 0.05) -> float:
     The noncentral t-distribution as a mean over the estimated standard deviation, whose square has a χ²-distribution;
     SciPy's own is undefined for large effects and few seeds.
     """
-    critical, shift = stats.t.ppf(1 - level / 2, n - 1), effect * math.sqrt(n)
+    critical, shift = special.stdtrit(n - 1, 1 - level / 2), effect * math.sqrt(n)
     estimated = critical * np.sqrt(special.chdtri(n - 1, 1 - NODES) / (n - 1))
     return float(np.dot(NODE_WEIGHTS, special.ndtr(shift - estimated) + special.ndtr(-shift - estimated)))
 
@@ -206,7 +212,7 @@ def seeds_needed(effect: float, wanted: float = 0.8) -> float:
     enough = 2.0
     while power(effect, enough) < wanted:
         enough *= 2
-    return 2.0 if enough == 2 else float(optimize.brentq(lambda n: power(effect, n) - wanted, enough / 2, enough))
+    return 2.0 if enough == 2 else float(scipy.optimize.brentq(lambda n: power(effect, n) - wanted, enough / 2, enough))
 
 
 def detectable(sd: float, n: int, wanted: float = 0.8, level: float = 0.05) -> float:
@@ -222,12 +228,12 @@ def _detectable_effect(n: int, wanted: float, level: float) -> float:
     enough = 0.5
     while power(enough, n, level) < wanted:
         enough *= 1.5
-    return float(optimize.brentq(lambda effect: power(effect, n, level) - wanted, 0.0, enough))
+    return float(scipy.optimize.brentq(lambda effect: power(effect, n, level) - wanted, 0.0, enough))
 
 
 def sd_upper(sd: float, n: int, level: float = 0.8) -> float:
     """The one-sided upper bound of a standard deviation of normal values, from n of them."""
-    return sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - level, n - 1))) if n > 1 else float("nan")
+    return sd * math.sqrt((n - 1) / float(special.chdtri(n - 1, level))) if n > 1 else float("nan")
 
 
 def best_of(scores: np.ndarray) -> np.ndarray:
