@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.backends import backend_pdf, backend_svg  # noqa: F401, here once instead of in every process
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from study.analysis import unchanged
 from study.analysis.figures.specs import Spec
 from study.analysis.figures.style import PNG_DPI
 from study.analysis.figures.view import View
@@ -26,7 +28,7 @@ METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": None}  
 
 
 def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> None:
-    """Draw figures side by side; one by one where processes cannot be forked, or one of them failed.
+    """Draw the figures that have changed side by side; one by one where processes cannot be forked, or one failed.
 
     Args:
         target: a study's folder analysis/.
@@ -39,7 +41,11 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
         ConfigError: an option of a figure is not allowed.
         StudyError: the study has nothing for one of them.
     """
-    (target / FOLDER).mkdir(exist_ok=True)
+    folder = target / FOLDER
+    folder.mkdir(exist_ok=True)
+    keys = unchanged.keys_of(specs, view, selection, usetex)
+    same = unchanged.same(folder, keys, tuple(METADATA))
+    specs = [spec for spec in specs if spec.name not in same]
     if any(spec.reads_histograms for spec in specs):
         for rows in (view.rows, view.rows.assign(epoch=0)):  # read here, so that the index gets them
             view.study.histograms(rows)
@@ -55,8 +61,13 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
             process.join()
             if process.exitcode == 0:
                 del arguments[name]
-    for name in arguments:
-        _draw(*arguments[name])
+    try:
+        for name in list(arguments):
+            _draw(*arguments[name])
+            del arguments[name]
+    finally:
+        drawn = {name: key for name, key in keys.items() if name not in arguments}
+        unchanged.remember(folder, drawn, tuple(METADATA))
 
 
 def lay_out(figure: Figure) -> None:

@@ -26,6 +26,7 @@ def small(finished, tmp_path, monkeypatch):
 def test_the_second_analysis_opens_no_csv_and_gives_the_same_bytes(study, small, monkeypatch):
     assert study("analyze", "name=small", "figures=[weights]").code == 0
     first = products(small)
+    shutil.rmtree(small / "analysis")
     monkeypatch.setattr(reading, "_whole", None)  # whoever reads now fails
     monkeypatch.setattr(reading, "_of_epoch", None)
     again = study("analyze", "name=small", "figures=[weights]")

@@ -1,0 +1,95 @@
+"""Which figures need not be drawn again, since they would come out as they are.
+
+A figure follows from the runs that it shows, the tables beside it, its own options, the style, and the code that draws.
+All of these make its key, which is kept beside the figure with hashes of its files. Without that file, which may be
+deleted at any time, every figure is drawn.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+import study
+from study.analysis.figures.specs import Spec
+from study.analysis.figures.view import View
+from study.analysis.index import identity_of
+from study.recording import FILES, write_whole
+
+DRAWN = ".drawn.json"  # in the folder of the figures
+Keys = Mapping[str, str | None]
+
+
+def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> Keys:
+    """The key of each figure by name; None where a figure cannot have one, and must be drawn.
+
+    That is so where the code that draws it is not this package's, or a file of a run has just been written.
+
+    Args:
+        specs: the figures.
+        view: what they show.
+        selection: a line on the figures that says which variants are shown.
+        usetex: whether LaTeX sets the text.
+    """
+    runs = {run: identity_of(view.study.folder / run, FILES) for run in view.rows["run"]}
+    with mpl.rc_context(view.style.rc(usetex)):
+        settings = repr(dict(mpl.rcParams))
+    tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n)]
+    shown = [runs, settings, tables, repr(view.looks), repr(view.style), view.primary, selection, _code()]
+    found: dict[str, str | None] = {}
+    for spec in specs:
+        known = None not in runs.values() and spec.draw.__module__.startswith(f"{study.__name__}.")
+        own = [spec.name, spec.draw.__module__, spec.draw.__qualname__, repr(spec.options), repr(spec.filter)]
+        found[spec.name] = _hash(json.dumps([own, shown]).encode()) if known else None
+    return found
+
+
+def same(folder: Path, found: Keys, kinds: Sequence[str]) -> set[str]:
+    """The figures whose files are there as they were drawn, by the same key.
+
+    Args:
+        folder: of the figures.
+        found: their keys by name.
+        kinds: suffixes of each figure's files.
+    """
+    drawn = _read(folder)
+    return {
+        name
+        for name, key in found.items()
+        if key is not None and drawn.get(name) == {"key": key, "files": _files(folder, name, kinds)}
+    }
+
+
+def remember(folder: Path, found: Keys, kinds: Sequence[str]) -> None:
+    """Note that figures have been drawn; see `same` for the arguments."""
+    drawn = {name: {"key": key, "files": _files(folder, name, kinds)} for name, key in found.items()}
+    write_whole(folder / DRAWN, json.dumps(_read(folder) | drawn, indent=1))
+
+
+def _read(folder: Path) -> dict:
+    try:
+        content = json.loads((folder / DRAWN).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _files(folder: Path, name: str, kinds: Sequence[str]) -> dict[str, str]:
+    """Hashes of a figure's files; of those that are there."""
+    files = {kind: folder / f"{name}.{kind}" for kind in kinds}
+    return {kind: _hash(file.read_bytes()) for kind, file in files.items() if file.is_file()}
+
+
+def _code() -> list[str]:
+    """This package's source, hashed, and the versions of what draws."""
+    package = Path(study.__file__).parent
+    source = b"".join(file.read_bytes() for file in sorted(package.rglob("*.py")))
+    return [_hash(source), mpl.__version__, np.__version__, pd.__version__]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,84 @@
+"""Figures that would come out as they are, are not drawn again; whatever they follow from makes them be drawn."""
+
+import shutil
+
+import pytest
+
+from study.analysis import index, unchanged
+from study.analysis.drawing import FOLDER
+from tests.conftest import run_folders
+
+FILES = {"gap.pdf", "gap.svg", "gap.png"}
+FOLLOWS_FROM = ("style=ieee", "at=1", "baseline=l1-lam0.0001", "variants={none: Plain}", "filter.seed=1")
+
+
+@pytest.fixture
+def figures(study, finished, tmp_path, monkeypatch):
+    """The folder of the figures of an analyzed study, of files that count as old enough."""
+    monkeypatch.setattr(index, "SETTLED", -1.0)
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    assert study("analyze", "name=small", "figures=[gap]").code == 0
+    return tmp_path / "outputs" / "small" / "analysis" / FOLDER
+
+
+def drawn(study, figures, *arguments):
+    """The files that an analysis draws."""
+    before = {file.name: file.stat().st_ino for file in figures.iterdir()}
+    result = study("analyze", "name=small", *(arguments or ["figures=[gap]"]))
+    assert result.code == 0, result.err
+    files = [file for file in figures.iterdir() if file.name != unchanged.DRAWN]
+    return {file.name for file in files if file.stat().st_ino != before.get(file.name)}
+
+
+def contents(figures):
+    return {file.name: file.read_bytes() for file in figures.iterdir()}
+
+
+def test_nothing_is_drawn_again_unless_the_memory_of_it_is_lost(study, figures):
+    first = contents(figures)
+    assert drawn(study, figures) == set()
+    (figures / unchanged.DRAWN).write_text('{"gap": ')
+    assert drawn(study, figures) == FILES
+    assert contents(figures) == first
+
+
+def test_an_argument_that_figures_follow_from(study, figures):
+    for argument in FOLLOWS_FROM:
+        assert drawn(study, figures, "figures=[gap]", argument) == FILES, argument
+    assert drawn(study, figures, "figures=[gap]", argument) == set()
+
+
+def test_a_figure_whose_files_are_gone_or_others_is_drawn_alone(study, figures):
+    study("analyze", "name=small", "figures=[gap,scatter]")
+    first = contents(figures)
+    (figures / "gap.svg").unlink()
+    (figures / "gap.png").write_bytes(b"retouched")
+    assert drawn(study, figures, "figures=[gap,scatter]") == FILES
+    assert contents(figures) == first
+
+
+def test_a_run_that_has_changed_and_one_that_is_gone(study, figures):
+    small = figures.parent.parent
+    run = run_folders(small)[0]
+    (run / "model.safetensors").write_bytes(b"")  # no table says so
+    assert drawn(study, figures) == FILES
+    shutil.move(run, small.parent / "away")
+    assert drawn(study, figures) == FILES
+
+
+def test_other_settings_and_versions_of_matplotlib(study, figures, monkeypatch):
+    monkeypatch.setitem(unchanged.mpl.rcParams, "axes.labelpad", 9.0)
+    assert drawn(study, figures) == FILES
+    monkeypatch.setattr(unchanged.mpl, "__version__", "0.0")
+    assert drawn(study, figures) == FILES
+
+
+def test_a_figure_of_ones_own_code_is_always_drawn(study, figures, tmp_path, monkeypatch):
+    own = "from study.analysis.figures.lines import lines\n\ndef mine(view, y):\n    return lines(view, 'epoch', [y])\n"
+    (tmp_path / "mine.py").write_text(own)
+    (tmp_path / "conf" / "figure").mkdir(parents=True)
+    (tmp_path / "conf" / "figure" / "own.yaml").write_text("_target_: mine.mine\ny: val_loss\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for _ in range(2):
+        found = drawn(study, figures, "figures=[own,gap]", f"--config-dir={tmp_path / 'conf'}")
+        assert found == {"own.pdf", "own.svg", "own.png"}
