@@ -51,7 +51,7 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
             )
     if seeds and "seed" in given:
         raise ConfigError("seed and seeds are both given: seeds=5 trains seeds 0 to 4, seed=5 only seed 5")
-    fixed = {key: list(_values(override)) for key, override in given.items() if key not in ("seeds", "variants")}
+    fixed = {key: list(each_value(override)) for key, override in given.items() if key not in ("seeds", "variants")}
     if seeds:
         fixed["seed"] = [f"seed={seed}" for seed in seeds]
     grid = []
@@ -73,7 +73,7 @@ def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[s
             raise ConfigError(
                 f"{override.input_line}: a tuned study takes one value of {key}; see tune.spaces and tune.per"
             )
-    return {key: next(_values(override)) for key, override in given.items()}
+    return {key: next(each_value(override)) for key, override in given.items()}
 
 
 def as_seeds(seeds: Any) -> list[int]:
@@ -127,7 +127,7 @@ def as_override(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _values(override: Override) -> Iterator[str]:
+def each_value(override: Override) -> Iterator[str]:
     """The override once for each of its values, as Hydra's own sweeper spells them."""
     key = override.get_key_element()
     if override.type == OverrideType.DEL:

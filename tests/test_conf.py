@@ -3,10 +3,14 @@
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from study.__main__ import CONF
+from study.compose import _Composer, compose_all
 from study.config import register_schemas
+from study.grid import points
 from tests.conftest import run_folders
 from tests.test_identity import config
 
@@ -26,12 +30,6 @@ def test_every_option_composes_and_is_valid(option):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_variant_of_every_experiment_is_valid(experiment):
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    from study.compose import compose_all
-    from study.grid import points
-
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         base = compose("config", overrides=[f"experiment={experiment}"], return_hydra_config=True)
@@ -65,6 +63,33 @@ def test_hydra_s_mode_is_not_composed_for_and_changes_nothing(study, tmp_path, m
     result = study("analyze", "name=once", "figures=[]", "hydra.mode=MULTIRUN")
     assert result.code == 0, result.err
     assert (tmp_path / "outputs" / "once" / "analysis" / "gap_table.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["data=digits", "reg=l1", "lam=1e-3", "epochs=2"],
+        ["reg=l2", "+model.own=3", "~reg.schedule", "optimizer.lr=0.1", "model.hidden=[20,10]"],
+        ["reg=combine", "reg.parts=[{reg: l1, lam: 1e-4}, {reg: l2}]"],
+    ],
+)
+def test_what_hydra_has_composed_for_a_command_is_its_single_point(arguments):
+    """It is not composed once more, and is what composing it once more would give."""
+    register_schemas()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        of_point, of_nothing = (compose("config", overrides=o, return_hydra_config=True) for o in (arguments, []))
+        (point,) = points(of_point, OverridesParser.create(config_loader=loader), arguments, multirun=False)
+        again = _Composer(of_nothing, loader)
+        expected = again.compose(point)
+        assert again.composed
+        once = _Composer(of_point, loader)
+        assert once.compose(point) == expected
+        assert not once.composed
+        other = [*point, "seed=3"]
+        assert once.compose(other) == again.compose(other)
+        assert not once.composed
+        assert once.compose(["reg=none"]) == again.compose(["reg=none"])  # which has less than the command
 
 
 def test_a_variant_is_one_yaml_file(study, tmp_path):
