@@ -90,8 +90,8 @@ def finished(tmp_path_factory) -> Path:
 
 
 def products(folder: Path) -> dict[str, bytes]:
-    """What an analysis has written for readers, by file; the count of looks at test scores aside, which grows."""
-    files = sorted(path for path in (folder / "analysis").rglob("*") if path.is_file() and path.name[0] != ".")
+    """What an analysis has written, by file; the count of looks at test scores aside, which grows."""
+    files = sorted(path for path in (folder / "analysis").rglob("*") if path.is_file())
     return {path.name: without_looks(path.read_bytes()) for path in files}
 
 

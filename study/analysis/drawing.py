@@ -44,7 +44,7 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
     folder = target / FOLDER
     folder.mkdir(exist_ok=True)
     keys = unchanged.keys_of(specs, view, selection, usetex)
-    same = unchanged.same(folder, keys, tuple(METADATA))
+    same = unchanged.same(view.study.folder, folder, keys, tuple(METADATA))
     specs = [spec for spec in specs if spec.name not in same]
     if any(spec.reads_histograms for spec in specs):
         for rows in (view.rows, view.rows.assign(epoch=0)):  # read here, so that the index gets them
@@ -67,7 +67,7 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
             del arguments[name]
     finally:
         drawn = {name: key for name, key in keys.items() if name not in arguments}
-        unchanged.remember(folder, drawn, tuple(METADATA))
+        unchanged.remember(view.study.folder, folder, drawn, tuple(METADATA))
 
 
 def lay_out(figure: Figure) -> None:

@@ -1,13 +1,12 @@
 """Which figures need not be drawn again, since they would come out as they are.
 
 A figure follows from the runs that it shows, the tables beside it, its own options, the style, and the code that draws.
-All of these make its key, which is kept beside the figure with hashes of its files. Without that file, which may be
-deleted at any time, every figure is drawn.
+All of these make its key, which is kept with hashes of its files. Where that is deleted, every figure is drawn.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,7 +19,7 @@ from study.analysis.figures.view import View
 from study.analysis.index import identity_of
 from study.recording import FILES, write_whole
 
-DRAWN = ".drawn.json"  # in the folder of the figures
+DRAWN = ".figures-drawn.json"  # in a study's folder
 Keys = Mapping[str, str | None]
 
 
@@ -48,40 +47,43 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     return found
 
 
-def same(folder: Path, found: Keys, kinds: Sequence[str]) -> set[str]:
+def same(study_folder: Path, figures: Path, keys: Keys, kinds: Sequence[str]) -> set[str]:
     """The figures whose files are there as they were drawn, by the same key.
 
     Args:
-        folder: of the figures.
-        found: their keys by name.
+        study_folder: outputs/<name>.
+        figures: the folder of the files.
+        keys: by the figures' names.
         kinds: suffixes of each figure's files.
     """
-    drawn = _read(folder)
+    drawn, files = _read(study_folder), _files(figures, keys, kinds)
     return {
-        name
-        for name, key in found.items()
-        if key is not None and drawn.get(name) == {"key": key, "files": _files(folder, name, kinds)}
+        name for name, key in keys.items() if key is not None and drawn.get(name) == {"key": key, "files": files[name]}
     }
 
 
-def remember(folder: Path, found: Keys, kinds: Sequence[str]) -> None:
+def remember(study_folder: Path, figures: Path, keys: Keys, kinds: Sequence[str]) -> None:
     """Note that figures have been drawn; see `same` for the arguments."""
-    drawn = {name: {"key": key, "files": _files(folder, name, kinds)} for name, key in found.items()}
-    write_whole(folder / DRAWN, json.dumps(_read(folder) | drawn, indent=1))
+    files = _files(figures, keys, kinds)
+    drawn = {name: {"key": key, "files": files[name]} for name, key in keys.items()}
+    write_whole(study_folder / DRAWN, json.dumps(_read(study_folder) | drawn, indent=1))
 
 
-def _read(folder: Path) -> dict:
+def _read(study_folder: Path) -> dict:
     try:
-        content = json.loads((folder / DRAWN).read_text())
+        content = json.loads((study_folder / DRAWN).read_text())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def _files(folder: Path, name: str, kinds: Sequence[str]) -> dict[str, str]:
-    """Hashes of a figure's files; of those that are there."""
-    files = {kind: folder / f"{name}.{kind}" for kind in kinds}
-    return {kind: _hash(file.read_bytes()) for kind, file in files.items() if file.is_file()}
+def _files(figures: Path, names: Iterable[str], kinds: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Hashes of the files of each figure, of those that are there."""
+    files = {name: {kind: figures / f"{name}.{kind}" for kind in kinds} for name in names}
+    return {
+        name: {kind: _hash(file.read_bytes()) for kind, file in of.items() if file.is_file()}
+        for name, of in files.items()
+    }
 
 
 def _code() -> list[str]:

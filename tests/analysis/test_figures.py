@@ -82,6 +82,7 @@ def drawn(view, kind) -> Figure:
     with plt.rc_context(view.style.rc()):
         figure = spec.draw(view, **spec.options)
         lay_out(figure)
+        figure.draw_without_rendering()  # which puts every text where it is going to be
     return figure
 
 
