@@ -84,7 +84,7 @@ def test_a_patience_of_the_budget_uses_it_and_takes_the_best_epoch(fitted):
 
 
 def test_the_table_shows_epochs_used_and_the_chosen_epoch_s_scores(fitted):
-    assert run_here("analyze", "figures=[curves,gap,weights]", cwd=fitted).code == 0
+    assert run_here("analyze", "figures=[curves]", cwd=fitted).code == 0
     analysis = fitted / "outputs" / "default" / "analysis"
     table = pd.read_csv(analysis / "gap_table.csv").set_index("variant")
     _, status, metrics = facts(fitted, 3)

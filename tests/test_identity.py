@@ -1,31 +1,30 @@
 """What makes two runs the same experiment: the science, and nothing else."""
 
 from dataclasses import fields, replace
+from functools import lru_cache
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
+from hydra.core.global_hydra import GlobalHydra
 
 from study.__main__ import CONF
+from study.compose import _Composer
 from study.config import RunConfig, register_schemas, resolve
 from study.identity import run_id, settings, variant_id, variant_key, varying_keys
 
 
-def config(*overrides: str) -> RunConfig:
-    """The resolved config of a command line."""
+@lru_cache(maxsize=1)
+def composer() -> _Composer:
+    """One for all tests, since it keeps what Hydra has composed."""
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=["data=digits", *overrides], return_hydra_config=True)
-    choices = dict(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return resolve(cfg, choices, reg_option)
+        base = compose("config", return_hydra_config=True)
+        return _Composer(base, GlobalHydra.instance().config_loader())
 
 
-def reg_option(name: str):
-    """The content of an option of `reg`."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=[f"reg={name}"]).reg, resolve=True)
+def config(*overrides: str) -> RunConfig:
+    """The resolved config of a command line."""
+    return resolve(*composer().compose(["data=digits", *overrides]), composer().reg_option)
 
 
 BASE = ("reg=l1", "lam=1e-3")

@@ -198,7 +198,7 @@ def test_a_run_that_has_not_ended_is_named_and_left_out(study, small, state):
 
 def test_a_diverged_run_is_counted_and_not_averaged(study, tmp_path):
     study("-m", "data=digits", "epochs=2", "optimizer=sgd", "optimizer.lr=1e30,0.1", "name=wild", "workers=1")
-    assert study("analyze", "name=wild").code == 0
+    assert study("analyze", "name=wild", "figures=[curves]").code == 0
     rows = table(tmp_path / "outputs" / "wild")
     assert rows.loc["none-lr1e+30", ["n", "diverged"]].tolist() == [0, 1]
     assert np.isnan(rows.loc["none-lr1e+30", "val_accuracy"])

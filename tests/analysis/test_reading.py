@@ -24,19 +24,19 @@ def small(finished, tmp_path, monkeypatch):
 
 
 def test_the_second_analysis_opens_no_csv_and_gives_the_same_bytes(study, small, monkeypatch):
-    assert study("analyze", "name=small", "figures=[weights]").code == 0
+    assert study("analyze", "name=small", "figures=[cumulative]").code == 0
     first = products(small)
     shutil.rmtree(small / "analysis")
     monkeypatch.setattr(reading, "_whole", None)  # whoever reads now fails
     monkeypatch.setattr(reading, "_of_epoch", None)
-    again = study("analyze", "name=small", "figures=[weights]")
+    again = study("analyze", "name=small", "figures=[cumulative]")
     assert again.code == 0, again.err
     assert products(small) == first
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "weights.csv", "histogram.csv"])
 def test_a_file_that_has_changed_is_read_again(study, small, name):
-    drawn = "figures=[weights]" if name == "histogram.csv" else "figures=[gap]"
+    drawn = "figures=[cumulative]" if name == "histogram.csv" else "figures=[forest]"
     study("analyze", "name=small", drawn)
     before = products(small)
     run = run_folders(small)[0]
@@ -52,10 +52,10 @@ def test_a_file_that_has_changed_is_read_again(study, small, name):
 
 
 def test_an_index_that_cannot_be_read_is_no_obstacle(study, small):
-    study("analyze", "name=small", "figures=[gap]")
+    study("analyze", "name=small", "figures=[forest]")
     first = products(small)
     (small / index.INDEX).write_bytes(b"PK\x03\x04 half of a file")
-    assert study("analyze", "name=small", "figures=[gap]").code == 0
+    assert study("analyze", "name=small", "figures=[forest]").code == 0
     assert products(small) == first
 
 

@@ -8,8 +8,8 @@ from study.analysis import index, unchanged
 from study.analysis.drawing import FOLDER
 from tests.conftest import run_folders
 
-FILES = {"gap.pdf", "gap.svg", "gap.png"}
-FOLLOWS_FROM = ("style=ieee", "at=1", "variants={none: Plain}")
+FILES = {"forest.pdf", "forest.svg", "forest.png"}
+FOLLOWS_FROM = ("style=ieee", "at=1", "variants={l1-lam0.0001: L1}")
 
 
 @pytest.fixture
@@ -17,14 +17,14 @@ def figures(study, finished, tmp_path, monkeypatch):
     """The folder of the figures of an analyzed study, of files that count as old enough."""
     monkeypatch.setattr(index, "SETTLED", -1.0)
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    assert study("analyze", "name=small", "figures=[gap]").code == 0
+    assert study("analyze", "name=small", "figures=[forest]").code == 0
     return tmp_path / "outputs" / "small" / "analysis" / FOLDER
 
 
 def drawn(study, figures, *arguments):
     """The files that an analysis draws."""
     before = {file.name: file.stat().st_ino for file in figures.iterdir()}
-    result = study("analyze", "name=small", *(arguments or ["figures=[gap]"]))
+    result = study("analyze", "name=small", *(arguments or ["figures=[forest]"]))
     assert result.code == 0, result.err
     return {file.name for file in figures.iterdir() if file.stat().st_ino != before.get(file.name)}
 
@@ -36,23 +36,23 @@ def contents(figures):
 def test_nothing_is_drawn_again_unless_the_memory_of_it_is_lost(study, figures):
     first = contents(figures)
     assert drawn(study, figures) == set()
-    (figures.parent.parent / unchanged.DRAWN).write_text('{"gap": ')
+    (figures.parent.parent / unchanged.DRAWN).write_text('{"forest": ')
     assert drawn(study, figures) == FILES
     assert contents(figures) == first
 
 
 def test_an_argument_that_figures_follow_from(study, figures):
     for argument in FOLLOWS_FROM:
-        assert drawn(study, figures, "figures=[gap]", argument) == FILES, argument
-    assert drawn(study, figures, "figures=[gap]", argument) == set()
+        assert drawn(study, figures, "figures=[forest]", argument) == FILES, argument
+    assert drawn(study, figures, "figures=[forest]", argument) == set()
 
 
 def test_a_figure_whose_files_are_gone_or_others_is_drawn_alone(study, figures):
-    study("analyze", "name=small", "figures=[gap,scatter]")
+    study("analyze", "name=small", "figures=[forest,scatter]")
     first = contents(figures)
-    (figures / "gap.svg").unlink()
-    (figures / "gap.png").write_bytes(b"retouched")
-    assert drawn(study, figures, "figures=[gap,scatter]") == FILES
+    (figures / "forest.svg").unlink()
+    (figures / "forest.png").write_bytes(b"retouched")
+    assert drawn(study, figures, "figures=[forest,scatter]") == FILES
     assert contents(figures) == first
 
 
@@ -76,5 +76,5 @@ def test_a_figure_of_ones_own_code_is_always_drawn(study, figures, tmp_path, mon
     (tmp_path / "conf" / "figure" / "own.yaml").write_text("_target_: mine.mine\ny: val_loss\n")
     monkeypatch.syspath_prepend(tmp_path)
     for _ in range(2):
-        found = drawn(study, figures, "figures=[own,gap]", f"--config-dir={tmp_path / 'conf'}")
+        found = drawn(study, figures, "figures=[own,forest]", f"--config-dir={tmp_path / 'conf'}")
         assert found == {"own.pdf", "own.svg", "own.png"}
