@@ -53,7 +53,7 @@ def paths(tmp_path_factory):
     return folder / "outputs"
 
 
-def view_of(folder, style="plain", runs=None):
+def view_of(folder, runs=None):
     """What `study analyze` hands to figures."""
     study = collect(folder)
     if runs is not None:
@@ -65,7 +65,14 @@ def view_of(folder, style="plain", runs=None):
     compared = contrasts.contrasts(rows, baselines, "val_accuracy", shares, study.test_correct(rows))
     trials = [("", reg, "val_accuracy", n, 0.9 + n / 100) for reg in ("none", "l2") for n in (1, 2, 3)]
     best = pd.DataFrame(trials, columns=["context", "reg", "measure", "n", "expected"])
-    return View(study, rows, looks(study.runs), STYLES[style], compared, "val_accuracy", best)
+    return View(study, rows, looks(study.runs), STYLES["plain"], compared, "val_accuracy", best)
+
+
+@pytest.fixture(scope="module")
+def views(paths):
+    """What figures of outputs/paths show, by style; read once."""
+    plain = view_of(paths / "paths")
+    return {style: replace(plain, style=STYLES[style]) for style in STYLES}
 
 
 # Lines average seeds, not variants: what these kinds show of a study in which several things vary.
@@ -111,12 +118,12 @@ def _within(tick, axis):
 @pytest.mark.parametrize("style", [s if s == "plain" else pytest.param(s, marks=pytest.mark.slow) for s in STYLES])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_in_every_style_looks_as_it_did_with_its_text_inside_and_not_on_other_text(
-    paths, tmp_path, kind, style
+    views, tmp_path, kind, style
 ):
     """Up to the rounding of another processor; UPDATE_FIGURES=1 makes what is drawn the new look."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # missing fonts, layouts that do not fit
-        figure = drawn(view_of(paths / "paths", style), kind)
+        figure = drawn(views[style], kind)
     with plt.rc_context(STYLES[style].rc()):  # of which ticks take their size
         seen = [t for t in texts(figure) if t.get_text().strip()]
         boxes = [(t.get_text(), t.get_window_extent()) for t in seen]
@@ -277,8 +284,11 @@ def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_pa
     study(*few, "optimizer=sgd", "optimizer.lr=1e30", "seed=1")
     shutil.rmtree(next(folder.glob("l2-lam0.01-*seed2-*")))
     view = view_of(folder)
-    for kind in ("curves", "gap", "weights", "forest", "ridgeline", "scatter"):
-        plt.close(drawn(view, kind))
+    for spec in read_specs(["curves", "gap", "weights", "forest", "ridgeline", "scatter"], [CONF]):
+        with plt.rc_context(view.style.rc()):
+            figure = spec.draw(view, **spec.options)
+            figure.draw_without_rendering()
+        plt.close(figure)
 
 
 @pytest.mark.parametrize("kind", FILTERS)
