@@ -34,14 +34,17 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
         selection: a line on the figures that says which variants are shown.
         usetex: whether LaTeX sets the text.
     """
-    runs = {run: identity_of(view.study.folder / run, FILES) for run in view.rows["run"]}
+    runs = {  # as they were when they were read, and with what is read of them when they are drawn
+        run: [view.study.entries[run].identity, identity_of(view.study.folder / run, FILES)] for run in view.rows["run"]
+    }
+    settled = all(identity is not None for both in runs.values() for identity in both)
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
     tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n)]
     shown = [runs, settings, tables, repr(view.looks), repr(view.style), view.primary, selection, _code()]
     found: dict[str, str | None] = {}
     for spec in specs:
-        known = None not in runs.values() and spec.draw.__module__.startswith(f"{study.__name__}.")
+        known = settled and spec.draw.__module__.startswith(f"{study.__name__}.")
         own = [spec.name, spec.draw.__module__, spec.draw.__qualname__, repr(spec.options), repr(spec.filter)]
         found[spec.name] = _hash(json.dumps([own, shown]).encode()) if known else None
     return found
