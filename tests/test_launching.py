@@ -29,6 +29,7 @@ def test_a_launcher_gives_the_bytes_of_our_own_workers_and_trains_what_is_missin
     assert not (outputs.parent / "multirun").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_in_a_launcher_s_job_is_told_and_the_others_end(outputs, tmp_path):
     (tmp_path / "fragile.py").write_text(
         "def penalty(w):\n    if w.detach().std() > 0: raise RuntimeError('too much for me')\n    return w.sum()\n"

@@ -45,6 +45,7 @@ def test_the_commands_on_digits_run_one_after_the_other(tmp_path):
     assert (tmp_path / "outputs" / "small" / "analysis" / "figures" / "weights.pdf").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_penalty_that_the_readme_writes_is_trained_by_its_command(tmp_path):
     for language, name in (("python", "my_penalties.py"), ("yaml", "reg/bridge.yaml")):
         (block,) = (b for b in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if f"# mine/{name}" in b)
@@ -56,11 +57,11 @@ def test_the_penalty_that_the_readme_writes_is_trained_by_its_command(tmp_path):
     assert "bridge-lam0.001" in done.stdout
 
 
-def test_scripts_analyze_is_study_analyze(finished, tmp_path):
+def test_scripts_analyze_is_study_analyze(study, finished, tmp_path):
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    commands = ("study analyze", "python scripts/analyze.py")
-    outputs = [without_looks(run(f"{c} name=small figures=[]", tmp_path).stdout.encode()) for c in commands]
-    assert outputs[0] == outputs[1] != b""
+    by_command = study("analyze", "name=small", "figures=[]").out
+    by_script = run("python scripts/analyze.py name=small figures=[]", tmp_path).stdout
+    assert without_looks(by_script.encode()) == without_looks(by_command.encode()) != b""
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("study ") and "analyze" not in c])
