@@ -5,6 +5,7 @@ import gc
 import hashlib
 import importlib
 import itertools
+import logging
 import os
 import re
 import sys
@@ -34,7 +35,7 @@ COMMANDS = {
     "clean": ("clean", "study_clean"),
 }
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
-COMPILED = (
+COMPILED = (  # modules of compiled code
     "mlp_input",
     "mlp_kernels",
     "mlp_layout",
@@ -42,7 +43,7 @@ COMPILED = (
     "mlp_steps",
     "sorting",
     "sparse_products",
-)  # modules of compiled code
+)
 VALUE_FLAGS = (
     *CONFIG_DIR_FLAGS,
     "--config-path",
@@ -68,6 +69,7 @@ def program() -> None:
     def leave() -> None:
         if status:
             try:
+                logging.shutdown()  # which was registered before, when it was imported
                 sys.stdout.flush()
                 sys.stderr.flush()
             except OSError:  # nobody reads any more: Python tells it in its own way

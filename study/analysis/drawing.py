@@ -1,5 +1,6 @@
 """Drawing figures side by side, and writing each as PDF, SVG and PNG."""
 
+import importlib
 import io
 import multiprocessing
 import os
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.backends import backend_pdf, backend_svg  # noqa: F401, here once instead of in every process
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -46,11 +46,15 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
     keys = unchanged.keys_of(specs, view, selection, usetex)
     same = unchanged.same(view.study.folder, folder, keys, tuple(METADATA))
     specs = [spec for spec in specs if spec.name not in same]
+    if not specs:
+        return
     if any(spec.reads_histograms for spec in specs):
         for rows in (view.rows, view.rows.assign(epoch=0)):  # read here, so that the index gets them
             view.study.histograms(rows)
     arguments = {spec.name: (target, spec, view, selection, usetex) for spec in specs}
     if sys.platform == "linux":
+        for backend in ("pdf", "svg"):  # here once, instead of in every process
+            importlib.import_module(f"matplotlib.backends.backend_{backend}")
         context = multiprocessing.get_context("fork")  # what was read is shared, not sent
         processes = {name: context.Process(target=_draw_quietly, args=arguments[name]) for name in arguments}
         with warnings.catch_warnings():
@@ -66,7 +70,7 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
             _draw(*arguments[name])
             del arguments[name]
     finally:
-        drawn = {name: key for name, key in keys.items() if name not in arguments}
+        drawn = {spec.name: keys[spec.name] for spec in specs if spec.name not in arguments}
         unchanged.remember(view.study.folder, folder, drawn, tuple(METADATA))
 
 
