@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=8, help="epochs of the long one")
     parser.add_argument("--reg", choices=REGS, default="l1")
     parser.add_argument("--runs", type=int, default=5_000, help="of the study that is analyzed")
+    parser.add_argument("--first-seed", type=int, default=0, help="of those that the two loops are compared over")
     parser.add_argument("--running", action="store_true", help="peers score train while they train: less work")
     parser.add_argument("--only", type=_peers, default=list(contestants.NAMES), help="some of the peers: jax,keras")
     options = parser.parse_args()

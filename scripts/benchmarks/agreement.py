@@ -26,7 +26,7 @@ def agreement(options: argparse.Namespace) -> None:
         general = _val_accuracies(folder, options, "general", {"PYTHONPATH": path})
     difference = 100 * (compiled - general)
     low, high = stats.t.interval(0.95, SEEDS - 1, difference.mean(), stats.sem(difference))
-    print(f"{options.reg}, {options.many} epochs, val accuracy of {SEEDS} seeds:")
+    print(f"{options.reg}, {options.many} epochs, val accuracy of {SEEDS} seeds from {options.first_seed} on:")
     for label, values in (("compiled", compiled), ("general", general)):
         print(f"  {label:<9} {100 * values.mean():.2f} % ({', '.join(f'{100 * value:.2f}' for value in values)})")
     print(f"  difference {difference.mean():+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}")
@@ -34,7 +34,9 @@ def agreement(options: argparse.Namespace) -> None:
 
 def _val_accuracies(folder: Path, options: argparse.Namespace, path: str, environment: dict[str, str]) -> np.ndarray:
     """Final val accuracies by seed of runs that one of the loops trains."""
-    command = [sys.executable, "-m", "study", f"reg={options.reg}", f"epochs={options.many}", f"seeds={SEEDS}"]
+    seeds = range(options.first_seed, options.first_seed + SEEDS)
+    command = [sys.executable, "-m", "study", "-m", f"reg={options.reg}", f"epochs={options.many}"]
+    command.append(f"seed={','.join(map(str, seeds))}")
     subprocess.run(
         [*command, f"name={path}"], cwd=folder, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL
     )
@@ -44,4 +46,4 @@ def _val_accuracies(folder: Path, options: argparse.Namespace, path: str, enviro
         assert status["path"] == path, status["path"]
         with open(run / "metrics.csv") as rows:
             found[int(run.name.split("-seed")[1].split("-")[0])] = float([*csv.DictReader(rows)][-1]["val_accuracy"])
-    return np.array([found[seed] for seed in range(SEEDS)])
+    return np.array([found[seed] for seed in seeds])
