@@ -136,6 +136,8 @@ def main() -> None:
     raced = options.what in ("peers", "penalties", "growth")
     if raced and (options.few < 1 or options.many <= options.few or options.repeats < 1):
         parser.error("--few and --repeats must be at least 1, and --many more than --few")
+    if options.first_seed < 0:
+        parser.error("--first-seed must be at least 0")
     measures[options.what](options)
 
 
