@@ -105,7 +105,10 @@ def is_ended(folder: Path) -> bool:
 def work_folders(study_folder: Path, run_digits: str = "") -> list[Path]:
     """The folders under way in a study, of one run or of all; owned, given back, or left by the dead."""
     work = study_folder / WORK
-    return sorted(work.glob(f"*{run_digits}@*")) if work.is_dir() else []
+    try:
+        return sorted(work.glob(f"*{run_digits}@*"))
+    except FileNotFoundError:  # it has gone with the last of them
+        return []
 
 
 def is_held(work: Path, now: float | None = None) -> bool:
@@ -136,12 +139,14 @@ def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
         pid: the process, on this host, that will train it.
 
     Returns:
-        The claim; None where another process has the run, or has just ended it.
+        The claim; None where another process has the run, or has just ended it or another one: to be asked again.
     """
     study_folder = published.parent
     owner = f"{_host()}~{pid}~{_start_of(pid)}~{uuid.uuid4().hex[:8]}"
     target = study_folder / WORK / f"{published.name}@{owner}"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    study_folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        target.parent.mkdir()
     under_way = work_folders(study_folder, run_digits)
     if under_way:
         if any(is_held(folder) for folder in under_way):
@@ -149,7 +154,10 @@ def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
         return _moved(under_way[0], target, published)
     if published.exists():  # failed, and to be tried again
         return _moved(published, target, published)
-    target.mkdir()
+    try:
+        target.mkdir()
+    except FileNotFoundError:  # the folder of all that is under way has gone with the last of them
+        return None
     others = [folder for folder in work_folders(study_folder, run_digits) if folder != target]
     if others or is_ended(published):  # two came at once: both step back, and come again
         shutil.rmtree(target, ignore_errors=True)

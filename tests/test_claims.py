@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -70,6 +71,22 @@ def test_of_many_that_come_at_once_at_most_one_gets_the_run(place):
         for claim in owners:
             claim.give_back()
             claims.claim(place, DIGITS, os.getpid()).work.rmdir()
+
+
+def test_who_ends_the_last_run_under_way_is_not_in_the_way_of_who_takes_the_next(place):
+    """The folder of all that is under way goes away with the last of them, at any moment."""
+
+    def take_and_end(digits: str) -> int:
+        taken = 0
+        for _ in range(500):
+            claim = claims.claim(place.with_name(f"l1-{digits}"), digits, os.getpid())
+            if claim:
+                taken += 1
+                claim.drop()
+        return taken
+
+    with ThreadPoolExecutor() as pool:
+        assert min(pool.map(take_and_end, ["000000000001", "000000000002"])) > 0
 
 
 def test_a_dead_owner_on_this_host_is_noticed_at_once_and_leaves_its_rows(place, dead):
