@@ -46,10 +46,10 @@ def peers(options: argparse.Namespace) -> None:
         laps = race(
             entered, options.repeats, options.few, options.many, raw, lambda: floors.append(contestants.floor())
         )
-    table = summary(laps, SWEEP)
-    _write(table, name)
     parts = pd.DataFrame([floor["parts"] for floor in floors]).median()
-    floor, ours = parts.sum(), table.loc[SWEEP]
+    table, floor = summary(laps, SWEEP), parts.sum()
+    _write(table.assign(floor=floor / table["seconds"]), name)
+    ours = table.loc[SWEEP]
     lines = [
         f"Floor: {floor:.2f} s ({', '.join(f'{part} {seconds:.2f}' for part, seconds in parts.items())}).",
         f"Ours: {floor / ours.seconds:.2f} of the floor's speed with all files, {floor / ours.busy:.2f} without them.",
@@ -105,6 +105,9 @@ def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
         f" {row.memory:.0f} | {100 * row.accuracy:.1f} |"
         for label, row in table.iterrows()
     ]
+    if "floor" in table:
+        more = [" of the floor's speed |", "---:|", *(f" {share:.2f} |" for share in table["floor"])]
+        lines = [line + end for line, end in zip(lines, more, strict=True)]
     (OUT / f"{name}.md").write_text("\n".join(lines) + "\n")
     print("\n".join([title, *lines]), flush=True)
 
