@@ -51,6 +51,7 @@ class StudySchema:
     select: str = MISSING
     budget: str = MISSING
     tune: Any = None
+    allow: Any = field(default_factory=list)
 
 
 @dataclass

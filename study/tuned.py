@@ -1,6 +1,7 @@
 """The two sweeps of a tuned study: trials that choose, then the choices on fresh seeds."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from study.config import RunConfig
-from study.errors import USER_ERRORS, StudyError
+from study.errors import ConfigError, StudyError
 from study.grid import Point
 from study.plan import Existing, existing_runs
-from study.tuning import Candidate, Tuning, beyond, candidates, check_fixed, choose, write_manifest
+from study.tuning import Candidate, Tuning, candidates, check_fixed, choose, write_manifest
 
 COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1)}  # of val.csv, and the sign of better
 
@@ -50,28 +51,24 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
         fixed: further overrides of all runs, by key.
 
     Raises:
+        ConfigError: a key of `fixed` is tuned.
         StudyError: a trial failed, so that nothing can be chosen; or the protocol differs from what it was earlier.
     """
     from study.data.official import refuse_official_test  # imports torch, which --help does without
 
-    first = candidates(tuning)
-    configs = command.compose([_point(first[0], seed, fixed) for seed in tuning.tuning_seeds], test=False)
+    _refuse_tuned_keys(tuning, fixed)
+    tried = candidates(tuning)
+    configs = command.compose([_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds], test=False)
     refuse_official_test(configs[0])
     begun = _ids(configs)
     known = check_fixed(command.study_folder, tuning, begun)
-    command.say(f"tuning: {len(first)} candidates with {tuning.seeds} seeds each, chosen by {tuning.select}")
+    command.say(_summary(tuning, tried))
     if not known and not command.dry_run:
         write_manifest(command.study_folder, tuning, begun)  # the protocol is fixed before the first run
-    trials = _train(command, tuning, first, fixed)
+    trials = _train(command, tuning, tried, fixed)
     if command.dry_run:
         command.say(f"then {tuning.fresh} fresh seeds of each choice")
         return
-    for _ in range(tuning.extend):
-        further = _beyond_edges(command, trials, fixed)
-        if not further:
-            break
-        command.say(f"the best lies at the edge of its space: {len(further)} more candidates")
-        trials += _train(command, tuning, further, fixed)
     winners = [_best(own) for own in _by_choice(trials)]
     points = [_point(winner, seed, fixed) for winner in winners for seed in tuning.fresh_seeds]
     fresh = _by_seed(_ids(command.compose(points)), tuning.fresh_seeds)
@@ -88,10 +85,30 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     command.train(points)
 
 
+def _refuse_tuned_keys(tuning: Tuning, fixed: Mapping[str, str]) -> None:
+    """Refuse overrides that the trials would hide."""
+    tuned = {"reg": "spaces", "seed": "seeds", **dict.fromkeys(tuning.per, "per")}
+    tuned |= {key: f"spaces.{reg}" for reg, own in tuning.spaces.items() for key in own}
+    tuned |= dict.fromkeys(tuning.shared, "shared")
+    for key, override in fixed.items():
+        if key in tuned:
+            raise ConfigError(f"{override}: tune.{tuned[key]} says what {key} is in each run. Leave {key} out")
+
+
+def _summary(tuning: Tuning, tried: Sequence[Candidate]) -> str:
+    """What is going to be trained to choose, on one line."""
+    counts = Counter(candidate.reg for candidate in tried)
+    contexts = len({str(candidate.context) for candidate in tried})
+    each = sorted({count // contexts for count in counts.values()})
+    return (
+        f"tuning: {len(counts)} variants with {' or '.join(map(str, each))} trials of {tuning.seeds} seeds each"
+        + (f" in {contexts} settings" if contexts > 1 else "")
+        + f", search={tuning.search}, chosen by {tuning.select}"
+    )
+
+
 def _point(candidate: Candidate, seed: int, fixed: Mapping[str, str]) -> Point:
-    own = candidate.point(seed)
-    keys = {override.partition("=")[0] for override in own}
-    return [*own, *(override for key, override in fixed.items() if key not in keys)]
+    return [*candidate.point(seed), *fixed.values()]
 
 
 def _train(command: Command, tuning: Tuning, tried: Sequence[Candidate], fixed: Mapping[str, str]) -> list[Trial]:
@@ -133,19 +150,6 @@ def _best(trials: Sequence[Trial]) -> Candidate:
     return choose([(trial.candidate, trial.scores.mean()) for trial in trials])
 
 
-def _beyond_edges(command: Command, trials: Sequence[Trial], fixed: Mapping[str, str]) -> list[Candidate]:
-    """Candidates beyond the edges on which the best ones lie, as far as their values are allowed."""
-    further = []
-    for own in _by_choice(trials):
-        for candidate in beyond(_best(own), [trial.candidate for trial in own]):
-            try:
-                command.compose([_point(candidate, 0, fixed)])
-            except USER_ERRORS:  # beyond what the option accepts
-                continue
-            further.append(candidate)
-    return further
-
-
 def _ids(configs: Sequence[RunConfig]) -> list[str]:
     from study.identity import run_id
 
@@ -159,7 +163,12 @@ def _by_seed(ids: Sequence[str], seeds: Sequence[int]) -> list[dict[str, str]]:
 
 
 def _described(candidate: Candidate) -> dict[str, Any]:
-    return {"reg": candidate.reg, "values": dict(candidate.values), "context": dict(candidate.context)}
+    return {
+        "reg": candidate.reg,
+        "trial": candidate.trial,
+        "values": dict(candidate.values),
+        "context": dict(candidate.context),
+    }
 
 
 def _described_trial(trial: Trial, tuning: Tuning) -> dict[str, Any]:

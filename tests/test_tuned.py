@@ -1,4 +1,4 @@
-"""Tune, freeze, rerun: who chooses, who is compared, and what never happens on the way."""
+"""Tune, freeze, rerun: everyone is tuned alike, who chooses, who is compared, and what never happens on the way."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
-from study.tuning import Candidate, beyond, choose
+from study.tuning import Candidate, choose
 from tests.conftest import run_folders
+
+SMALL = """# @package _global_
+defaults:
+  - override /data: digits
+name: tuned
+epochs: 2
+workers: 1
+model: {hidden: [10]}
+data: {train_size: 100}
+tune:
+  trials: 3
+  seeds: 2
+  fresh: 3
+  spaces:
+    none: {}
+    l1: {lam: {log: [1e-3, 1e-1]}}
+    l2: {lam: {log: [1e-3, 1e-1]}}
+"""
 
 
 @pytest.fixture
@@ -16,13 +35,7 @@ def smaller(study, tmp_path, monkeypatch):
     """A tuned study's own YAML with smaller spaces: a mapping cannot be replaced on the command line."""
     folder = tmp_path / "mine" / "experiment"
     folder.mkdir(parents=True)
-    (folder / "small.yaml").write_text(
-        "# @package _global_\n"
-        "defaults:\n  - override /data: digits\n"
-        "name: tuned\nepochs: 2\nworkers: 1\nmodel: {hidden: [10]}\ndata: {train_size: 100}\n"
-        "tune:\n  seeds: 2\n  fresh: 3\n  extend: 1\n  spaces:\n    none: {}\n"
-        "    l1: {lam: [1e-3, 1e-2, 1e-1]}\n    l2: {lam: [1e-3, 1e-2, 1e-1]}\n"
-    )
+    (folder / "small.yaml").write_text(SMALL)
 
     def run(*arguments):
         return study("--config-dir", "mine", "experiment=small", *arguments)
@@ -46,13 +59,14 @@ def test_the_choices_are_the_best_means_of_the_trials_and_only_fresh_seeds_are_c
     assert result.code == 0, result.err
     content, folders = manifest(tmp_path / "outputs"), by_id(tmp_path / "outputs")
     best = {}
+    assert [trial["trial"] for trial in content["trials"]] == [0, 1, 2] * 3
     for trial in content["trials"]:
         scores = {seed: pd.read_csv(folders[i] / "val.csv")["accuracy"][0] for seed, i in trial["runs"].items()}
         assert scores == trial["scores"]
         assert set(scores) == {"0", "1"}
-        key = (np.mean(list(scores.values())), trial["values"].get("lam", 0))
+        key = (np.mean(list(scores.values())), -trial["trial"])
         best[trial["reg"]] = max(best.get(trial["reg"], (-1, 0)), key)
-    assert {w["reg"]: w["values"].get("lam", 0) for w in content["winners"]} == {r: lam for r, (_, lam) in best.items()}
+    assert {w["reg"]: -w["trial"] for w in content["winners"]} == {r: number for r, (_, number) in best.items()}
     trials = {i for trial in content["trials"] for i in trial["runs"].values()}
     fresh = {i for winner in content["winners"] for i in winner["runs"].values()}
     assert trials | fresh == set(folders)
@@ -74,7 +88,11 @@ def test_the_choices_are_the_best_means_of_the_trials_and_only_fresh_seeds_are_c
         assert row["fresh"] == pytest.approx(np.mean(scores))
         assert row["tuned"] == pytest.approx(best[winner["reg"]][0])
         assert row["winners_curse"] == pytest.approx(row["tuned"] - row["fresh"])
-    assert "Fixed learning rate" in (target / "report.md").read_text()
+    assert (tuned["trials"].eq(3) & tuned["trainings"].eq(6)).all()
+    assert (tuned["searched"].str.startswith("optimizer.lr 0.0001 to 0.01 (log)")).all()
+    trials_csv = pd.read_csv(target / "trials.csv")
+    assert len(trials_csv) == 9
+    assert trials_csv.groupby("trial")["optimizer.lr"].nunique().eq(1).all()  # the same learning rates for everyone
     assert study("analyze", "name=tuned", "figures=[]", "phase=trials").code == 0
     assert set(pd.read_csv(target / "runs.csv")["run_id"]) == trials
 
@@ -89,7 +107,8 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
     changes = {
         "tune.fresh=9": "tune.fresh was fixed at 3",
         "select=val_loss": "select was fixed at",
-        "tune.spaces.l1.lam=[1e-4,1e-3,1e-2]": "tune.spaces was fixed at",
+        "tune.spaces.l1.lam.log=[1e-4,1e-2]": "tune.spaces was fixed at",
+        "+tune.seed=1": "tune.seed was fixed at 0",
         "epochs=1": "the settings of outputs/tuned were fixed when it began",
     }
     for change, message in changes.items():
@@ -106,10 +125,31 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ("select=accuracy_gap", "a gap can be had by fitting less"),
         ("select=luck", "allowed: val_accuracy, val_loss"),
         ("data.split=textbook", "val is the official test set there, and must not choose"),
-        ("tune.spaces.l1.lam=[1e-3]", "each regularizer must get equally many trials"),
-        ("tune=3", "a mapping with spaces, seeds and fresh"),
-        ("tune.spaces=3", "tune.spaces=3: a mapping is allowed"),
-        ("tune.seeds=0", "a whole number of at least 1"),
+        (
+            "+tune.spaces.elastic_net.lam=[1e-3]",
+            "search=sobol takes a range or a choice. Examples: {log: [1e-4, 1e-2]}",
+        ),
+        ("tune.spaces.l1.lam.log=[1e-1,1e-3]", "the first number must be above 0 and below the second"),
+        ("tune.spaces.l1.lam.log=[0,1]", "the first number must be above 0 and below the second"),
+        ("tune.spaces.l1.lam.log=[a,b]", "must be two finite numbers"),
+        ("tune.spaces.l1.lam.log=[1e-3,inf]", "must be two finite numbers"),
+        ("+tune.spaces.l1.epochs.choice=[1,9]", "may not change the task, the budget or the seed"),
+        ("+tune.shared.data.choice=[digits]", "may not change the task, the budget or the seed"),
+        ("+tune.spaces.none.optimizer.lr.log=[1e-4,1e-1]", "it is in tune.shared or tune.per already"),
+        (
+            "+tune.spaces.none.batch_size.choice=[8,16]",
+            "every variant can tune batch_size, which belongs in tune.shared",
+        ),
+        ("+tune.shared={}", "the variants get unequal numbers of trials: none 1, l1 3, l2 3"),
+        ("+tune.search=grid", "search=grid trains all combinations"),
+        ("+tune.search=luck", "tune.search=luck: allowed: sobol, random, grid"),
+        ("optimizer.lr=1e-2", "tune.shared says what optimizer.lr is in each run"),
+        ("reg=l1", "tune.spaces says what reg is in each run"),
+        ("allow=[luck]", "allowed when runs are trained: tuning"),
+        ("tune=3", "must be a mapping with spaces, seeds and fresh"),
+        ("tune.spaces=3", "tune.spaces=3: must be a mapping"),
+        ("tune.seeds=0", "must be a whole number of at least 1"),
+        ("tune.trials=0", "must be a whole number of at least 1"),
         ("seeds=3", "leave seeds and variants out"),
     ],
 )
@@ -145,10 +185,12 @@ def test_a_test_set_in_disguise_is_known_by_its_content(smaller, tmp_path, monke
 def test_a_trial_that_is_wanted_with_its_test_score_gets_one(study, smaller, tmp_path, keep):
     """From the weights that were kept, or by training again; either way its other files stay as they were."""
     smaller(f"keep_model={str(keep).lower()}")
-    trial = next((tmp_path / "outputs" / "tuned").glob("l1-lam0.01-seed0*"))
+    trial = sorted((tmp_path / "outputs" / "tuned").glob("l1-lam*-seed0*"))[0]
+    config = OmegaConf.load(trial / "config.yaml")
     before = {name: (trial / name).read_bytes() for name in ("val.csv", "weights.csv", "histogram.csv")}
     assert not (trial / "test.csv").exists()
-    plain = ("data=digits", "epochs=2", "model.hidden=[10]", "data.train_size=100", "reg=l1", "lam=1e-2", "name=tuned")
+    plain = ("data=digits", "epochs=2", "model.hidden=[10]", "data.train_size=100", "reg=l1", "name=tuned")
+    plain += (f"lam={config.lam}", f"optimizer.lr={config.optimizer.lr}")
     result = study(*plain, f"keep_model={str(keep).lower()}")
     assert result.code == 0, result.err
     assert len(pd.read_csv(trial / "test.csv")) == 1
@@ -175,25 +217,54 @@ def test_the_protocol_is_fixed_before_the_first_run_and_no_trial_passes_for_a_re
     assert manifest(tmp_path / "outputs") == content
 
 
-def candidate(**values):
-    return Candidate("l1", values, {})
+def test_ties_go_to_the_earliest_trial_whatever_its_values():
+    tied = [(Candidate("l1", {"lam": lam}, {}, trial), 0.9) for trial, lam in ((2, 1e-3), (1, 1e-5), (3, 1e-1))]
+    assert choose([*tied, (Candidate("l1", {"lam": 1.0}, {}, 0), 0.8)]).trial == 1
 
 
-def test_ties_go_to_the_larger_lam():
-    tied = [(candidate(lam=lam), 0.9) for lam in (1e-5, 1e-3, 1e-4)]
-    assert choose([*tied, (candidate(lam=1.0), 0.8)]).values == {"lam": 1e-3}
+def test_an_unequal_grid_is_refused_or_said_under_every_table(study, smaller, tmp_path):
+    """Crossed with the learning rates, λ gives l1 and l2 more trials than none."""
+    grid = SMALL.replace("trials: 3", "search: grid\n  shared: {optimizer.lr: [1e-3, 1e-2]}").replace(
+        "{log: [1e-3, 1e-1]}", "[1e-3, 1e-1]"
+    )
+    (tmp_path / "mine" / "experiment" / "grid.yaml").write_text(grid)
+    line = "the variants get unequal numbers of trials: none 2, l1 4, l2 4"
+    command = ("--config-dir", "mine", "experiment=grid")
+    refused = study(*command)
+    assert refused.code == 1
+    assert line in refused.err
+    assert not (tmp_path / "outputs").exists()
+    assert study(*command, "allow=[tuning]").code == 0
+    refused = study("analyze", "name=tuned", "figures=[]")
+    assert refused.code == 1
+    assert "tuned its variants unequally" in refused.err
+    assert study("analyze", "name=tuned", "figures=[tuning]", "allow=tuning").code == 0
+    for table in (tmp_path / "outputs" / "tuned" / "analysis").glob("*.md"):
+        if table.name != "report.md":
+            assert line in table.read_text(), table
 
 
-def test_a_winner_at_the_edge_extends_its_space_outwards_in_the_same_ratio():
-    tried = [candidate(lam=lam) for lam in (1e-5, 1e-4, 1e-3)]
-    assert [c.values["lam"] for c in beyond(tried[2], tried)] == [1e-2]
-    assert [c.values["lam"] for c in beyond(tried[0], tried)] == [1e-6]
-    assert beyond(tried[1], tried) == []
+def test_a_protocol_of_an_earlier_version_counts_as_unequal(study, smaller, tmp_path):
+    smaller()
+    file = tmp_path / "outputs" / "tuned" / "manifest.json"
+    content = manifest(tmp_path / "outputs")
+    content["tuning"] = {
+        key: content["tuning"][key]
+        for key in ("spaces", "seeds", "fresh", "select", "per", "tuning_seeds", "fresh_seeds")
+    }
+    del content["unequal"]
+    for part in (*content["trials"], *content["winners"]):
+        del part["trial"]
+    file.write_text(json.dumps(content))
+    assert (
+        "an earlier version tuned the learning rate of none alone" in study("analyze", "name=tuned", "figures=[]").err
+    )
+    assert study("analyze", "name=tuned", "figures=[]", "allow=[tuning]").code == 0
 
 
 def test_a_dry_run_says_what_both_sweeps_would_train_and_writes_nothing(smaller, tmp_path):
     result = smaller("dry_run=true")
     assert result.code == 0
-    assert "7 candidates with 2 seeds each" in result.out
+    assert "tuning: 3 variants with 3 trials of 2 seeds each, search=sobol, chosen by val_accuracy" in result.out
     assert "then 3 fresh seeds of each choice" in result.out
     assert not (tmp_path / "outputs").exists()

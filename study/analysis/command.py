@@ -14,7 +14,7 @@ from study.analysis.drawing import draw_all
 from study.analysis.figures.specs import Spec, read_specs
 from study.analysis.figures.style import looks, style_of
 from study.analysis.figures.view import View, matches
-from study.analysis.gaps import PAIRS, at_epoch, check_comparable
+from study.analysis.gaps import PAIRS, TUNING, at_epoch, check_comparable
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.selection import arranged, select
 from study.analysis.tables import SD
@@ -64,7 +64,7 @@ def analyze_study(options: Options) -> int:
     study = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
-    notes = check_comparable(study.runs, options.allow)
+    notes = [*check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
     rows = at_epoch(study, options.at)
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)
@@ -81,7 +81,7 @@ def analyze_study(options: Options) -> int:
     try:
         sections = make_sections(study, rows, options.at, baselines, primary, notes, options.spread)
         if manifest is not None and options.phase == "fresh":
-            sections += tuned_sections(manifest, rows)
+            sections += tuned_sections(manifest, rows, notes)
         write_report(target, rows, sections)
         print_report(sections)
         exported = export(target, study, options.export)
@@ -117,6 +117,17 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
     return found
 
 
+def _tuned_alike(folder: Path, manifest: dict | None, allow: Sequence[str]) -> list[str]:
+    """Refuse a tuned study whose variants were tuned unequally, unless that is allowed; then the lines that say so."""
+    notes = tuned_report.unequal_notes(manifest)
+    if notes and TUNING not in allow:
+        raise StudyError(
+            f"{folder} tuned its variants unequally ({manifest['unequal'][0].removeprefix('tune: ')}). A difference may"
+            " come from the tuning. Tune them alike under another name=..., or analyze all the same: allow=[tuning]"
+        )
+    return notes
+
+
 def _filtered(study: Study, wanted: Mapping[str, Any]) -> Study:
     """The runs that a filter lets pass, for tables and figures alike."""
     found = study.of_runs(matches(study.runs, wanted))
@@ -148,6 +159,7 @@ def _draw(
         compared[compared["variant"].isin(there)],
         primary,
         tables.get("best_of_n", pd.DataFrame()),
+        tables.get("trials", pd.DataFrame()),
     )
     draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
     return selection

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-LEFT = ("Variant", "Measure", "Note", "Regularizer", "Chosen")  # columns of words; all others are numbers
+LEFT = ("Variant", "Measure", "Note", "Regularizer", "Searched", "Chosen")  # columns of words; all others are numbers
 WIDE = 400  # characters of a line where the output is no terminal
 # Text that needs another spelling in LaTeX; the longer ones first.
 LATEX = (

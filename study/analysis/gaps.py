@@ -19,6 +19,7 @@ FIXED = {
     "path": "training loop (path)",
 }
 PAIRS = "pairs"  # of `allow` as well: seeds that only one variant of a pair has
+TUNING = "tuning"  # likewise: variants that were tuned unequally
 SMALLER_GAP = "smaller gap, worse val"
 SHARES = ("zero_fraction", "near_zero_fraction")
 
@@ -41,9 +42,10 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
         StudyError: runs differ in what must be fixed and is not in `allow`.
         ConfigError: `allow` holds an unknown word.
     """
-    unknown = [word for word in allow if word not in (*FIXED, PAIRS)]
+    known = (*FIXED, PAIRS, TUNING)
+    unknown = [word for word in allow if word not in known]
     if unknown:
-        raise ConfigError(f"allow={unknown}: of {', '.join((*FIXED, PAIRS))} any are allowed")
+        raise ConfigError(f"allow={unknown}: of {', '.join(known)} any are allowed")
     notes = []
     for key, words in FIXED.items():
         values = sorted(runs[key].unique())

@@ -16,7 +16,8 @@ from study.recording import write_whole
 
 MOST_PRINTED = 40  # rows of a table on the terminal
 STEMS = {
-    *("gap_table", "significance", "matched", "label_noise", "sparsity", "invariants", "tuned", "best_of_n")
+    *("gap_table", "significance", "matched", "label_noise", "sparsity", "invariants"),
+    *("tuned", "best_of_n", "trials"),
 }  # of all tables that a report may have
 
 
@@ -107,16 +108,19 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
     return found
 
 
-def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame) -> list[Section]:
-    """What the choices of a tuned study were worth."""
+def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Sequence[str]) -> list[Section]:
+    """What the choices of a tuned study were worth; `notes` stand under every table."""
     measure = manifest["tuning"]["select"]
     table, curves = tuned_report.tuned_table(manifest, rows), tuned_report.best_of_n(manifest)
-    text, notes = tuned_report.tuned_text(table, measure), tuned_report.tuned_notes(manifest)
-    found = [Section("tuned", "Tuned", table, text, notes, len(text))]
+    text, lines = tuned_report.tuned_text(table, measure), [*tuned_report.tuned_notes(manifest), *notes]
+    found = [Section("tuned", "Tuned", table, text, lines, len(text))]
     if len(curves):
-        text = tuned_report.best_text(curves, measure)
-        title = "Expected best of n trials"
-        found.append(Section("best_of_n", title, curves, text, tuned_report.BEST_NOTES, len(text)))
+        text, lines = tuned_report.best_text(curves, measure), [*tuned_report.BEST_NOTES, *notes]
+        found.append(Section("best_of_n", "Expected best of n trials", curves, text, lines, len(text)))
+    trials = tuned_report.trial_table(manifest)
+    if len(trials):
+        text, lines = tuned_report.trial_text(trials), [*tuned_report.TRIAL_NOTES, *notes]
+        found.append(Section("trials", "Trials", trials, text, lines, 0))
     return found
 
 

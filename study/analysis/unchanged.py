@@ -40,7 +40,7 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     settled = all(identity is not None for both in runs.values() for identity in both)
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
-    tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n)]
+    tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n, view.trials)]
     shown = [runs, settings, tables, repr(view.looks), repr(view.style), view.primary, selection, _code()]
     found: dict[str, str | None] = {}
     for spec in specs:

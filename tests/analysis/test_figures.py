@@ -63,9 +63,12 @@ def view_of(folder, runs=None):
     baselines = contrasts.choose_baselines(rows, "auto")
     shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
     compared = contrasts.contrasts(rows, baselines, "val_accuracy", shares, study.test_correct(rows))
-    trials = [("", reg, "val_accuracy", n, 0.9 + n / 100) for reg in ("none", "l2") for n in (1, 2, 3)]
-    best = pd.DataFrame(trials, columns=["context", "reg", "measure", "n", "expected"])
-    return View(study, rows, looks(study.runs), STYLES["plain"], compared, "val_accuracy", best)
+    expected = [("", reg, "val_accuracy", n, 0.9 + n / 100) for reg in ("none", "l2") for n in (1, 2, 3)]
+    best = pd.DataFrame(expected, columns=["context", "reg", "measure", "n", "expected"])
+    scores = [("", reg, n, "val_accuracy", 0.9 + n / 100, 0.01, n == 2) for reg in ("none", "l2") for n in range(3)]
+    trials = pd.DataFrame(scores, columns=["context", "reg", "trial", "measure", "score", "score_sd", "chosen"])
+    trials["optimizer.lr"], trials["lam"] = [1e-4, 1e-2, 1e-3] * 2, [np.nan] * 3 + [1e-6, 1e-5, 1e-3]
+    return View(study, rows, looks(study.runs), STYLES["plain"], compared, "val_accuracy", best, trials)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +171,7 @@ def test_the_same_files_give_the_same_figure(study, paths, tmp_path, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind", sorted(set(KINDS) - {"best_of_n", "forest", "matched", "ridgeline_lambda", "lambda_path"})
+    "kind", sorted(set(KINDS) - {"best_of_n", "tuning", "forest", "matched", "ridgeline_lambda", "lambda_path"})
 )
 def test_one_run_alone_is_drawn_as_well(paths, kind):
     figure = drawn(
@@ -301,9 +304,10 @@ def test_a_line_never_averages_variants_as_if_they_were_seeds(study, paths, tmp_
     assert "Train and val" in refused.out  # tables come first
 
 
-def test_best_of_n_is_for_tuned_studies(study, paths, tmp_path):
+@pytest.mark.parametrize("kind", ["best_of_n", "tuning"])
+def test_what_trials_show_is_for_tuned_studies(study, paths, tmp_path, kind):
     shutil.copytree(paths, tmp_path / "outputs")
-    assert "is for tuned studies" in study("analyze", "name=paths", "figures=[best_of_n]").err
+    assert "is for tuned studies" in study("analyze", "name=paths", f"figures=[{kind}]").err
 
 
 def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):

@@ -44,6 +44,7 @@ class View:
         contrasts: differences to the baseline, from `contrasts.contrasts`; empty without a baseline.
         primary: the measure that was fixed before the runs.
         best_of_n: of a tuned study, from `tuned_report.best_of_n`; empty for others.
+        trials: of a tuned study, from `tuned_report.trial_table`; empty for others.
     """
 
     study: Study
@@ -53,6 +54,7 @@ class View:
     contrasts: pd.DataFrame
     primary: str
     best_of_n: pd.DataFrame
+    trials: pd.DataFrame
 
     @cached_property
     def per_epoch(self) -> pd.DataFrame:

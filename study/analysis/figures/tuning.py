@@ -1,0 +1,73 @@
+"""What tuning saw: the score of every trial over each key that was tuned."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from study.analysis.figures.style import Look, group_looks, is_logarithmic, legend_below
+from study.analysis.figures.view import View, label, shown
+from study.analysis.tuned_report import TRIAL_KEYS
+from study.errors import ConfigError
+from study.measures import MEASURES
+
+NAMES = {"optimizer.lr": "Learning rate", "lam": "$\\lambda$"}
+STEEPER = 4.0  # how many times the distance from the best to the median trial is shown; what is worse lies on the edge
+
+
+def tuning(view: View) -> Figure:
+    """Each trial's score over the learning rate, λ, and whatever else was tuned; a ring marks the choice of each
+    regularizer. A panel a key, a row a setting. A trial that is too bad for the axis lies on its edge.
+
+    Raises:
+        ConfigError: the study is not a tuned one, or tuned nothing.
+    """
+    table = view.trials
+    keys = [key for key in table.columns[TRIAL_KEYS:] if pd.api.types.is_numeric_dtype(table[key])]
+    if not keys:
+        raise ConfigError("figures: tuning is for tuned studies that tune a number; see experiment=tuned")
+    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg")
+    measure = table["measure"].iloc[0]
+    size = (view.style.double, (0.84 * view.style.double / max(len(keys), 2)) * len(contexts))
+    figure, axes = plt.subplots(len(contexts), len(keys), figsize=size, sharey="row", sharex="col", squeeze=False)
+    for row, context in zip(axes, contexts, strict=True):
+        of_context = table[table["context"] == context]
+        edge = _edge(shown(of_context["score"], measure), MEASURES[measure].better)
+        for axis, key in zip(row, keys, strict=True):
+            for reg, own in of_context.groupby("reg", sort=False):
+                _draw(axis, own, key, measure, styles[reg], edge)
+            if is_logarithmic(of_context[key].dropna()):
+                axis.set_xscale("log")
+            if axis in axes[-1]:
+                axis.set_xlabel(NAMES.get(key, key))
+        row[0].set_ylabel(label(measure) + (f"\n{context}" if context else ""))
+    handles: dict[str, Artist] = {}
+    for axis in axes.flat:
+        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(text, handle)
+    legend_below(figure, list(handles.values()), list(handles))
+    return figure
+
+
+def _edge(scores: np.ndarray, better: int) -> float:
+    """The score at the worse edge of the axis."""
+    finite = better * scores[np.isfinite(scores)]
+    lowest = finite.max() - STEEPER * max(finite.max() - np.median(finite), 1e-12)
+    return better * max(lowest, finite.min())
+
+
+def _draw(axis: plt.Axes, trials: pd.DataFrame, key: str, measure: str, look: Look, edge: float) -> None:
+    """The trials of one regularizer; a line where it has no such key: the score of its choice, as a reference."""
+    better, scores = MEASURES[measure].better, shown(trials["score"], measure)
+    chosen = trials["chosen"].to_numpy(bool)
+    values = trials[key].to_numpy(float)
+    if np.isnan(values).all():
+        axis.axhline(scores[chosen][0], **look.line(), zorder=1, label=look.label)
+        return
+    scores = np.where(np.isnan(scores) | (better * scores < better * edge), edge, scores)
+    style = {"marker": look.marker, "color": look.colour, "linewidth": 0}
+    axis.plot(values, scores, **style, markersize=3.5, alpha=0.6, label=look.label, clip_on=False)
+    axis.plot(values[chosen], scores[chosen], **style, markersize=5, clip_on=False)
+    ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": look.colour, "linewidth": 0}
+    axis.plot(values[chosen], scores[chosen], **ring, markersize=11, clip_on=False)
