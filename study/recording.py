@@ -20,6 +20,7 @@ import numpy as np
 
 from study import __version__, weights
 from study.config import RunConfig
+from study.seal import seal_of
 
 CONTRACT = 1  # version of the files' layout; readers refuse others
 STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
@@ -51,6 +52,7 @@ GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an ep
 LABEL_NOISE = "label_noise.csv"  # grows as well, in runs that have some
 BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
+SEALED = tuple(name for name in FILES if name != STATUS)  # which holds the seal
 
 
 class _Fault:
@@ -227,12 +229,14 @@ class RunFolder:
         self._status |= facts
 
     def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
-        """Say how the run ended. Only now is a run complete."""
+        """Say how the run ended, and seal the files of one that has a result. Only now is a run complete."""
         self._status |= {"state": state, "ended": now()}
         if cause:
             self._status["cause"] = cause
         if traceback:
             self._status["traceback"] = traceback
+        if state in ("complete", "diverged"):
+            self._status["seal"] = seal_of(self.path, SEALED)
         self._write_status()
 
     def _write_status(self) -> None:

@@ -1,5 +1,6 @@
 """What is written once, of the weights that are a run's result: scores, sparsity, pruning, invariants."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,19 @@ from study.build import build_dataset, build_model, choose_device
 from study.config import RunConfig
 from study.data import Splits, load_splits
 from study.invariants import invariant_rows
-from study.recording import LOG, MODEL, now, read_status, save_predictions, write_table
+from study.recording import (
+    LOG,
+    MODEL,
+    PREDICTIONS,
+    STATUS,
+    now,
+    read_status,
+    save_predictions,
+    write_table,
+    write_whole,
+)
 from study.scoring import Scored, Scorer, score
+from study.seal import seal_of
 from study.sparsity import pruning_rows, sparsity_rows
 
 
@@ -72,6 +84,9 @@ def score_later(config: RunConfig, work: Path) -> None:
     write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
     with open(work / LOG, "a") as log:
         log.write(f"{now()}  test set scored with the weights that were kept\n")
+    if "seal" in status:  # of the files that were written now, alone: the others stay as they were sealed
+        rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
+        write_whole(work / STATUS, json.dumps(status | {"seal": status["seal"] | rewritten}, indent=2) + "\n")
 
 
 def _row(split: str, epoch: int, scored: Scored) -> list[Any]:

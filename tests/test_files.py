@@ -1,5 +1,6 @@
 """The file contract: what a run leaves behind, name by name and column by column."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -150,3 +151,11 @@ def test_the_textbook_split_has_no_test_score(study, tmp_path):
     assert len(pd.read_csv(run / "test.csv")) == 0
     with np.load(run / "predictions.npz") as stored:
         assert set(stored) == {"val_label", "val_predicted", "val_probability"}
+
+
+def test_the_seal_has_size_and_checksum_of_every_other_file(run):
+    seal = json.loads((run / "status.json").read_text())["seal"]
+    assert set(seal) == {path.name for path in run.iterdir()} - {"status.json"}
+    for name, of_file in seal.items():
+        content = (run / name).read_bytes()
+        assert of_file == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
