@@ -66,15 +66,15 @@ def run_here(*arguments: str, cwd: Path) -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
-def run_command(*arguments: str, cwd: Path, **environment: str) -> Result:
-    """Run `study ...` as a process of its own."""
+def run_command(*arguments: str, cwd: Path, timeout: float = 120, **environment: str) -> Result:
+    """Run `study ...` as a process of its own, for at most so many seconds."""
     done = subprocess.run(
         [sys.executable, "-m", "study", *arguments],
         cwd=cwd,
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
     return Result(done.returncode, done.stdout, done.stderr)
 
