@@ -18,7 +18,21 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from study.config import RunConfig, resolve
 from study.errors import USER_ERRORS, ConfigError, one_line
+from study.experiments import once_per_sweep
 from study.grid import Point, each_value
+
+
+def compose_each(parts: Sequence[tuple[DictConfig, Sequence[Point]]], loader: ConfigLoader) -> list[RunConfig]:
+    """The checked configs of points that have different base configs; see `compose_all`."""
+    configs, errors = [], []
+    for base, points in parts:
+        try:
+            configs += compose_all(base, loader, points)
+        except ConfigError as error:
+            errors.append(str(error))
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return configs
 
 
 def compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[Point]) -> list[RunConfig]:
@@ -45,6 +59,7 @@ def compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[Point])
             for line, where in errors.items()
         ]
         raise ConfigError("\n".join(lines))
+    composer.check_once()
     return configs
 
 
@@ -56,10 +71,14 @@ class _Composer:
         self.loader = loader
         parser = OverridesParser.create(config_loader=loader)
         self.parse = lru_cache(maxsize=None)(lambda line: parser.parse_overrides([line])[0])
+        self.once_composed: dict[tuple[str, ...], dict[str, Any]] = {}
         self.composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, str]]] = {}
+        self.once = once_per_sweep(base)
         self.base = _split(copy.deepcopy(base))
         given = [self.parse(line) for line in base.hydra.overrides.task]
+        self.given = [override.key_or_group for override in given]
         self.of_base = {line for override in given if not override.is_sweep_override() for line in each_value(override)}
+        self.groups_of_base = {line for line in self.of_base if self.parse(line).key_or_group in self.groups}
 
     def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
         """The config of a point, without Hydra's own node, and the option chosen for each group."""
@@ -75,6 +94,26 @@ class _Composer:
         except USER_ERRORS:
             return self._by_hydra(tuple(point))  # which fails as well, and says it in Hydra's words
         return cfg, choices
+
+    def check_once(self) -> None:
+        """Refuse what options of the points set for a whole sweep, which has been read from the base config.
+
+        Raises:
+            ConfigError: a line for each composed config that differs from the base in it.
+        """
+        errors = []
+        for overrides, found in self.once_composed.items():
+            if not self.groups_of_base <= set(overrides):
+                continue
+            options = " ".join(line for line in overrides if line not in self.of_base)
+            errors += [
+                f"{options}: its YAML sets {key}, which is one for all runs of a command. In a sweep only options of"
+                f" experiment may differ in seeds and variants. Choose {options} alone, or give {key}=..."
+                for key, value in self.once.items()
+                if found.get(key) != value and not any(f"{given}.".startswith(f"{key}.") for given in self.given)
+            ]
+        if errors:
+            raise ConfigError("\n".join(errors))
 
     def reg_option(self, name: str) -> Mapping[str, Any]:
         """The content of an option of `reg`."""
@@ -92,6 +131,7 @@ class _Composer:
     def _by_hydra(self, overrides: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
         if overrides not in self.composed:
             cfg = self.loader.load_configuration(self.config_name, [*self.hydra_overrides, *overrides], RunMode.RUN)
+            self.once_composed[overrides] = once_per_sweep(cfg)
             self.composed[overrides] = _split(cfg)
         return self.composed[overrides]
 

@@ -103,6 +103,10 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
         for key in flat:
             if key in ENGINE_KEYS:
                 raise ConfigError(f"variants: {key} says how a sweep is run, and cannot differ between variants")
+            if key == "experiment":
+                raise ConfigError(
+                    "variants: an experiment has variants of its own. List experiments: -m experiment=a,b"
+                )
         result.append(
             {
                 key: [f"{key}={as_override(v)}" for v in (value if isinstance(value, list) else [value])]
@@ -135,6 +139,11 @@ def each_value(override: Override) -> Iterator[str]:
     elif not override.is_sweep_override():
         yield f"{key}={override.get_value_element_as_str()}"
     elif override.is_discrete_sweep():
-        yield from (f"{key}={value}" for value in override.sweep_string_iterator())
+        values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        if not values:
+            raise ConfigError(
+                f"{override.input_line} names no value: one or more are allowed; study --help lists options"
+            )
+        yield from values
     else:
         raise ConfigError(f"{override.input_line}: a sweep takes listed values, choice(...), range(...) or glob(...)")

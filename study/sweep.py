@@ -12,9 +12,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from study import frozen, grid, identity, preload, progress
-from study.compose import compose_all
+from study.compose import compose_each
 from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
+from study.experiments import experiments_of
 from study.measures import check_primary, check_selectable
 from study.plan import Task, plan_runs
 from study.tuned import tune_and_compare
@@ -42,6 +43,11 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
         KeyboardInterrupt: runs were stopped before their end.
     """
     multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    experiments = [(base, list(arguments))]
+    if multirun or base.seeds is not None or base.variants:  # without these `points` refuses several values
+        experiments = experiments_of(base, context.config_loader, arguments)
+    base = experiments[0][0]
     check_name(base.name)
     check_primary(base.primary)
     check_selectable(base.select)
@@ -52,10 +58,9 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
             " be chosen after seeing results; give another study name=..."
         )
     command = _Command(base, context)
-    parser = OverridesParser.create(config_loader=context.config_loader)
     tuning = read_tuning(base)
     if tuning is None:
-        command.train(grid.points(base, parser, arguments, multirun))
+        command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
     else:
         tune_and_compare(command, tuning, grid.fixed_overrides(parser, arguments))
     command.end()
@@ -80,7 +85,7 @@ class _Command:
 
     def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[RunConfig]:
         """The checked configs of points; `test` says whether their runs score the test set."""
-        return [replace(config, test=test) for config in compose_all(self.base, self.context.config_loader, points)]
+        return self._compose([(self.base, points)], test)
 
     def train(self, points: Sequence[grid.Point], test: bool = True) -> list[str]:
         """Train what is missing of the runs of some points; returns the id of each point's run.
@@ -88,10 +93,14 @@ class _Command:
         Raises:
             KeyboardInterrupt: runs were stopped before their end.
         """
-        base = self.base
-        if self.own and not base.dry_run and _worker_count(base.workers, base.threads, len(points)) > 1:
+        return self.train_each([(self.base, points)], test)
+
+    def train_each(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool = True) -> list[str]:
+        """The same for the points of several experiments, each with its base config."""
+        base, count = self.base, sum(len(points) for _, points in parts)
+        if self.own and not base.dry_run and _worker_count(base.workers, base.threads, count) > 1:
             preload.start_server()
-        configs = self.compose(points, test)
+        configs = self._compose(parts, test)
         plan = plan_runs(self.study_folder, configs, base.retry_failed)
         workers = _worker_count(base.workers, base.threads, len(plan.tasks))
         progress.say_plan(self.study_folder, plan)
@@ -104,6 +113,9 @@ class _Command:
             if "interrupted" in states:
                 raise KeyboardInterrupt
         return [identity.run_id(config) for config in configs]
+
+    def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[RunConfig]:
+        return [replace(config, test=test) for config in compose_each(parts, self.context.config_loader)]
 
     def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
         base = self.base
