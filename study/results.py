@@ -11,7 +11,7 @@ from study.build import build_dataset, build_model, choose_device
 from study.config import RunConfig
 from study.data import Splits, load_splits
 from study.invariants import invariant_rows
-from study.recording import LOG, MODEL, now, read_status, save_predictions, write_table
+from study.recording import LOG, MODEL, append_whole, now, read_status, save_predictions, write_table
 from study.scoring import Scored, Scorer, score
 from study.sparsity import pruning_rows, sparsity_rows
 
@@ -33,12 +33,12 @@ def write_scores(
     scored = {"val": val or score(model, splits.val)}
     if test and splits.test is not None:
         scored["test"] = score(model, splits.test)
-    for split in ("val", "test") if test else ("val",):
-        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
     predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
     save_predictions(
         folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
     )
+    for split in ("val", "test") if test else ("val",):  # test.csv last: it tells that the test set has been scored
+        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
 
 
 def write_statistics(
@@ -70,8 +70,7 @@ def score_later(config: RunConfig, work: Path) -> None:
     compiled = status["path"] == mlp_training.PATH and mlp_training.unavailable() is None
     loop = mlp_training if compiled else training
     write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
-    with open(work / LOG, "a") as log:
-        log.write(f"{now()}  test set scored with the weights that were kept\n")
+    append_whole(work / LOG, f"{now()}  test set scored with the weights that were kept\n".encode())
 
 
 def _row(split: str, epoch: int, scored: Scored) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from study.config import RunConfig
 from study.errors import USER_ERRORS, StudyError
+from study.faults import is_fault
 from study.grid import Point
 from study.plan import Existing, existing_runs
 from study.tuning import Candidate, Tuning, beyond, candidates, check_fixed, choose, write_manifest
@@ -140,7 +141,9 @@ def _beyond_edges(command: Command, trials: Sequence[Trial], fixed: Mapping[str,
         for candidate in beyond(_best(own), [trial.candidate for trial in own]):
             try:
                 command.compose([_point(candidate, 0, fixed)])
-            except USER_ERRORS:  # beyond what the option accepts
+            except USER_ERRORS as error:  # beyond what the option accepts
+                if is_fault(error):
+                    raise
                 continue
             further.append(candidate)
     return further
