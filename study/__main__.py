@@ -18,8 +18,9 @@ import hydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from study import faults
 from study.config import register_schemas
-from study.errors import USER_ERRORS, ConfigError, one_line
+from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 
 PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package, a checkout beside it.
@@ -167,8 +168,16 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
             if argument.startswith("="):
                 raise ConfigError(f"{argument}: there is no key before the '='")
         raise SystemExit(command())
-    except USER_ERRORS as error:
-        for line in str(error).splitlines() if isinstance(error, ConfigError) else [one_line(error)]:
+    except (*USER_ERRORS, MemoryError, RuntimeError) as error:
+        if isinstance(error, ConfigError):
+            lines = str(error).splitlines()
+        elif faults.is_fault(error) and not isinstance(error, StudyError):
+            lines = [faults.told(error)]
+        elif isinstance(error, RuntimeError):
+            raise
+        else:
+            lines = [one_line(error)]
+        for line in lines:
             print(f"study: error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
     except ValueError as error:  # Hydra's, of an option that YAML reads as a number: data=1

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from study import weights
+from study import faults, weights
 from study.recording import CHECKPOINT, MODEL, versions, write_whole
 from study.regularizers import Combined
 
@@ -72,10 +72,16 @@ def _generator_of(device: str) -> Any:
 
 
 def load(folder: Path, maker: Mapping[str, Any]) -> Checkpoint | None:
-    """The checkpoint in a run's folder; None where there is none that can be continued here."""
+    """The checkpoint in a run's folder; None where there is none that can be continued here.
+
+    Raises:
+        OSError, RuntimeError: a fault of the machine keeps it from being read, which says nothing of it.
+    """
     try:
         content = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        if faults.is_fault(error):
+            raise
         return None
     if not isinstance(content, dict) or content.get("made_by") != dict(maker):
         return None

@@ -6,6 +6,7 @@ folder; only one process can succeed in that, and an owner that was merely aslee
 shows that it is alive by touching the folder.
 """
 
+import errno
 import os
 import random
 import shutil
@@ -126,8 +127,10 @@ def is_held(work: Path, now: float | None = None) -> bool:
         return _start_of(int(pid)) == start
     try:
         return (now or _file_system_time(work.parent)) - work.stat().st_mtime < LEASE
-    except OSError:
-        return True  # it has just been moved
+    except OSError as error:
+        if not _has_moved(error):
+            raise
+        return True
 
 
 def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
@@ -140,6 +143,9 @@ def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
 
     Returns:
         The claim; None where another process has the run, or has just ended it or another one: to be asked again.
+
+    Raises:
+        OSError: the run cannot be taken, by a fault of the machine for example.
     """
     study_folder = published.parent
     owner = f"{_host()}~{pid}~{_start_of(pid)}~{uuid.uuid4().hex[:8]}"
@@ -169,9 +175,16 @@ def _moved(source: Path, target: Path, published: Path) -> Claim | None:
     try:
         os.utime(source)  # the old sign of life must not make the new owner look dead
         os.rename(source, target)
-    except OSError:
+    except OSError as error:
+        if not _has_moved(error):
+            raise
         return None  # another process was faster
     return Claim(target, published)
+
+
+def _has_moved(error: OSError) -> bool:
+    """Whether a folder was not found since another process has just moved it; on another host, if it is stale."""
+    return error.errno in (errno.ENOENT, errno.ESTALE)
 
 
 def _run(work: Path) -> str:

@@ -8,6 +8,7 @@ from study import identity
 from study.claims import is_held, work_folders
 from study.config import check_name
 from study.errors import USER_ERRORS
+from study.faults import is_fault
 from study.plan import existing_runs
 from study.progress import console
 from study.status import key_values, study_folder
@@ -45,7 +46,9 @@ def removable(folder: Path) -> Iterator[tuple[Path, str]]:
             continue
         try:
             current = identity.run_id(run.config)
-        except USER_ERRORS:  # a target of the user's that is gone
+        except USER_ERRORS as error:  # a target of the user's that is gone
+            if is_fault(error):
+                raise
             current = None
         if current != run.status["run_id"]:
             yield run.folder, "outdated: its config gives another run now"

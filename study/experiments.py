@@ -17,7 +17,7 @@ from study.grid import each_value
 
 GROUP = "experiment"
 MULTIPLIERS = ("seeds", "variants")  # which each experiment of a sweep has for itself
-ONCE = ("name", "tune", "primary", "select", "loop", "workers", "on_failure", "retry_failed", "dry_run")
+ONCE = ("name", "tune", "allow", "primary", "select", "loop", "workers", "on_failure", "retry_failed", "dry_run")
 LAUNCHER = ("hydra/launcher", "hydra.launcher")  # which one, and its settings
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from study import recording
 from study.config import RunConfig
 from study.errors import StudyError
+from study.faults import is_fault
 from study.plan import Task
 
 SWEEPS = "sweeps.jsonl"
@@ -41,9 +43,16 @@ def recorded_runs(study_folder: Path) -> list[dict[str, Any]]:
 
 def _records(study_folder: Path) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in (study_folder / SWEEPS).read_text().splitlines()]
-    except (OSError, ValueError):
+        lines = (study_folder / SWEEPS).read_text().splitlines()
+    except (OSError, ValueError) as error:
+        if is_fault(error):
+            raise
         return []
+    records = []
+    for line in lines:
+        with suppress(ValueError):  # half a line, of a command that was killed while it wrote
+            records.append(json.loads(line))
+    return records
 
 
 def recorded_task(study_folder: Path, run_id: str) -> Task:

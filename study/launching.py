@@ -16,7 +16,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
+from study import faults
 from study.errors import one_line
+from study.faults import MachineFaultError
 from study.frozen import recorded_task
 from study.grid import as_override
 from study.plan import Task
@@ -37,6 +39,9 @@ def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: 
 
     Returns:
         The state of each run afterwards; `interrupted` for one that has not ended.
+
+    Raises:
+        MachineFaultError: a job, or the launcher, has met a fault of the machine.
     """
     folder = tasks[0].folder.parent.absolute()
     config = copy.deepcopy(base)
@@ -46,23 +51,38 @@ def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: 
     launcher = Plugins.instance().instantiate_launcher(config=config, hydra_context=context, task_function=train_one)
     # A letter first: digits and an e would be read as a number.
     jobs = [[f"folder={as_override(str(folder))}", f"run=id{task.run_id}"] for task in tasks]
+    fault = None
     try:
         returned = launcher.launch(jobs, initial_job_idx=0)
         with redirect_stderr(StringIO()):  # where Hydra would write what is said below
-            for job in returned:
-                _ = job.return_value  # raises what the job has raised
+            for job in returned:  # the value raises what the job has raised
+                fault = job.return_value if isinstance(job.return_value, MachineFaultError) else fault
     except Exception as error:  # each launcher has its own
-        say(f"the launcher failed: {type(error).__name__}: {one_line(error)}")
+        if faults.is_fault(error):
+            fault = faults.stopping(error, folder)
+        else:
+            say(f"the launcher failed: {type(error).__name__}: {one_line(error)}")
     states = [(read_status(task.folder) or {}).get("state", "interrupted") for task in tasks]
     counts = ", ".join(f"{number} {state}" for state, number in Counter(states).items())
     say(f"{tasks[0].folder.parent}: {counts}; study status name={base.name} tells which")
+    if fault is not None:
+        raise fault
     return states
 
 
-def train_one(job: DictConfig) -> str:
-    """What a job does; returns the state of its run. A run that fails raises nothing, or others might be ended too."""
+def train_one(job: DictConfig) -> str | MachineFaultError:
+    """What a job does; returns the state of its run, or the fault of the machine that has stopped it.
+
+    Neither that nor a run that fails is raised, or others might be ended too.
+    """
     from study.workers import train_all
 
-    task = recorded_task(Path(job.folder), job.run.removeprefix("id"))
-    (outcome,) = train_all([task], workers=1, each_epoch=False)
+    folder = Path(job.folder)
+    try:
+        task = recorded_task(folder, job.run.removeprefix("id"))
+        (outcome,) = train_all([task], workers=1, each_epoch=False)
+    except Exception as error:
+        if not faults.is_fault(error):
+            raise
+        return faults.stopping(error, folder)
     return outcome.state

@@ -5,9 +5,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from study import identity
+from study import faults, identity
 from study.claims import WORK
 from study.comparison import differing
 from study.config import check_name
@@ -67,7 +68,7 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
     name = identity.run_folder_name(keys[variant_id], run.config, run.status["run_id"])
     part = into / WORK / f"merge-{uuid.uuid4().hex}"
     try:
-        shutil.copytree(run.folder, part)
+        shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))
         status: Mapping = read_status(part) or {}
         write_whole(part / STATUS, json.dumps({**status, "variant": keys[variant_id]}, indent=2) + "\n")
         if (into / name).exists() and into / name != replaces:
@@ -79,3 +80,12 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
         shutil.rmtree(part, ignore_errors=True)
         if part.parent.is_dir() and not any(part.parent.iterdir()):
             part.parent.rmdir()
+
+
+def _copy_file(into: Path, source: str, target: str) -> None:
+    """Copy a file of a run into a study; where that fails, the run's other files are not tried."""
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        named = OSError(error.errno, error.strerror or str(error), f"copying {source} into {into}")
+        raise StudyError(faults.told(named)) from error

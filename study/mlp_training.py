@@ -13,6 +13,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from study import optimizers
 from study.data import Part
+from study.faults import is_fault
 from study.models import MLP
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
@@ -61,6 +62,8 @@ def unavailable() -> str | None:
             train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
         logits_of(model)(part, slice(None))
     except Exception as error:  # a compiler may fail in any way
+        if is_fault(error):
+            raise
         return f"{type(error).__name__}: {error}"
     return None
 

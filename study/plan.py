@@ -139,7 +139,8 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
             _check_free(folder)
         shorter = [known for known in extendable.get(identity.budget_free_id(config), ()) if known[0] < config.epochs]
         extends = max(shorter)[1] if shorter else None
-        retry = state == "failed" or untested
+        failed_under_way = run is not None and run.status["state"] == "failed" and retry_failed
+        retry = state == "failed" or failed_under_way or untested
         tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends, retry=retry))
         resumed += run is not None and (run.folder / CHECKPOINT).is_file()
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))

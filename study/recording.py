@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +21,7 @@ import numpy as np
 
 from study import __version__, weights
 from study.config import RunConfig
+from study.faults import is_fault
 from study.seal import seal_of
 
 CONTRACT = 1  # version of the files' layout; readers refuse others
@@ -75,34 +77,54 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place, then rename: readers see the old content or the new, never a part."""
     beside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     content = content.encode() if isinstance(content, str) else content
-    try:
-        with open(beside, "wb") as file:
-            _Fault.point(file, content)
-            file.write(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with _naming(path):
+        try:
+            with open(beside, "wb") as file:
+                _Fault.point(file, content)
+                file.write(content)
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):  # what is told is why it was not written
+                beside.unlink(missing_ok=True)
+            raise
 
 
 def append_whole(path: Path, content: bytes) -> None:
     """Add to a file: all of the content or, where the disk is full, nothing."""
     rest = memoryview(content)
-    with open(path, "ab", buffering=0) as file:
+    with _naming(path), open(path, "ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
-        _Fault.point(file, content)
         try:
+            _Fault.point(file, content)
             while rest:
                 rest = rest[file.write(rest) :]
         except OSError:
-            file.truncate(before)
+            with suppress(OSError):  # what is told is why it was not written
+                file.truncate(before)
             raise
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of the block name the file that was to be written: an error of a write names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def read_status(folder: Path) -> dict[str, Any] | None:
-    """The content of status.json, None where there is none or it is not one."""
+    """The content of status.json, None where there is none or it is not one.
+
+    Raises:
+        OSError: a fault of the machine keeps it from being read, which says nothing of the run.
+    """
     try:
         status = json.loads((folder / STATUS).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if is_fault(error):
+            raise
         return None
     return status if isinstance(status, dict) and "state" in status else None
 
@@ -197,8 +219,7 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Add a line to run.log."""
-        with open(self.path / LOG, "a") as file:
-            file.write(f"{now()}  {line}\n")
+        append_whole(self.path / LOG, f"{now()}  {line}\n".encode())
 
     def append(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a CSV."""

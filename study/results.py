@@ -17,6 +17,7 @@ from study.recording import (
     MODEL,
     PREDICTIONS,
     STATUS,
+    append_whole,
     now,
     read_status,
     save_predictions,
@@ -45,12 +46,12 @@ def write_scores(
     scored = {"val": val or score(model, splits.val)}
     if test and splits.test is not None:
         scored["test"] = score(model, splits.test)
-    for split in ("val", "test") if test else ("val",):
-        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
     predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
     save_predictions(
         folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
     )
+    for split in ("val", "test") if test else ("val",):  # test.csv last: it tells that the test set has been scored
+        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
 
 
 def write_statistics(
@@ -82,8 +83,7 @@ def score_later(config: RunConfig, work: Path) -> None:
     compiled = status["path"] == mlp_training.PATH and mlp_training.unavailable() is None
     loop = mlp_training if compiled else training
     write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
-    with open(work / LOG, "a") as log:
-        log.write(f"{now()}  test set scored with the weights that were kept\n")
+    append_whole(work / LOG, f"{now()}  test set scored with the weights that were kept\n".encode())
     if "seal" in status:  # of the files that were written now, alone: the others stay as they were sealed
         rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
         write_whole(work / STATUS, json.dumps(status | {"seal": status["seal"] | rewritten}, indent=2) + "\n")

@@ -5,7 +5,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
-from study import checkpoint
+from study import checkpoint, faults
 from study.build import build_combined, build_dataset, build_model, build_optimizer, choose_device, takes_lam
 from study.checkpoint import Checkpoint, State
 from study.data import DataSet, Splits, load_splits
@@ -25,7 +25,7 @@ from study.identity import NUMERICS, settings
 from study.loops import LOOPS
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
-from study.recording import CHECKPOINT, LABEL_NOISE, RunFolder
+from study.recording import CHECKPOINT, LABEL_NOISE, PART, RunFolder
 from study.results import may_score_later, score_later, write_scores, write_statistics
 from study.scoring import Scored, score
 from study.training import penalty_and_gradient_ratio
@@ -64,7 +64,7 @@ OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
 def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
-    """Train one run and write its files; whatever goes wrong is an outcome.
+    """Train one run and write its files; whatever goes wrong with it is an outcome.
 
     A run that was broken off goes on from its checkpoint, if that was made by the same torch, device, path and
     number of threads.
@@ -75,16 +75,17 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         on_epoch: told of each epoch, and asked whether to go on.
 
     Returns:
-        The outcome, which status.json holds as well unless even that could not be written.
+        The outcome, which status.json holds as well.
 
     Raises:
         KeyboardInterrupt: the process was told to stop at once; the run is marked as interrupted.
+        MachineFaultError: a fault of the machine stopped the run; it is marked as interrupted if that can be written.
     """
     config = task.config
-    device = choose_device(config.device)
-    prepare_process(config.threads, device)
     folder = None
     try:
+        device = choose_device(config.device)
+        prepare_process(config.threads, device)
         if may_score_later(work):
             score_later(config, work)
             return Outcome("complete", "its test set was scored")
@@ -119,17 +120,35 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         with global_stream(config.seed, Stream.DROPOUT):
             outcome = _Training(task, model, dataset, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
-        if folder is not None:
-            folder.log("interrupted")
-            folder.finish("interrupted")
+        _record_interruption(folder, "interrupted")
         raise
     except Exception as error:
-        if not work.is_dir():
+        if not os.path.isdir(work):
             return Outcome("elsewhere", "another process has taken it over")
+        if faults.is_fault(error) or _is_of_own_files(error, work):
+            fault = faults.stopping(error, task.folder)
+            _record_interruption(folder, f"interrupted: {fault}\n{traceback.format_exc()}")
+            raise fault from error
         cause = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {one_line(error)}"
         outcome = Outcome("failed", cause)
-        _record_failure(folder, cause, traceback.format_exc())
+        try:
+            _record_failure(folder, cause, traceback.format_exc())
+        except OSError as fault:  # it will fail again, where that can be written
+            raise faults.stopping(fault, task.folder) from error
     return outcome
+
+
+def _is_of_own_files(error: Exception, work: Path) -> bool:
+    """Whether a run cannot use its own files, for whatever reason: that is never what it was asked."""
+    return isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(work)
+
+
+def _record_interruption(folder: RunFolder | None, line: str) -> None:
+    if folder is None:
+        return
+    with suppress(OSError):  # a full disk takes no status either; the folder then says running, and has no owner
+        folder.finish("interrupted")
+        folder.log(line)
 
 
 def _device_name(device: torch.device) -> str:
@@ -139,11 +158,8 @@ def _device_name(device: torch.device) -> str:
 def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
     if folder is None:
         return
-    try:
-        folder.finish("failed", cause, trace)
-        folder.log(f"failed: {cause}\n{trace}")
-    except OSError:
-        pass  # the disk that made the run fail takes no status either; the command still reports the cause
+    folder.finish("failed", cause, trace)
+    folder.log(f"failed: {cause}\n{trace}")
 
 
 class _Training:
@@ -219,10 +235,25 @@ class _Training:
     def _end(self, outcome: Outcome) -> Outcome:
         self.folder.note(seconds={part: round(seconds, 6) for part, seconds in self.seconds.items()})
         self.folder.log(outcome.state + (f": {outcome.cause}" if outcome.cause else ""))
-        if not (self.config.keep_checkpoint and outcome.state == "complete"):
-            (self.folder.path / CHECKPOINT).unlink(missing_ok=True)
-        self.folder.finish(outcome.state, outcome.cause)
+        with self._without_checkpoint(keep=self.config.keep_checkpoint and outcome.state == "complete"):
+            self.folder.finish(outcome.state, outcome.cause)
         return outcome
+
+    @contextmanager
+    def _without_checkpoint(self, keep: bool) -> Iterator[None]:
+        """Remove the checkpoint, but put it back if the block, which ends the run, fails: the run resumes from it."""
+        checkpoint = self.folder.path / CHECKPOINT
+        aside = checkpoint.with_name(f".{CHECKPOINT}{PART}")
+        if keep or not checkpoint.exists():
+            yield
+            return
+        os.replace(checkpoint, aside)
+        try:
+            yield
+        except BaseException:
+            os.replace(aside, checkpoint)
+            raise
+        aside.unlink()
 
     def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
         """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""

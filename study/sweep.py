@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from study import frozen, grid, identity, preload, progress
+from study import faults, frozen, grid, identity, preload, progress
 from study.compose import compose_each
 from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
@@ -39,9 +39,19 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
     Raises:
         ConfigError: one or more points are not allowed; nothing has been trained.
         StudyError: the study's folder cannot be used.
+        MachineFaultError: a fault of the machine has stopped the sweep, whose runs can be resumed.
         SystemExit: with 1 if a run failed, now or in an earlier sweep.
         KeyboardInterrupt: runs were stopped before their end.
     """
+    try:
+        _sweep(base, context, arguments)
+    except Exception as error:
+        if isinstance(error, StudyError) or not faults.is_fault(error):
+            raise
+        raise faults.stopping(error, OUTPUTS / base.name) from error
+
+
+def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
     multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
     parser = OverridesParser.create(config_loader=context.config_loader)
     experiments = [(base, list(arguments))]
@@ -150,6 +160,8 @@ def _check_writable(study_folder: Path) -> None:
     except FileExistsError:
         raise StudyError(f"{study_folder} is a file: move it elsewhere, or give another name=...") from None
     except OSError as error:
+        if faults.is_fault(error):
+            raise
         raise StudyError(
             f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"
         ) from None

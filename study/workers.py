@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from study import claims, recording
+from study import claims, faults, recording
 from study.claims import Claim, LostClaimError
 from study.comparison import differing
+from study.faults import MachineFaultError
 from study.identity import ID_DIGITS
 from study.plan import Task, lacks_test
 from study.progress import Display
@@ -41,6 +42,8 @@ def train_all(
 
     Raises:
         KeyboardInterrupt: a second Ctrl-C; runs that were being trained are marked as interrupted.
+        MachineFaultError: a run has met a fault of the machine; running epochs are given up, and so are all runs.
+        OSError: such a fault outside of the runs.
     """
     with Display(tasks, each_epoch) as display:
         crew = (_Alone if workers == 1 else _Pool)(tasks, workers, display, stop_on_failure)
@@ -105,6 +108,9 @@ class _Crew:
             except LostClaimError:  # taken over after a pause longer than the lease: the other one ends it
                 self.waiting.append(number)
                 return
+            except OSError:  # it has ended, and waits to be published
+                claim.give_back()
+                raise
         self._note(number, outcome)
 
     def _publish(self, claim: Claim) -> None:
@@ -158,7 +164,7 @@ class _Alone(_Crew):
             try:
                 with claim.heartbeat():
                     outcome = train_run(self.tasks[number], claim.work, self._on_epoch(number))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, MachineFaultError):
                 claim.give_back()
                 raise
             self.ended(number, claim, outcome)
@@ -187,6 +193,7 @@ class _Pool(_Crew):
         super().__init__(tasks, workers, display, stop_on_failure)
         # Not forked from here: this process's threads, and CUDA, would not survive it.
         self.context = multiprocessing.get_context("forkserver")
+        self.out_of_memory_kills = faults.out_of_memory_kills()
         self.workers = [self._start() for _ in range(workers)]
 
     def _start(self) -> _Worker:
@@ -229,6 +236,8 @@ class _Pool(_Crew):
             except (EOFError, OSError):
                 self._died(worker)
                 continue
+            if isinstance(message, MachineFaultError):
+                raise message
             if isinstance(message, Outcome):
                 number, claim = worker.number, worker.claim
                 worker.number = worker.claim = None
@@ -246,9 +255,11 @@ class _Pool(_Crew):
 
     def _died(self, worker: _Worker) -> None:
         worker.process.join()
-        code = worker.process.exitcode
+        code, run = worker.process.exitcode, self.tasks[worker.number].folder
         if code < 0:
             cause = f"its process was killed by {signal.Signals(-code).name}"
+            if code == -signal.SIGKILL and faults.out_of_memory_kills() > self.out_of_memory_kills:
+                raise faults.stopping(MemoryError("the system ran out of memory and killed the run's process"), run)
             if code == -signal.SIGKILL:
                 cause += ", which is what a system does that runs out of memory; workers=1 needs least"
         else:
@@ -290,8 +301,11 @@ def _serve(connection: Connection) -> None:
             continue  # it came after the last epoch
         task, claim = message
         try:
-            with claim.heartbeat():
-                outcome = train_run(task, claim.work, on_epoch)
+            try:
+                with claim.heartbeat():
+                    outcome = train_run(task, claim.work, on_epoch)
+            except MachineFaultError as fault:
+                outcome = fault
             connection.send(outcome)
         except KeyboardInterrupt:
             return

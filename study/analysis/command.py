@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from study import faults
 from study.analysis import contrasts, tuned_report
 from study.analysis.collect import ANALYSIS, Study, collect
 from study.analysis.drawing import draw_all
@@ -88,9 +89,7 @@ def analyze_study(options: Options) -> int:
         selection = _draw(target, specs, options, study, rows, sections, primary)
         everything.remember()
     except OSError as error:
-        raise StudyError(
-            f"{target} cannot be written to ({error.strerror}): make room or choose another folder"
-        ) from None
+        raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
     for line in study.left_out:
         print(line)
     if selection and specs:

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
             del arguments[name]
     finally:
         drawn = {spec.name: keys[spec.name] for spec in specs if spec.name not in arguments}
-        unchanged.remember(view.study.folder, folder, drawn, tuple(METADATA))
+        with suppress(OSError):  # without it they are drawn again; what is told is why one could not be drawn
+            unchanged.remember(view.study.folder, folder, drawn, tuple(METADATA))
 
 
 def lay_out(figure: Figure) -> None:
