@@ -58,9 +58,11 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
 
     _refuse_tuned_keys(tuning, fixed)
     tried = candidates(tuning)
-    configs = command.compose([_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds], test=False)
+    points = [_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds]
+    points += [_point(candidate, tuning.tuning_seeds[0], fixed) for candidate in tried[1:]]
+    configs = command.compose(points, test=False)  # what is not allowed is refused before the protocol is fixed
     refuse_official_test(configs[0])
-    begun = _ids(configs)
+    begun = _ids(configs[: tuning.seeds])
     known = check_fixed(command.study_folder, tuning, begun)
     command.say(_summary(tuning, tried))
     if not known and not command.dry_run:

@@ -22,6 +22,7 @@ MANIFEST = "manifest.json"  # in a study's folder: which runs belong to which ph
 LEARNING_RATE = "optimizer.lr"
 SHARED = {LEARNING_RATE: {"log": [1e-4, 1e-2]}}  # what every variant tunes unless tune.shared says otherwise
 TRIALS = 16
+MOST_TRIALS = 10_000  # which would take months; a slip of the keyboard rather than a wish
 ALLOWED = ("tuning",)  # words of `allow` for a command that trains
 # What a trial may not change: the task, the budget, and what the protocol itself sets.
 NOT_TUNED = ("reg", "seed", "epochs", "budget", "data", "model", "optimizer", "experiment", *ENGINE_KEYS)
@@ -124,6 +125,8 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         value = given.get(key, low)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < low):
             raise ConfigError(f"tune.{key}={value}: must be a whole number of at least {low}")
+    if (given.get("trials") or 0) > MOST_TRIALS:
+        raise ConfigError(f"tune.trials={given['trials']}: at most {MOST_TRIALS} are allowed")
     if base.seeds is not None or base.variants:
         raise ConfigError("tune makes its own seeds and variants: leave seeds and variants out, set tune.seeds")
     if base.data.split == "textbook":

@@ -149,6 +149,7 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ("tune=3", "must be a mapping with spaces, seeds and fresh"),
         ("tune.spaces=3", "tune.spaces=3: must be a mapping"),
         ("tune.seeds=0", "must be a whole number of at least 1"),
+        ("tune.trials=1000000000", "at most 10000 are allowed"),
         ("tune.trials=0", "must be a whole number of at least 1"),
         ("seeds=3", "leave seeds and variants out"),
     ],
@@ -158,6 +159,14 @@ def test_what_would_not_be_fair_is_refused_before_anything_is_trained(smaller, t
     assert result.code == 1
     assert message in result.err
     assert result.err.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_range_beyond_what_an_option_accepts_fixes_no_protocol(smaller, tmp_path):
+    """Each trial that is not allowed is named, and the range may be corrected: nothing has begun."""
+    refused = smaller("+tune.spaces.dropout.lam.linear=[0.5,2]")
+    assert refused.code == 1
+    assert "a number in [0, 1) is allowed  [reg=dropout" in refused.err
     assert not (tmp_path / "outputs").exists()
 
 
