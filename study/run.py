@@ -185,7 +185,7 @@ class _Training:
         self.state = State(
             model,
             build_combined(config, model, dataset.classes),
-            build_optimizer(config.optimizer, list(model.parameters())),
+            build_optimizer(config.optimizer, dict(model.named_parameters())),
             torch_generator(config.seed, Stream.BATCH_ORDER),
         )
 
