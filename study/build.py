@@ -1,5 +1,6 @@
 """What a checked config describes, as objects: data set, model, optimizer, regularizers, device."""
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,25 +12,39 @@ from torch import nn
 from study.config import RunConfig, arguments
 from study.data import DataSet
 from study.errors import ConfigError
+from study.hidden_decay import refuse_decay
 from study.options import locate
 from study.regularizers import Combined, Part, Regularizer
 from study.regularizers.penalties import FunctionPenalty
 from study.regularizers.scope import in_scope
 
 
+def _options(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What a target gets: copies, since it may change the lists and mappings that it is given."""
+    return copy.deepcopy(arguments(group))
+
+
 def build_dataset(data: Mapping[str, Any]) -> DataSet:
     """The data set of a checked config's data group, not read yet."""
-    return locate("data", data["_target_"])(**arguments(data))
+    return locate("data", data["_target_"])(**_options(data))
 
 
 def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
     """The model of a checked config's model group, initialized from torch's global generator."""
-    return locate("model", model["_target_"])(dataset.image_shape, dataset.classes, **arguments(model))
+    return locate("model", model["_target_"])(dataset.image_shape, dataset.classes, **_options(model))
 
 
-def build_optimizer(optimizer: Mapping[str, Any], parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of a checked config's optimizer group."""
-    return locate("optimizer", optimizer["_target_"])(parameters, **arguments(optimizer))
+def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer of a checked config's optimizer group, of parameters by name.
+
+    Raises:
+        ConfigError: it is none, or brings weight decay, which is a regularizer outside `reg`.
+    """
+    built = locate("optimizer", optimizer["_target_"])(list(parameters.values()), **_options(optimizer))
+    if not isinstance(built, torch.optim.Optimizer):
+        raise ConfigError(f"optimizer={optimizer['option']}: {optimizer['_target_']} returns no torch.optim.Optimizer")
+    refuse_decay(optimizer, built, parameters)
+    return built
 
 
 def reg_parts(config: RunConfig) -> Sequence[Mapping[str, Any]]:
@@ -43,7 +58,7 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
     Raises:
         ConfigError: the target is a class but no Regularizer.
     """
-    target, options = locate("reg", part["_target_"]), arguments(part)
+    target, options = locate("reg", part["_target_"]), _options(part)
     if not inspect.isclass(target):
         return FunctionPenalty(partial(target, **options))
     if not issubclass(target, Regularizer):

@@ -14,7 +14,8 @@ from study.build import build_dataset, build_model, build_optimizer, build_regul
 from study.config import SPLITS, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
-from study.errors import ConfigError, one_line
+from study.errors import USER_ERRORS, ConfigError, one_line
+from study.hidden_decay import is_own, refuse_shrinking
 from study.options import checked_arguments, locate
 from study.regularizers import Penalty, Regularizer, Scoped
 from study.regularizers.combined import SCHEDULES
@@ -62,7 +63,7 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         network = build_model(model, dataset)
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization needs batches of at least 2 images")
-    steps = build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))])
+    steps = _checked_optimizer(optimizer, network)
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
@@ -73,6 +74,31 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
     if sum(regularizer.selects for regularizer in regularizers) > 1:
         raise ConfigError("reg.parts: one part may choose the epoch, such as early_stopping; here several do")
     return data, model, optimizer, parts
+
+
+def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of parameters of no importance: one for this package's own, as the network has them for others.
+
+    Raises:
+        ConfigError: it cannot be built, or decays weights.
+    """
+    if is_own(group):
+        return build_optimizer(group, {"": nn.Parameter(torch.zeros(1))})
+    parameters = {
+        name: nn.Parameter(torch.ones(w.shape, dtype=w.dtype), w.requires_grad)
+        for name, w in network.named_parameters()
+    }
+    try:
+        optimizer = build_optimizer(group, parameters)
+    except USER_ERRORS:
+        raise
+    except Exception as error:  # anything may come out of code that is not this package's
+        raise ConfigError(
+            f"optimizer={group['option']}: {group['_target_']} fails ({type(error).__name__}: {one_line(error)}); it"
+            " takes a list of the model's parameters, and the options of its YAML file"
+        ) from None
+    refuse_shrinking(group, optimizer, parameters)
+    return optimizer
 
 
 def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:

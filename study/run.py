@@ -23,6 +23,7 @@ from study.data import DataSet, Splits, load_splits
 from study.errors import USER_ERRORS, one_line
 from study.identity import NUMERICS, settings
 from study.loops import LOOPS
+from study.model_regularizers import model_regularizers
 from study.plan import Task
 from study.randomness import Stream, global_stream, torch_generator
 from study.recording import CHECKPOINT, LABEL_NOISE, PART, RunFolder
@@ -117,6 +118,10 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         )
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset).to(device)
+        own = model_regularizers(config, dataset, splits.train, folder.log)
+        folder.note(model_regularizers=own)
+        if own:
+            folder.log(f"the model regularizes by itself: {', '.join(own)}")
         with global_stream(config.seed, Stream.DROPOUT):
             outcome = _Training(task, model, dataset, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
@@ -185,7 +190,7 @@ class _Training:
         self.state = State(
             model,
             build_combined(config, model, dataset.classes),
-            build_optimizer(config.optimizer, list(model.parameters())),
+            build_optimizer(config.optimizer, dict(model.named_parameters())),
             torch_generator(config.seed, Stream.BATCH_ORDER),
         )
 

@@ -40,7 +40,8 @@ class Study:
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
             `takes_lam, setting` (all but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
             `epochs_trained, scored_epoch` (whose weights are the result), `data, split, path, threads, numerics,
-            checksums, label_noise, train_images, val_images, run_id`; in the order in which variants are shown.
+            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, by comma); in
+            the order in which variants are shown.
         tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
             row per epoch), weights.csv (per epoch and parameter), label_noise.csv, and of complete runs val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
@@ -278,4 +279,12 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "train_images": status["images"]["train"],
         "val_images": status["images"]["val"],
         "run_id": status["run_id"],
+        "model_regularizers": ", ".join(_model_regularizers(status)),
     }
+
+
+def _model_regularizers(status: Mapping[str, Any]) -> list[str]:
+    """What a run's model has of regularizers outside `reg`; of runs that do not tell, what the options of `mlp` say."""
+    names = {"model.dropout": "Dropout", "model.batch_norm": "BatchNorm"}
+    setting = status["setting"]
+    return status.get("model_regularizers", [name for key, name in names.items() if setting.get(key)])

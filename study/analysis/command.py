@@ -15,7 +15,7 @@ from study.analysis.drawing import draw_all
 from study.analysis.figures.specs import Spec, read_specs
 from study.analysis.figures.style import looks, style_of
 from study.analysis.figures.view import View, matches
-from study.analysis.gaps import PAIRS, TUNING, at_epoch, check_comparable
+from study.analysis.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.selection import arranged, select
 from study.analysis.tables import SD
@@ -66,6 +66,7 @@ def analyze_study(options: Options) -> int:
     if options.filter:
         study = _filtered(study, options.filter)
     notes = [*check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
+    notes += model_notes(study.runs)
     rows = at_epoch(study, options.at)
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)

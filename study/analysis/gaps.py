@@ -21,6 +21,7 @@ FIXED = {
 PAIRS = "pairs"  # of `allow` as well: seeds that only one variant of a pair has
 TUNING = "tuning"  # likewise: variants that were tuned unequally
 SMALLER_GAP = "smaller gap, worse val"
+MOST_NAMED = 6  # variants in a note
 SHARES = ("zero_fraction", "near_zero_fraction")
 
 
@@ -30,6 +31,17 @@ def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
         accuracy_gap=100 * (metrics["train_accuracy"] - metrics["val_accuracy"]),
         loss_gap=metrics["val_loss"] - metrics["train_loss"],
     )
+
+
+def model_notes(runs: pd.DataFrame) -> list[str]:
+    """A line for each set of regularizers that models have outside `reg`, to be printed under the table."""
+    notes, everything = [], runs["variant"].nunique()
+    for names, own in runs[runs["model_regularizers"] != ""].groupby("model_regularizers"):
+        variants = list(own["variant"].unique())
+        more = f" and {len(variants) - MOST_NAMED} more" if len(variants) > MOST_NAMED else ""
+        where = "all variants" if len(variants) == everything else ", ".join(variants[:MOST_NAMED]) + more
+        notes.append(f"The model itself regularizes, outside reg, in {where}: {names}.")
+    return notes
 
 
 def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 HISTOGRAM = "histogram:"  # begins the name of histograms in the index, before the epoch that was asked for
 INDEX = ".analysis-index.npz"  # in a study's folder
-VERSION = 6
+VERSION = 7
 SETTLED = 2.0  # seconds: a file that changed just before it was read may change again within one tick of its clock
 
 Identity = list[list[int] | None]  # a file that is not there is None

@@ -132,7 +132,9 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
         rows: one row per run.
         sections: the tables.
     """
-    labels = {row.variant: variant_label(row.variant, row.reg, row.lam) for row in rows.itertuples()}
+    labels = {
+        row.variant: variant_label(row.variant, row.reg, row.lam, row.model_regularizers) for row in rows.itertuples()
+    }
     target.mkdir(parents=True, exist_ok=True)
     for stem in STEMS - {section.stem for section in sections}:  # of an earlier analysis, which had more
         for kind in ("csv", "md", "tex"):

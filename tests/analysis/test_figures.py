@@ -188,6 +188,7 @@ def test_variants_keep_their_look_and_a_grey_print_tells_them_apart(paths):
 
 def test_forty_variants_are_told_apart_by_colour_and_marker_and_by_dash_and_marker():
     runs = pd.DataFrame({"variant": [f"l1-lam{n}" for n in range(1, 41)], "reg": "l1", "lam": range(1, 41)})
+    runs["model_regularizers"] = ""
     styles = looks(runs).values()
     assert len({(look.colour, look.marker) for look in styles}) == 40
     assert len({(str(look.dash), look.marker) for look in styles}) == 40
@@ -195,10 +196,11 @@ def test_forty_variants_are_told_apart_by_colour_and_marker_and_by_dash_and_mark
 
 
 def test_labels_state_what_differs():
-    assert variant_label("none", "none", 0.0) == "No regularizer"
-    assert variant_label("l1-lam0.0001", "l1", 1e-4) == "L1, $\\lambda$ = $10^{-4}$"
+    assert variant_label("none", "none", 0.0, "") == "No regularizer"
+    assert variant_label("l1-lam0.0001", "l1", 1e-4, "") == "L1, $\\lambda$ = $10^{-4}$"
     assert (
-        variant_label("l2-lam0.03-train_size500", "l2", 0.03) == "L2, $\\lambda$ = $3 \\cdot 10^{-2}$, train size 500"
+        variant_label("l2-lam0.03-train_size500", "l2", 0.03, "")
+        == "L2, $\\lambda$ = $3 \\cdot 10^{-2}$, train size 500"
     )
 
 

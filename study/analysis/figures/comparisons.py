@@ -140,7 +140,7 @@ def best_of_n(view: View) -> Figure:
     if table.empty:
         raise ConfigError("figures: best_of_n is for tuned studies with two trials or more; see experiment=tuned")
     measure = table["measure"].iloc[0]
-    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg")
+    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg", view.study.runs)
     width = view.style.single if len(contexts) == 1 else view.style.double
     size = (width, 0.75 * width / min(len(contexts), 4))
     figure, axes = plt.subplots(1, len(contexts), figsize=size, sharey=True, squeeze=False)

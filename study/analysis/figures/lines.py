@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.figures.bands import RANGE, draw_band, summarized
-from study.analysis.figures.style import REFERENCE, Look, grid_shape, group_looks, is_logarithmic, legend_below
+from study.analysis.figures.style import (
+    REFERENCE,
+    Look,
+    grid_shape,
+    group_looks,
+    is_logarithmic,
+    legend_below,
+    reference_label,
+)
 from study.analysis.figures.view import View, known, label, shown
 from study.errors import ConfigError
 
@@ -85,7 +93,7 @@ def _grid(view: View, measures: int, panels: int) -> tuple[list[list[Axes]], Fig
 def _group_looks(view: View, table: pd.DataFrame, column: str) -> Mapping[Any, Look]:
     order = table[column].unique() if column == "reg" else sorted(table[column].unique())
     everything = view.study.runs[column].unique() if column in view.study.runs else order
-    styles = group_looks(list(dict.fromkeys([*everything, *order])), column)
+    styles = group_looks(list(dict.fromkeys([*everything, *order])), column, view.study.runs)
     return {value: styles[value] for value in order}
 
 
@@ -102,12 +110,11 @@ def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, st
                 axis, pd.Series(shown(own[x], x)), pd.Series(shown(own[measure], measure)), band, arguments, look.label
             )
     if len(reference):
-        _refuse_pooling(reference, x, "No regularizer")
+        name = reference_label(reference)
+        _refuse_pooling(reference, x, name)
         level = summarized(pd.Series(np.zeros(len(reference))), pd.Series(shown(reference[measure], measure)), band)
         tone, dash, _ = REFERENCE
-        axis.axhline(
-            level["mean"].iloc[0], color=tone, linestyle=dash, linewidth=0.9, label="No regularizer", zorder=1.5
-        )
+        axis.axhline(level["mean"].iloc[0], color=tone, linestyle=dash, linewidth=0.9, label=name, zorder=1.5)
         if len(reference) > 1:
             axis.axhspan(level["low"].iloc[0], level["high"].iloc[0], color=tone, alpha=0.1, linewidth=0)
     if measure in SIGNED:

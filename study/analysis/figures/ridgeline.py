@@ -82,7 +82,7 @@ def _over_epochs(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
 
 
 def _over_lam(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
-    rows, styles = view.complete(), group_looks(list(view.study.runs["reg"].unique()), "reg")
+    rows, styles = view.complete(), group_looks(list(view.study.runs["reg"].unique()), "reg", view.study.runs)
     none = rows[rows["reg"] == "none"]
     found = {}
     for reg, own in rows[rows["takes_lam"]].groupby("reg", sort=False):

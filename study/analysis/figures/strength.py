@@ -23,7 +23,7 @@ def matched(view: View) -> Figure:
     Raises:
         ConfigError: there are no two regularizers with three λ or more, or they have no range in common.
     """
-    styles = group_looks(list(view.study.runs["reg"].unique()), "reg")
+    styles = group_looks(list(view.study.runs["reg"].unique()), "reg", view.study.runs)
     matches = {match.on: match for match in MATCHES}
     panels = {panel: interpolated(view.rows, matches[panel[0]], panel[1], POINTS) for panel in PANELS}
     panels = {panel: found for panel, found in panels.items() if len(found[0])}

@@ -134,17 +134,33 @@ def looks(runs: pd.DataFrame) -> dict[str, Look]:
     """
     found = {}
     for row in runs.drop_duplicates("variant").itertuples():
-        found[row.variant] = variant_label(row.variant, row.reg, row.lam), row.variant == "none"
+        label = variant_label(row.variant, row.reg, row.lam, row.model_regularizers)
+        found[row.variant] = label, row.variant == "none"
     return _assigned(found)
 
 
-def group_looks(values: Sequence[Any], column: str) -> dict[Any, Look]:
-    """The look of each value of another column than the variant, such as `reg`, in order."""
+def group_looks(values: Sequence[Any], column: str, runs: pd.DataFrame) -> dict[Any, Look]:
+    """The look of each value of another column than the variant, such as `reg`, in order.
+
+    Args:
+        values: of the column.
+        column: its name.
+        runs: all that may be drawn; what their models have of regularizers is part of the label of `none`.
+    """
     found = {}
     for value in values:
         text = f"{100 * value:g} % flipped" if column == "label_noise" else str(value)
-        found[value] = option_label(value) if column == "reg" else text, value == "none"
+        if column == "reg":
+            text = reference_label(runs) if value == "none" else option_label(value)
+        found[value] = text, value == "none"
     return _assigned(found)
+
+
+def reference_label(runs: pd.DataFrame) -> str:
+    """What runs of `reg=none` are called: a model of theirs may have regularizers of its own."""
+    own = runs.loc[runs["reg"] == "none", "model_regularizers"].unique()
+    names = ", ".join(dict.fromkeys(name for of_run in own if of_run for name in of_run.split(", ")))
+    return option_label("none", names, "model has" if all(own) else "some models have")
 
 
 def _assigned(labels: dict[Any, tuple[str, bool]]) -> dict[Any, Look]:
@@ -159,15 +175,17 @@ def _assigned(labels: dict[Any, tuple[str, bool]]) -> dict[Any, Look]:
     return result
 
 
-def option_label(reg: str) -> str:
-    """An option of `reg` in words."""
+def option_label(reg: str, model_regularizers: str = "", having: str = "model has") -> str:
+    """An option of `reg` in words; `none` is no penalty, but not nothing, where the model regularizes by itself."""
+    if reg == "none" and model_regularizers:
+        return f"No penalty ({having} {model_regularizers})"
     return NAMES.get(reg, reg.replace("_", " ").capitalize())
 
 
-def variant_label(variant: str, reg: str, lam: float) -> str:
-    """A variant in words: `L1, λ = 10⁻⁴`, then whatever else its key names."""
+def variant_label(variant: str, reg: str, lam: float, model_regularizers: str) -> str:
+    """A variant in words: `L1, λ = 10⁻⁴`, then whatever else its key names; see `option_label`."""
     rest = variant.removeprefix(reg).removeprefix(f"-lam{lam:.15g}").strip("-")
-    parts = [option_label(reg)]
+    parts = [option_label(reg, model_regularizers)]
     if variant.startswith(f"{reg}-lam"):
         parts.append(f"$\\lambda$ = {power(lam)}")
     if rest:  # train_size500-lr0.01
