@@ -27,7 +27,7 @@ def tuning(view: View) -> Figure:
     keys = [key for key in table.columns[TRIAL_KEYS:] if pd.api.types.is_numeric_dtype(table[key])]
     if not keys:
         raise ConfigError("figures: tuning is for tuned studies that tune a number; see experiment=tuned")
-    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg")
+    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg", view.study.runs)
     measure = table["measure"].iloc[0]
     size = (view.style.double, (0.84 * view.style.double / max(len(keys), 2)) * len(contexts))
     figure, axes = plt.subplots(len(contexts), len(keys), figsize=size, sharey="row", sharex="col", squeeze=False)
