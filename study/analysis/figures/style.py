@@ -133,9 +133,10 @@ def looks(runs: pd.DataFrame) -> dict[str, Look]:
     Colour, dash and marker differ together, so that a grey print can be read as well.
     """
     found = {}
+    references = runs.loc[runs["reg"] == "none", "variant"].unique()
     for row in runs.drop_duplicates("variant").itertuples():
         label = variant_label(row.variant, row.reg, row.lam, row.model_regularizers)
-        found[row.variant] = label, row.variant == "none"
+        found[row.variant] = label, row.variant == "none" or list(references) == [row.variant]
     return _assigned(found)
 
 
