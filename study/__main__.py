@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.types import RunMode
@@ -134,6 +134,8 @@ def _analyze() -> int:
     words = [word for word, before in _words(sys.argv) if before not in VALUE_FLAGS]
     if words:
         raise ConfigError(f"{words[0]}: name a study with name={words[0]}; study analyze --help shows all keys")
+    if {"-m", "--multirun"} & set(sys.argv):
+        raise ConfigError("-m: study analyze takes one study. Call it once for each name=...")
     sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
     cfg = _run_hydra("analysis")
     if cfg is None:  # --help and its like have been answered
@@ -150,9 +152,21 @@ def _run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | No
     """Run a Hydra application, by default in the mode that its flags say; returns its config if it does not sweep."""
     from hydra._internal.hydra import Hydra  # takes long: only where Hydra runs
 
-    composed = []
+    from study.hydra_settings import check_hydra
+
+    composed, compose = [], Hydra.compose_config
+
+    def checked(*arguments: Any, **settings: Any) -> DictConfig:
+        cfg = compose(*arguments, **settings)
+        check_hydra(cfg.hydra, analysis=config_name == "analysis")
+        return cfg
+
     Hydra.get_mode = lambda *_, **__: mode  # which would compose the whole config once more to read this one key
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(composed.append)()
+    Hydra.compose_config = checked
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(composed.append)()
+    finally:
+        Hydra.compose_config = compose
     return composed[0] if composed else None
 
 

@@ -16,6 +16,7 @@ from study.compose import compose_each
 from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
 from study.experiments import experiments_of
+from study.hydra_settings import OWN_LAUNCHER
 from study.measures import check_primary, check_selectable
 from study.plan import Task, plan_runs
 from study.tuned import tune_and_compare
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from study.data import Part
 
 OUTPUTS = Path("outputs")
-OWN_LAUNCHER = "basic"  # Hydra's default: our own workers train
 
 
 def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
