@@ -8,9 +8,11 @@ import itertools
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from study import faults
 from study.config import register_schemas
 from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
+from study.signals import ToldToEndError, ended_by_signals
 
 PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package, a checkout beside it.
@@ -181,7 +184,8 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
         for argument in sys.argv[1:]:
             if argument.startswith("="):
                 raise ConfigError(f"{argument}: there is no key before the '='")
-        raise SystemExit(command())
+        with ended_by_signals():
+            raise SystemExit(command())
     except (*USER_ERRORS, MemoryError, RuntimeError) as error:
         if isinstance(error, ConfigError):
             lines = str(error).splitlines()
@@ -202,9 +206,12 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("study: interrupted; the same command goes on with what is missing", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as end:
+        number = end.number if isinstance(end, ToldToEndError) else signal.SIGINT
+        how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        with suppress(OSError):  # the terminal may be gone
+            print(f"study: {how}; the same command goes on with what is missing", file=sys.stderr, flush=True)
+        raise SystemExit(128 + number) from None
 
 
 def _flags_first(arguments: Sequence[str]) -> list[str]:
@@ -220,7 +227,12 @@ def _flags_first(arguments: Sequence[str]) -> list[str]:
 def _keep_caches_together() -> None:
     """Libraries keep their caches in the data folder: nothing is written elsewhere but in outputs/."""
     root = Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser()
-    folders = {"MPLCONFIGDIR": "matplotlib", "TORCH_HOME": "torch", "NUMBA_CACHE_DIR": f"numba/{compiled_version()}"}
+    folders = {
+        "MPLCONFIGDIR": "matplotlib",
+        "TORCH_HOME": "torch",
+        "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
+        "NUMBA_CACHE_DIR": f"numba/{compiled_version()}",
+    }
     for variable, folder in folders.items():
         os.environ.setdefault(variable, str(root / folder))
 

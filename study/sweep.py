@@ -19,6 +19,7 @@ from study.experiments import experiments_of
 from study.hydra_settings import OWN_LAUNCHER
 from study.measures import check_primary, check_selectable
 from study.plan import Task, plan_runs
+from study.temporary import remove_abandoned
 from study.tuned import tune_and_compare
 from study.tuning import read_tuning
 
@@ -67,6 +68,7 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
             f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, and must not"
             " be chosen after seeing results; give another study name=..."
         )
+    remove_abandoned()
     command = _Command(base, context)
     tuning = read_tuning(base)
     if tuning is None:
