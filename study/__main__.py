@@ -8,11 +8,13 @@ import itertools
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.types import RunMode
@@ -21,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from study import faults
 from study.config import register_schemas
 from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
+from study.signals import ToldToEndError, ended_by_signals
 
 PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package, a checkout beside it.
@@ -134,6 +137,8 @@ def _analyze() -> int:
     words = [word for word, before in _words(sys.argv) if before not in VALUE_FLAGS]
     if words:
         raise ConfigError(f"{words[0]}: name a study with name={words[0]}; study analyze --help shows all keys")
+    if {"-m", "--multirun"} & set(sys.argv):
+        raise ConfigError("-m: study analyze takes one study. Call it once for each name=...")
     sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
     cfg = _run_hydra("analysis")
     if cfg is None:  # --help and its like have been answered
@@ -150,9 +155,21 @@ def _run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | No
     """Run a Hydra application, by default in the mode that its flags say; returns its config if it does not sweep."""
     from hydra._internal.hydra import Hydra  # takes long: only where Hydra runs
 
-    composed = []
+    from study.hydra_settings import check_hydra
+
+    composed, compose = [], Hydra.compose_config
+
+    def checked(*arguments: Any, **settings: Any) -> DictConfig:
+        cfg = compose(*arguments, **settings)
+        check_hydra(cfg.hydra, analysis=config_name == "analysis")
+        return cfg
+
     Hydra.get_mode = lambda *_, **__: mode  # which would compose the whole config once more to read this one key
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(composed.append)()
+    Hydra.compose_config = checked
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(composed.append)()
+    finally:
+        Hydra.compose_config = compose
     return composed[0] if composed else None
 
 
@@ -167,7 +184,8 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
         for argument in sys.argv[1:]:
             if argument.startswith("="):
                 raise ConfigError(f"{argument}: there is no key before the '='")
-        raise SystemExit(command())
+        with ended_by_signals():
+            raise SystemExit(command())
     except (*USER_ERRORS, MemoryError, RuntimeError) as error:
         if isinstance(error, ConfigError):
             lines = str(error).splitlines()
@@ -188,9 +206,12 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("study: interrupted; the same command goes on with what is missing", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as end:
+        number = end.number if isinstance(end, ToldToEndError) else signal.SIGINT
+        how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        with suppress(OSError):  # the terminal may be gone
+            print(f"study: {how}; the same command goes on with what is missing", file=sys.stderr, flush=True)
+        raise SystemExit(128 + number) from None
 
 
 def _flags_first(arguments: Sequence[str]) -> list[str]:
@@ -206,7 +227,12 @@ def _flags_first(arguments: Sequence[str]) -> list[str]:
 def _keep_caches_together() -> None:
     """Libraries keep their caches in the data folder: nothing is written elsewhere but in outputs/."""
     root = Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser()
-    folders = {"MPLCONFIGDIR": "matplotlib", "TORCH_HOME": "torch", "NUMBA_CACHE_DIR": f"numba/{compiled_version()}"}
+    folders = {
+        "MPLCONFIGDIR": "matplotlib",
+        "TORCH_HOME": "torch",
+        "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
+        "NUMBA_CACHE_DIR": f"numba/{compiled_version()}",
+    }
     for variable, folder in folders.items():
         os.environ.setdefault(variable, str(root / folder))
 

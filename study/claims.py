@@ -191,6 +191,21 @@ def _run(work: Path) -> str:
     return work.name.rpartition("@")[0]
 
 
+def this_process() -> str:
+    """This process's host, number and start."""
+    return f"{_host()}~{os.getpid()}~{_start_of(os.getpid())}"
+
+
+def is_gone(process: str) -> bool:
+    """Whether a process of this host, as `this_process` names it, has ended; of another host it is not known.
+
+    Raises:
+        ValueError: it is no such name.
+    """
+    host, pid, start = process.split("~")
+    return host == _host() and _start_of(int(pid)) != start
+
+
 def _host() -> str:
     return socket.gethostname().replace("@", "_").replace("~", "_").replace("/", "_")
 

@@ -20,6 +20,7 @@ from study.config import RunConfig, resolve
 from study.errors import USER_ERRORS, ConfigError, one_line
 from study.experiments import once_per_sweep
 from study.grid import Point, each_value
+from study.hydra_settings import check_hydra
 
 
 def compose_each(parts: Sequence[tuple[DictConfig, Sequence[Point]]], loader: ConfigLoader) -> list[RunConfig]:
@@ -131,6 +132,7 @@ class _Composer:
     def _by_hydra(self, overrides: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
         if overrides not in self.composed:
             cfg = self.loader.load_configuration(self.config_name, [*self.hydra_overrides, *overrides], RunMode.RUN)
+            check_hydra(cfg.hydra)
             self.once_composed[overrides] = once_per_sweep(cfg)
             self.composed[overrides] = _split(cfg)
         return self.composed[overrides]

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from study.errors import ConfigError
 from study.grid import each_value
+from study.hydra_settings import check_hydra
 
 GROUP = "experiment"
 MULTIPLIERS = ("seeds", "variants")  # which each experiment of a sweep has for itself
@@ -46,6 +47,7 @@ def experiments_of(
     found = []
     for line in dict.fromkeys(each_value(override)):
         config = loader.load_configuration(base.hydra.job.config_name, [*fixed, line], RunMode.MULTIRUN)
+        check_hydra(config.hydra)
         found.append((config, [line if o in swept else o.input_line for o in parsed]))
     _check_combinable(override.input_line, {lines[parsed.index(override)]: config for config, lines in found})
     return found

@@ -4,8 +4,8 @@ Loops agree up to rounding only, so runs that are compared should have one: by d
 all.
 """
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -16,7 +16,7 @@ from study.config import RunConfig
 from study.plan import Task
 
 LOOPS = {loop.PATH: loop for loop in (training, mlp_training)}
-PATIENCE = 2.0  # seconds of compiling after which a word is due
+COMPILING = "compiling the training loop of MLPs, once on this machine"
 
 
 def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -> list[Task]:
@@ -32,17 +32,40 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
     fit = [loop != "general" and _mlp_fits(task.config) for task in tasks]
     if loop == "common" and not all(fit):
         fit = [False] * len(tasks)
-    timer = threading.Timer(PATIENCE, say, ["compiling the training loop of MLPs, once on this machine"])
-    timer.daemon = True
-    timer.start()
-    reason = mlp_training.unavailable() if any(fit) else None
-    timer.cancel()
+    reason = None
+    if any(fit):
+        with _told_of_compiling(say):
+            reason = mlp_training.unavailable()
     if reason is not None:
         say(f"the compiled loop of MLPs cannot be used here ({reason}): a slower one trains them")
         fit = [False] * len(tasks)
     return [
         replace(task, path=mlp_training.PATH if fits else training.PATH) for task, fits in zip(tasks, fit, strict=True)
     ]
+
+
+@contextmanager
+def _told_of_compiling(say: Callable[[str], None]) -> Iterator[None]:
+    """Say so when Numba compiles something in the block; loading what its cache has is not compiling."""
+    try:
+        from numba.core import event
+    except Exception:  # whatever is wrong with it, `unavailable` says it
+        yield
+        return
+
+    class FirstCompilation(event.Listener):
+        said = False
+
+        def on_start(self, _: event.Event) -> None:
+            if not self.said:
+                self.said = True
+                say(COMPILING)
+
+        def on_end(self, _: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", FirstCompilation()):
+        yield
 
 
 def _mlp_fits(config: RunConfig) -> bool:

@@ -9,6 +9,7 @@ import importlib
 import multiprocessing
 import os
 import pickle
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,15 +17,29 @@ from multiprocessing import forkserver, util
 from pathlib import Path
 from threading import Event, Thread
 
+from study import temporary
+from study.errors import StudyError
 from study.plan import Task
 from study.recording import write_whole
 
 VARIABLE = "REGSTUDY_PRELOAD"  # tells the server its parent, and the file in which the tasks will be
+LONGEST = 84  # bytes of a folder's name: with a socket's (20 more) systems allow 104
 MODULES = ("study.run", "study.__main__", "study.mlp_kernels")
 
 
 def start_server() -> None:
-    """Start the process that workers will be forked from, in case there will be any; returns at once."""
+    """Start the process that workers will be forked from, in case there will be any; returns at once.
+
+    Raises:
+        StudyError: the temporary folder cannot hold the socket by which they are reached.
+    """
+    folder = util.get_temp_dir()
+    if len(os.fsencode(folder)) > LONGEST:
+        raise StudyError(
+            f"{tempfile.gettempdir()}: this name is too long for the sockets of several workers. Set TMPDIR to a"
+            " shorter one (TMPDIR=/tmp), or give workers=1"
+        )
+    temporary.mark(Path(folder))
     os.environ[VARIABLE] = f"{os.getpid()} {_tasks_file()}"
     multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
     forkserver.ensure_running()
@@ -37,7 +52,7 @@ def tell_server(tasks: Sequence[Task], loop: str) -> None:
 
 
 def _tasks_file() -> Path:
-    return Path(util.get_temp_dir()) / "tasks"  # a folder that goes away with this process
+    return Path(util.get_temp_dir()) / "tasks"  # a folder that goes away when this process ends
 
 
 def _load(tasks_file: Path) -> None:

@@ -16,8 +16,10 @@ from study.compose import compose_each
 from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
 from study.experiments import experiments_of
+from study.hydra_settings import OWN_LAUNCHER
 from study.measures import check_primary, check_selectable
 from study.plan import Task, plan_runs
+from study.temporary import remove_abandoned
 from study.tuned import tune_and_compare
 from study.tuning import read_tuning
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from study.data import Part
 
 OUTPUTS = Path("outputs")
-OWN_LAUNCHER = "basic"  # Hydra's default: our own workers train
 
 
 def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
@@ -67,6 +68,7 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
             f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, and must not"
             " be chosen after seeing results; give another study name=..."
         )
+    remove_abandoned()
     command = _Command(base, context)
     tuning = read_tuning(base)
     if tuning is None:

@@ -1,8 +1,6 @@
 """`study verify`: train a run again, elsewhere, and compare its files byte by byte."""
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from study import identity
 from study.comparison import COMPARED, differing
@@ -11,6 +9,7 @@ from study.plan import ENDED, Task, read_config
 from study.progress import console
 from study.recording import read_status
 from study.status import find_run
+from study.temporary import remove_abandoned, temporary_folder
 
 
 def study_verify(arguments: list[str]) -> int:
@@ -31,8 +30,9 @@ def study_verify(arguments: list[str]) -> int:
         )
     from study.run import train_run
 
-    with tempfile.TemporaryDirectory() as place:
-        work = Path(place) / folder.name
+    remove_abandoned()
+    with temporary_folder() as place:
+        work = place / folder.name
         task = Task(
             replace(config, keep_checkpoint=False, keep_model=False),
             *(status["run_id"], status["variant_id"], status["variant"], folder),

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import run_folders
 
+RUNS = "Runs go to outputs/<name>/<run>/ below the folder of the command. Leave it out, and set name="
 MISTAKES = {
     "typo=1": "typo is no key",
     "+typo=1": "typo is no key of the config; allowed: name, seed, epochs",
@@ -71,6 +72,20 @@ MISTAKES = {
     "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean) nor a key with a value",
     "reg=1": "a group takes the name of an option",
     "=3": "no key before",
+    "hydra.sweep.dir=elsewhere": RUNS,
+    "++hydra.sweep.dir=elsewhere": RUNS,
+    "-m reg=none,l1 hydra.sweep.subdir=x": RUNS,
+    "hydra.run.dir=x": RUNS,
+    "hydra.job.chdir=true": RUNS,
+    "hydra.output_subdir=x": "hydra.output_subdir=x: not used here",
+    "hydra.mode=RUN": "study sweeps with -m",
+    "hydra/sweeper=basic": "study has a sweeper of its own",
+    "++hydra.job.env_set.A=1": "Launchers of Hydra's (hydra/launcher=...) use it",
+    "hydra.job.name=mine": "Of Hydra's settings these are: hydra.searchpath",
+    "hydra/job_logging=default": "Of Hydra's settings these are: hydra.searchpath",
+    "analyze hydra.run.dir=x": "Tables and figures go to outputs/<name>/analysis/ below the folder of the command",
+    "analyze hydra.mode=MULTIRUN": "study sweeps with -m, study analyze never",
+    "analyze -m name=a,b": "study analyze takes one study",
 }
 
 
@@ -83,6 +98,17 @@ def test_broken_yaml_of_ones_own_is_told_with_its_place(study, tmp_path):
     assert 'mine.yaml", line 2' in result.err
 
 
+@pytest.mark.parametrize("arguments", [["+setup=mine"], ["-m", "+setup=mine,other"]])
+def test_a_place_for_runs_in_ones_own_yaml_is_refused(study, tmp_path, arguments):
+    (tmp_path / "own" / "setup").mkdir(parents=True)
+    for name, text in {"mine": "hydra: {sweep: {dir: elsewhere}}", "other": "epochs: 1"}.items():
+        (tmp_path / "own" / "setup" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    result = study("--config-dir", "own", *arguments, "data=digits", "epochs=1")
+    assert result.code == 1
+    assert f"hydra.sweep.dir=elsewhere: not used here. {RUNS}" in result.err
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_a_file_where_a_study_should_be_is_named(study, tmp_path):
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / "mine").touch()
@@ -91,7 +117,8 @@ def test_a_file_where_a_study_should_be_is_named(study, tmp_path):
 
 @pytest.mark.parametrize("arguments", MISTAKES)
 def test_a_mistake_is_told_in_one_line_and_nothing_is_written(study, tmp_path, arguments):
-    result = study("data=digits", "epochs=1", *arguments.split())
+    few = ("data=digits", "epochs=1") if "analyze" not in arguments.split() else ()
+    result = study(*few, *arguments.split())
     assert result.code == 1
     assert result.err.count("\n") == 1
     assert result.err.startswith("study: error: ")

@@ -90,7 +90,7 @@ def lay_out(figure: Figure) -> None:
 def _draw_quietly(*arguments: object) -> None:
     try:
         _draw(*arguments)
-    except Exception:
+    except BaseException:  # Ctrl-C and its like included, of which the command tells
         os._exit(1)  # drawn once more where errors can be told
 
 

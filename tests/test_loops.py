@@ -1,0 +1,29 @@
+"""Which loop trains, and what is said of it."""
+
+import time
+
+from numba import njit
+
+from study import loops, mlp_training
+from study.loops import COMPILING, choose_loops
+from study.plan import Task
+from tests.test_identity import config
+
+
+def chosen(said):
+    task = Task(config("model.hidden=[5]"), "1a2b", "3c4d", "none", None)
+    return choose_loops([task], "common", said.append)[0].path
+
+
+def test_compiling_is_said_where_numba_compiles_something(monkeypatch):
+    monkeypatch.setattr(mlp_training, "unavailable", lambda: njit(lambda x: x + 1)(1) and None)
+    said = []
+    assert chosen(said) == mlp_training.PATH
+    assert said == [COMPILING]
+
+
+def test_it_is_not_said_where_all_is_compiled_however_long_the_start_takes(monkeypatch):
+    monkeypatch.setattr(loops.mlp_training, "unavailable", lambda: time.sleep(2.2))
+    said = []
+    assert chosen(said) == mlp_training.PATH
+    assert said == []
