@@ -67,7 +67,7 @@ def told(error: BaseException, where: Path | str = "this machine", stopped: str 
     return ". ".join(filter(None, sentences)) + " and give the same command again."
 
 
-def stopping(error: BaseException, where: Path | str) -> MachineFaultError:
+def stopping(error: BaseException, where: Path | str = "this machine") -> MachineFaultError:
     """The error that ends a sweep because of a fault; see `told`."""
     return MachineFaultError(told(error, where, "The sweep has stopped and its runs can be resumed"))
 
