@@ -272,7 +272,7 @@ class _Pool(_Crew):
         if owner.get("pid") != worker.process.pid:  # no run can make its process die before it has begun
             raise MachineFaultError(
                 f"{run}: {cause}, before the run began. The sweep has stopped and its runs can be resumed. See what is"
-                " printed above, and give the same command again"
+                " printed above, then give the same command again"
             )
         recording.mark_failed(worker.claim.work, cause)
         self.workers.remove(worker)
