@@ -64,10 +64,10 @@ def told(error: BaseException, where: Path | str = "this machine", stopped: str 
     origin = _origin(error) or error
     place = UNDER_WAY.sub(r"/\1", str(getattr(origin, "filename", None) or where))
     sentences = [f"{place}: {_in_words(origin)}", stopped, _advice(origin) or "Fix that"]
-    return ". ".join(filter(None, sentences)) + " and give the same command again."
+    return ". ".join(filter(None, sentences)) + ", then give the same command again."
 
 
-def stopping(error: BaseException, where: Path | str) -> MachineFaultError:
+def stopping(error: BaseException, where: Path | str = "this machine") -> MachineFaultError:
     """The error that ends a sweep because of a fault; see `told`."""
     return MachineFaultError(told(error, where, "The sweep has stopped and its runs can be resumed"))
 

@@ -59,7 +59,7 @@ def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: 
                 fault = job.return_value if isinstance(job.return_value, MachineFaultError) else fault
     except Exception as error:  # each launcher has its own
         if faults.is_fault(error):
-            fault = faults.stopping(error, folder)
+            fault = faults.stopping(error)
         else:
             say(f"the launcher failed: {type(error).__name__}: {one_line(error)}")
     states = [(read_status(task.folder) or {}).get("state", "interrupted") for task in tasks]
@@ -77,12 +77,11 @@ def train_one(job: DictConfig) -> str | MachineFaultError:
     """
     from study.workers import train_all
 
-    folder = Path(job.folder)
     try:
-        task = recorded_task(folder, job.run.removeprefix("id"))
+        task = recorded_task(Path(job.folder), job.run.removeprefix("id"))
         (outcome,) = train_all([task], workers=1, each_epoch=False)
     except Exception as error:
         if not faults.is_fault(error):
             raise
-        return faults.stopping(error, folder)
+        return faults.stopping(error)
     return outcome.state

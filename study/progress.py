@@ -138,7 +138,11 @@ class Display:
         self._print(line)
 
     def _print(self, line: str) -> None:
-        self.bar.console.print(line, markup=False)
+        try:
+            self.bar.console.print(line, markup=False)
+        except OSError as error:  # it was redirected to a disk that is full, say
+            error.filename = "the output of this command"
+            raise
 
     def _refresh(self) -> None:
         trained = sum(self.epochs)

@@ -256,6 +256,7 @@ class RunFolder:
             self._status["cause"] = cause
         if traceback:
             self._status["traceback"] = traceback
+        self._status.pop("seal", None)  # of an end that could not be written
         if state in ("complete", "diverged"):
             self._status["seal"] = seal_of(self.path, SEALED)
         self._write_status()

@@ -49,7 +49,7 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
     except Exception as error:
         if isinstance(error, StudyError) or not faults.is_fault(error):
             raise
-        raise faults.stopping(error, OUTPUTS / base.name) from error
+        raise faults.stopping(error) from error
 
 
 def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
@@ -163,7 +163,7 @@ def _check_writable(study_folder: Path) -> None:
         raise StudyError(f"{study_folder} is a file: move it elsewhere, or give another name=...") from None
     except OSError as error:
         if faults.is_fault(error):
-            raise
+            raise OSError(error.errno, error.strerror, str(study_folder)) from error
         raise StudyError(
             f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"
         ) from None

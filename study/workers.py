@@ -1,5 +1,6 @@
 """Training runs side by side: one process a core, kept alive, each run's fate reported as it happens."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -199,7 +200,10 @@ class _Pool(_Crew):
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_serve, args=(theirs,), daemon=True)
-        process.start()
+        try:
+            process.start()
+        except EOFError:  # the server that forks workers has met the same want
+            raise OSError(errno.EAGAIN, "no worker could be started") from None
         theirs.close()
         return _Worker(process, ours)
 
@@ -264,6 +268,12 @@ class _Pool(_Crew):
                 cause += ", which is what a system does that runs out of memory; workers=1 needs least"
         else:
             cause = f"its process ended by itself with code {code}"
+        owner = (recording.read_status(worker.claim.work) or {}).get("owner", {})
+        if owner.get("pid") != worker.process.pid:  # no run can make its process die before it has begun
+            raise MachineFaultError(
+                f"{run}: {cause}, before the run began. The sweep has stopped and its runs can be resumed. See what is"
+                " printed above, then give the same command again"
+            )
         recording.mark_failed(worker.claim.work, cause)
         self.workers.remove(worker)
         self.ended(worker.number, worker.claim, Outcome("failed", cause))

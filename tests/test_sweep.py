@@ -121,21 +121,6 @@ def test_a_failing_run_stops_no_other_is_shown_and_makes_the_exit_status(tmp_pat
         assert cause in json.loads((runs[function] / "status.json").read_text())["cause"]
 
 
-def test_a_full_disk_is_a_failure_with_a_cause(tmp_path):
-    code = (
-        "import resource, sys; from study.__main__ import main;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.argv = ['study', *sys.argv[1:]]; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "data=digits", "epochs=2"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "File too large" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    (run,) = run_folders(tmp_path / "outputs" / "default")
-    assert state(run) == "failed"
-
-
 def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
     command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=2000", "reg=none,l1", "name=long"]
     process = subprocess.Popen(
