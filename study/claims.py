@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
+from study.faults import is_fault
 from study.recording import read_status
 
 WORK = ".work"
@@ -86,8 +87,9 @@ class Claim:
             while not done.wait(HEARTBEAT):
                 try:
                     os.utime(self.work)
-                except OSError:  # taken over; the next write finds out
-                    return
+                except OSError as error:
+                    if _has_moved(error):  # taken over; the next write finds out
+                        return
 
         thread = Thread(target=beat, daemon=True)
         thread.start()
@@ -215,7 +217,9 @@ def _start_of(pid: int) -> str:
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "" if state == "Z" else rest[18]
-    except OSError:
+    except OSError as error:
+        if is_fault(error):  # which says nothing of that process
+            raise
         if os.path.isdir("/proc/self"):
             return ""
     try:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from study.errors import ConfigError
+from study.faults import is_fault
 from study.options import locate
 
 # Keys of parameter groups that hold a strength: torch's own (`lambd` is ASGD's), and usual ones of other packages.
@@ -65,7 +66,9 @@ def refuse_shrinking(
             parameter.grad = torch.zeros_like(parameter)
     try:
         optimizer.step()
-    except Exception:  # a step that needs more than gradients is a matter of training
+    except Exception as error:  # a step that needs more than gradients is a matter of training
+        if is_fault(error):
+            raise
         return
     shrunk = [name for name, w in parameters.items() if bool((w <= 1).all() and (w < 1).any())]
     if shrunk:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from study.build import build_model, build_regularizer, reg_parts
 from study.config import RunConfig
 from study.data import DataSet, Part
+from study.faults import is_fault
 from study.models import MLP
 from study.options import locate
 from study.randomness import Stream, global_stream
@@ -63,6 +64,8 @@ def model_regularizers(config: RunConfig, dataset: DataSet, train: Part, log: Ca
             with _generators_kept(), global_stream(config.seed, Stream.INITIALIZATION):
                 found += _by_what_it_does(build_model(group, dataset), images)
         except Exception as error:  # anything may come out of the user's code, which training will then meet
+            if is_fault(error):
+                raise
             log(f"whether the model differs in training cannot be told ({type(error).__name__}: {error})")
     return list(dict.fromkeys(found))
 

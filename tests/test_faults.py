@@ -64,10 +64,10 @@ def failing_disk(at, number):
     disk = {"operations": 0}
 
     def fails(path, writes=False):
-        if "outputs" in str(path):
+        if "outputs" in str(Path(path).absolute()):
             disk["operations"] += 1
             if disk["operations"] == at or (writes and 0 < at < disk["operations"]):
-                raise OSError(number, os.strerror(number))
+                raise OSError(number, os.strerror(number), *([] if writes else [str(path)]))  # a write names no file
 
     def point(file, content):
         try:
@@ -77,7 +77,7 @@ def failing_disk(at, number):
             raise
 
     def checked(function):
-        return lambda path, *rest, **options: (fails(Path(path).absolute()), function(path, *rest, **options))[1]
+        return lambda path, *rest, **options: (fails(path), function(path, *rest, **options))[1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recording._Fault, "point", point)
@@ -225,7 +225,7 @@ def test_an_analysis_on_a_full_disk_leaves_the_earlier_one_as_it_was(study, smal
 def test_a_disk_that_gets_full_at_any_file_of_an_analysis_leaves_whole_files(study, small_disk, small_study):
     assert study(*ANALYZE).code == 0
     expected, places = analyzed(small_study), set()
-    for pages in (*range(20), *range(20, 1000, 5)):
+    for pages in (*range(0, 20, 2), *range(20, 1000, 9)):
         small_disk.ballast.unlink(missing_ok=True)
         shutil.rmtree(small_study / "analysis", ignore_errors=True)
         for file in ("ledger.csv", ".figures-drawn.json", ".analysis-index.npz"):
@@ -443,6 +443,17 @@ def test_a_run_that_cannot_be_claimed_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "rename", read_only)
     with pytest.raises(OSError, match=os.strerror(errno.EROFS)):
         claims.claim(place, "0123456789ab", os.getpid())
+
+
+def test_an_owner_whose_process_cannot_be_looked_at_is_not_taken_for_dead(tmp_path, monkeypatch):
+    claim = claims.claim(tmp_path / "mine" / "l1-seed0-0123456789ab", "0123456789ab", os.getpid())
+
+    def no_more_files(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "read_text", no_more_files)
+    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        claims.is_held(claim.work)
 
 
 def test_a_merge_that_finds_no_room_leaves_no_part_of_a_run(study, tmp_path):
