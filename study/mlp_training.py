@@ -1,6 +1,7 @@
 """The training loop of ReLU MLPs on a CPU: the general loop's numbers from compiled code, several times as fast."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -63,6 +64,8 @@ def unavailable() -> str | None:
         logits_of(model)(part, slice(None))
     except Exception as error:  # a compiler may fail in any way
         if is_fault(error):
+            if isinstance(error, OSError) and error.filename is None:  # of a write to the compiler's cache
+                error.filename = os.environ.get("NUMBA_CACHE_DIR")
             raise
         return f"{type(error).__name__}: {error}"
     return None
