@@ -93,7 +93,7 @@ def read_config(folder: Path) -> RunConfig | None:
         known = [field.name for field in fields(RunConfig)]
         config = RunConfig(**{key: value for key, value in values.items() if key in known})
         return config if {"parts", "schedule"} & config.reg.keys() else None  # of a version before these
-    except (OSError, yaml.YAMLError, AttributeError, TypeError):
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError):
         return None
 
 
@@ -147,8 +147,13 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
 
 
 def lacks_test(config: RunConfig, folder: Path) -> bool:
-    """Whether a complete run was a trial, which does not score the test set, where that is wanted."""
-    return config.test and not (folder / "test.csv").is_file()
+    """Whether a complete run was a trial, which does not score the test set, where that is wanted.
+
+    The seal says so, if there is one: it is renewed when all that belongs to a test score has been written.
+    """
+    seal = (read_status(folder) or {}).get("seal")
+    tested = "test.csv" in seal if isinstance(seal, dict) else (folder / "test.csv").is_file()
+    return config.test and not tested
 
 
 def _check_free(folder: Path) -> None:

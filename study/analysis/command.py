@@ -10,7 +10,7 @@ import pandas as pd
 
 from study import faults
 from study.analysis import contrasts, tuned_report
-from study.analysis.collect import ANALYSIS, Study, collect
+from study.analysis.collect import ANALYSIS, CHANGED, UNSEALED, Study, collect
 from study.analysis.drawing import draw_all
 from study.analysis.figures.specs import Spec, read_specs
 from study.analysis.figures.style import looks, style_of
@@ -61,7 +61,7 @@ def analyze_study(options: Options) -> int:
     style_of(options.style)
     specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
-    everything, manifest = collect(folder), read_manifest(folder)
+    everything, manifest = collect(folder, CHANGED in options.allow), read_manifest(folder)
     study = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
@@ -93,6 +93,11 @@ def analyze_study(options: Options) -> int:
         raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
     for line in study.left_out:
         print(line)
+    if unsealed := int((study.runs["seal"] == UNSEALED).sum()):
+        print(
+            f"{unsealed} of {len(study.runs)} runs have no seal, since an earlier version trained them: whether their"
+            " files have changed cannot be checked"
+        )
     if selection and specs:
         print(f"figures show {selection}; variants=[...] chooses them")
     drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""

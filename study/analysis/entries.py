@@ -86,6 +86,11 @@ def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.
     if isinstance(rows, DamagedError):
         raise rows
     values = rows.values.copy()
+    for column in COUNTED:
+        if column in COLUMNS[name]:
+            counts = values[:, COLUMNS[name].index(column)]
+            if not (np.isfinite(counts) & (counts == np.floor(counts))).all():
+                raise DamagedError(f"has a {column} in {name} that is no whole number; {AGAIN}")
     for column, words in rows.words.items():
         allowed = {word: code for code, word in enumerate(_words(facts, column))}
         place = COLUMNS[name].index(column)
