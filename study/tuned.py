@@ -139,7 +139,9 @@ def _score(run: Existing | None, column: str, sign: int) -> float:
             with open(run.folder / "val.csv") as rows:
                 return sign * float(next(csv.DictReader(rows))[column])
         except (StopIteration, KeyError, TypeError, ValueError):
-            raise StudyError(f"{run.folder} has no sound val.csv; delete the folder, and the same command goes on") from None
+            raise StudyError(
+                f"{run.folder} has no sound val.csv; delete the folder, and the same command goes on"
+            ) from None
     raise StudyError(
         f"a trial is {state}, so nothing can be chosen: study status tells more; the same command goes on, with"
         " retry_failed=true for what failed"

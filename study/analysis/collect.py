@@ -308,6 +308,8 @@ def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
         return _facts(path.name, status, config)
     except KeyError as error:
         raise DamagedError(f"has no {error} in {STATUS}: an earlier version wrote it; train it again") from None
+    except (TypeError, ValueError) as error:
+        raise DamagedError(f"has values in {STATUS} that this project does not write ({error}); {AGAIN}") from None
 
 
 def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
@@ -331,8 +333,8 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "numerics": status["numerics"],
         "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
         "label_noise": config.data["label_noise"],
-        "train_images": status["images"]["train"],
-        "val_images": status["images"]["val"],
+        "train_images": int(status["images"]["train"]),
+        "val_images": int(status["images"]["val"]),
         "run_id": status["run_id"],
         "model_regularizers": ", ".join(_model_regularizers(status)),
         "seal": FITS,

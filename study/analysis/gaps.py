@@ -81,7 +81,8 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
     changed = list(runs.loc[runs["seal"] == CHANGED, "run"])
     if changed:
         named = f" ({', '.join(changed)})" if len(changed) <= MOST_NAMED else ""
-        notes.append(f"Changed since they ended, and compared all the same, as allowed: {len(changed)} runs{named}.")
+        counted = f"{len(changed)} of {len(runs)} runs{named}"
+        notes.append(f"Compared all the same, as allowed: files changed since the run ended in {counted}.")
     threads = sorted(runs["threads"].unique())
     if len(threads) > 1:
         listed = ", ".join(map(str, threads))
