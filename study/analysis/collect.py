@@ -15,9 +15,7 @@ from study.analysis.entries import entry_of, histogram_of, joined
 from study.analysis.index import Entry, Identity, identity_of
 from study.analysis.ledger import LEDGER
 from study.analysis.reading import AGAIN, DamagedError, Rows, read_correct, read_histograms, read_tables
-from study.analysis.seals import checking
-from study.analysis.unsealed import check_unsealed
-from study.changes import MEND, described
+from study.analysis.seals import FITS, checking, heed_seals
 from study.claims import work_folders
 from study.config import RunConfig
 from study.errors import StudyError
@@ -30,7 +28,6 @@ GROWING = ("metrics.csv", "weights.csv")  # of every run; histogram.csv is read 
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # of complete runs
 OPTIONAL = ("test.csv", "label_noise.csv")  # trials of a tuned study have no test.csv
 TABLES = (*GROWING, *FINAL, *OPTIONAL)
-FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # what a run's seal says
 CORRECT = "correct"  # in the index: how many test images there are, and which a run gets right, as bits
 
 
@@ -204,7 +201,8 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
     with checking([(path, status) for path, _, status in ended]) as changes:
         entries |= _read(ended, damaged)
         found = {path: of_run for (path, *_), of_run in zip(ended, changes(), strict=True)}
-    _heed_seals(found, allow_changed, entries, damaged)
+    heed_seals(found, allow_changed, entries, damaged)
+    _leave_out_twins(folder, entries, damaged)
     for path in work_folders(folder):
         state = (read_status(path) or {"state": "running"})["state"]
         name = path.name.rpartition("@")[0]
@@ -274,29 +272,16 @@ def _has(path: Path, name: str, state: str) -> bool:
     return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
 
 
-def _heed_seals(
-    changes: Mapping[Path, list[str] | None],
-    allow_changed: bool,
-    entries: dict[str, Entry],
-    damaged: dict[Path, str | DamagedError],
-) -> None:
-    """Leave out runs that have changed, unless allowed, and look more closely at those that no seal vouches for."""
-    doubtful = []
-    for path, found in changes.items():
-        if found and not allow_changed:
-            damaged[path] = f"{described(found)}; {MEND}; allow=[{CHANGED}] analyzes it as it is"
-            entries.pop(path.name, None)
-        elif path.name in entries and found != []:
-            entry, seal = entries[path.name], UNSEALED if found is None else CHANGED
-            identity = entry.identity if found is None else None  # of a changed one nothing is remembered
-            entries[path.name] = replace(entry, identity=identity, facts={**entry.facts, "seal": seal})
-            doubtful.append(path)
-    for path, histogram in zip(doubtful, read_tables(doubtful, "histogram.csv"), strict=True):
-        try:
-            check_unsealed(path, entries[path.name], histogram)
-        except DamagedError as problem:
-            damaged[path] = problem
-            del entries[path.name]
+def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path, str | DamagedError]) -> None:
+    """Leave out a second run of the same variant and seed, which would count twice; rather one without a sound seal."""
+    seen: dict[tuple[str, int], str] = {}
+    for run in sorted(entries, key=lambda run: (entries[run].facts["seal"] != FITS, run)):
+        variant, seed = key = entries[run].facts["variant"], entries[run].facts["seed"]
+        if key in seen:
+            damaged[folder / run] = f"is {variant} with seed {seed}, as {seen[key]} is; move one of them elsewhere"
+            del entries[run]
+        else:
+            seen[key] = run
 
 
 def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import pandas as pd
 
 from study import faults
 from study.analysis import contrasts, tuned_report
-from study.analysis.collect import ANALYSIS, CHANGED, UNSEALED, Study, collect
+from study.analysis.collect import ANALYSIS, Study, collect
 from study.analysis.drawing import draw_all
 from study.analysis.figures.specs import Spec, read_specs
 from study.analysis.figures.style import looks, style_of
 from study.analysis.figures.view import View, matches
 from study.analysis.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
+from study.analysis.seals import CHANGED, UNSEALED
 from study.analysis.selection import arranged, select
 from study.analysis.tables import SD
 from study.analysis.tidy import export

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from study.analysis.collect import CHANGED, Study
+from study.analysis.collect import Study
+from study.analysis.seals import CHANGED
 from study.analysis.statistics import half_width_factor
 from study.errors import ConfigError, StudyError
 from study.measures import MEASURES

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from study.analysis.collect import FITS
 from study.analysis.figures.style import wrapped
 from study.analysis.figures.view import View
+from study.analysis.seals import FITS
 from study.changes import MEND, refuse_changed
 from study.errors import StudyError, one_line
 from study.recording import MODEL, read_status
