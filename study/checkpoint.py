@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from study import faults, weights
-from study.recording import CHECKPOINT, MODEL, versions, write_whole
+from study.changes import changes
+from study.recording import CHECKPOINT, MODEL, read_status, versions, write_whole
 from study.regularizers import Combined
 
 
@@ -100,7 +101,7 @@ def load_shorter(folder: Path, maker: Mapping[str, Any], epochs: int) -> Checkpo
         epochs: budget of the longer run; the shorter one's last histogram may be none that the longer one has.
     """
     found = load(folder, maker)
-    if found is None:
+    if found is None or changes(folder, read_status(folder) or {}, (CHECKPOINT, *found.sizes)):
         return None
     rows = {name: (folder / name).read_bytes()[:size] for name, size in found.sizes.items()}
     if not weights.is_histogram_epoch(found.epoch, epochs):

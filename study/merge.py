@@ -3,19 +3,21 @@
 import json
 import os
 import shutil
+import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from study import faults, identity
+from study.changes import MEND, changes, described
 from study.claims import WORK
 from study.comparison import differing
 from study.config import check_name
 from study.errors import ConfigError, StudyError
-from study.plan import ENDED, Existing, existing_runs
+from study.plan import ENDED, Existing, existing_runs, read_config
 from study.progress import console
-from study.recording import STATUS, read_status, write_whole
+from study.recording import CONFIG, STATUS, read_status, write_whole
 from study.status import study_folder
 from study.sweep import OUTPUTS
 
@@ -24,7 +26,8 @@ def study_merge(arguments: list[str]) -> int:
     """study merge <a> <b>: copy the runs of study b that study a lacks into a, which is made if it is not there.
 
     Each is a study's name, or its folder, which may come from another machine. b is only read. A run that both have
-    is compared: where its files differ, a's is kept, the run is named, and the command exits with 1.
+    is compared: where its files differ, a's is kept, the run is named, and the command exits with 1. So it does where
+    the files of a run in b have changed since it ended, or a copy is not what was copied: that run is not taken.
     """
     if len(arguments) != 2:
         raise ConfigError("study merge takes two studies, by name or folder: the runs of the second go into the first")
@@ -37,17 +40,21 @@ def study_merge(arguments: list[str]) -> int:
     into.mkdir(exist_ok=True)
     there = existing_runs(into)
     keys = {run.status["variant_id"]: run.status["variant"] for run in there.values()}
-    copied, same, unlike, left = 0, 0, [], 0
+    copied, same, unlike, left, unsound = 0, 0, [], 0, list(_unreadable(source))
     for run_id, run in existing_runs(source).items():
         own = there.get(run_id)
         under_way = own is not None and own.folder != own.published
         if under_way or run.folder != run.published or run.status["state"] not in ENDED or run.config is None:
             left += 1
+        elif found := changes(run.folder, run.status):
+            unsound.append(f"{run.folder} {described(found)}")
         elif own is None or own.status["state"] not in ENDED:
-            _copy(run, into, keys, replaces=own.folder if own else None)
-            copied += 1
+            if found := _copy(run, into, keys, replaces=own.folder if own else None):
+                unsound.append(f"{run.folder} was not copied whole: {', '.join(found)}")
+            else:
+                copied += 1
         elif differing(run.folder, own.folder):
-            unlike.append((own.folder, run.folder))
+            unlike.append((own, run.folder))
         else:
             same += 1
     counts = f"{copied} runs copied, {same} there already with the same bytes"
@@ -55,12 +62,30 @@ def study_merge(arguments: list[str]) -> int:
         counts += f", {left} left behind: they failed, or have not ended in both"
     console.print(f"{into}: {counts}", markup=False)
     for own, other in unlike:
-        console.print(f"{own} differs from {other}: kept as it was; study diff tells why", markup=False)
-    return 1 if unlike else 0
+        found = changes(own.folder, own.status)
+        why = described(found) if found else "study diff tells why"
+        console.print(f"{own.folder} differs from {other}: kept as it was; {why}", markup=False)
+    for line in unsound:
+        print(f"study: error: {line}; it is left out: {MEND}", file=sys.stderr)
+    return 1 if unlike or unsound else 0
 
 
-def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None) -> None:
-    """Copy a run beside the others and move it into place; its variant gets the name that it has there."""
+def _unreadable(source: Path) -> Iterator[str]:
+    """Lines naming folders that look like runs and cannot be read as such."""
+    for folder in sorted(source.glob("*-seed*-*")):
+        status = read_status(folder)
+        if status is None:
+            yield f"{folder} has no readable {STATUS}"
+        elif status["state"] in ENDED and "seal" not in status and read_config(folder) is None:
+            yield f"{folder} has no readable {CONFIG}"
+
+
+def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
+    """Copy a run beside the others and move it into place; its variant gets the name that it has there.
+
+    Returns:
+        What of the copy does not fit the seal: it is not put into place then.
+    """
     variant_id, variant = run.status["variant_id"], run.status["variant"]
     if variant_id not in keys:
         taken = variant in keys.values()
@@ -70,12 +95,16 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
     try:
         shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))
         status: Mapping = read_status(part) or {}
+        found = changes(part, run.status) or ([] if status == run.status else [f"{STATUS} (other content)"])
+        if found:
+            return found
         write_whole(part / STATUS, json.dumps({**status, "variant": keys[variant_id]}, indent=2) + "\n")
         if (into / name).exists() and into / name != replaces:
             raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
         if replaces is not None:
             shutil.rmtree(replaces)
         os.rename(part, into / name)
+        return []
     finally:
         shutil.rmtree(part, ignore_errors=True)
         if part.parent.is_dir() and not any(part.parent.iterdir()):

@@ -92,9 +92,23 @@ def read_config(folder: Path) -> RunConfig | None:
         values = yaml.load((folder / CONFIG).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         known = [field.name for field in fields(RunConfig)]
         config = RunConfig(**{key: value for key, value in values.items() if key in known})
-        return config if {"parts", "schedule"} & config.reg.keys() else None  # of a version before these
-    except (OSError, yaml.YAMLError, AttributeError, TypeError):
+        return config if _is_sound(config) else None
+    except (OSError, yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError):
         return None
+
+
+def _is_sound(config: RunConfig) -> bool:
+    """Whether a config that was read has the form of those that are written, by this version."""
+    whole = (config.seed, config.epochs, config.batch_size, config.threads)
+    groups = (config.data, config.model, config.optimizer, config.reg)
+    return (
+        all(isinstance(value, int) for value in whole)
+        and isinstance(config.lam, int | float | None)
+        and all(isinstance(group.get("option"), str) for group in groups)
+        and all("_target_" in group or isinstance(group.get("parts"), list) for group in groups)
+        and {"split", "train_size", "label_noise"} <= config.data.keys()
+        and bool({"parts", "schedule"} & config.reg.keys())  # not of a version before these
+    )
 
 
 def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bool = False) -> Plan:
@@ -147,8 +161,13 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
 
 
 def lacks_test(config: RunConfig, folder: Path) -> bool:
-    """Whether a complete run was a trial, which does not score the test set, where that is wanted."""
-    return config.test and not (folder / "test.csv").is_file()
+    """Whether a complete run was a trial, which does not score the test set, where that is wanted.
+
+    The seal says so, if there is one: it is renewed when all that belongs to a test score has been written.
+    """
+    seal = (read_status(folder) or {}).get("seal")
+    tested = "test.csv" in seal if isinstance(seal, dict) else (folder / "test.csv").is_file()
+    return config.test and not tested
 
 
 def _check_free(folder: Path) -> None:

@@ -54,6 +54,12 @@ GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an ep
 LABEL_NOISE = "label_noise.csv"  # grows as well, in runs that have some
 BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
+STATUS_KINDS = {  # of what readers take from status.json
+    **dict.fromkeys(("state", "run_id", "variant", "variant_id", "path", "device", "started"), str),
+    **dict.fromkeys(("setting", "data_checksums", "images", "versions"), dict),
+    **dict.fromkeys(("threads", "numerics", "epochs_trained", "scored_epoch", "resumed"), int),
+    "takes_lam": bool,
+}
 SEALED = tuple(name for name in FILES if name != STATUS)  # which holds the seal
 
 
@@ -122,11 +128,14 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     """
     try:
         status = json.loads((folder / STATUS).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if is_fault(error):
             raise
         return None
-    return status if isinstance(status, dict) and "state" in status else None
+    if not isinstance(status, dict) or "state" not in status:
+        return None
+    sound = all(isinstance(status[key], kind) for key, kind in STATUS_KINDS.items() if key in status)
+    return status if sound else None
 
 
 def now() -> str:

@@ -9,6 +9,7 @@ from torch import nn
 
 from study import mlp_training, training
 from study.build import build_dataset, build_model, choose_device
+from study.changes import refuse_changed
 from study.config import RunConfig
 from study.data import Splits, load_splits
 from study.invariants import invariant_rows
@@ -70,21 +71,26 @@ def may_score_later(work: Path) -> bool:
 
 
 def score_later(config: RunConfig, work: Path) -> None:
-    """Score the test set of a run that was a trial of a tuned study, with the weights that it has kept."""
+    """Score the test set of a run that was a trial of a tuned study, with the weights that it has kept.
+
+    Raises:
+        StudyError: the weights have changed since the run ended.
+    """
     from safetensors.torch import load_file
 
+    status = read_status(work)
+    refuse_changed(work, status, (MODEL,))
     device = choose_device(config.device)
     dataset = build_dataset(config.data)
     splits = load_splits(dataset, config.data, config.seed, device)
     model = build_model(config.model, dataset).to(device)
     model.load_state_dict(load_file(work / MODEL))
-    status = read_status(work)
     # As the run itself would have done, if compiled code can be used here.
     compiled = status["path"] == mlp_training.PATH and mlp_training.unavailable() is None
     loop = mlp_training if compiled else training
     write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
     append_whole(work / LOG, f"{now()}  test set scored with the weights that were kept\n".encode())
-    if "seal" in status:  # of the files that were written now, alone: the others stay as they were sealed
+    if status.get("seal"):  # of the files that were written now, alone: the others stay as they were sealed
         rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
         write_whole(work / STATUS, json.dumps(status | {"seal": status["seal"] | rewritten}, indent=2) + "\n")
 

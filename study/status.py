@@ -1,6 +1,7 @@
 """`study status`, `study show` and `study diff`: what is there, read from the files alone."""
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,12 +12,14 @@ from typing import Any
 
 import yaml
 
+from study.changes import MEND, changes, described
 from study.claims import FREE, is_held, work_folders
 from study.config import check_name
 from study.errors import ConfigError, StudyError
 from study.frozen import recorded_runs
+from study.plan import ENDED
 from study.progress import console, duration
-from study.recording import CONFIG, TWICE, read_status
+from study.recording import CONFIG, STATUS, TWICE, read_status
 from study.sweep import OUTPUTS
 
 SHOWN = 40  # rows before the rest is only counted
@@ -44,8 +47,13 @@ def study_folder(folder: Path) -> Path:
 
 
 def study_status(arguments: list[str]) -> int:
-    """study status name=mine: how many runs are complete, running, broken off (stale), failed or missing, and which."""
-    folder = study_folder(OUTPUTS / check_name(key_values(arguments, {"name": "default"})["name"]))
+    """study status name=mine: how many runs are complete, running, broken off (stale), failed or missing, and which.
+
+    check=true compares size and SHA-256 of all files of all complete and diverged runs with the runs' seals, names
+    each file that has changed since its run ended, and exits with 1 if there is one.
+    """
+    given = key_values(arguments, {"name": "default", "check": "false"}, {"check": ("true", "false")})
+    folder = study_folder(OUTPUTS / check_name(given["name"]))
     runs = sorted(run_states(folder), key=lambda row: (row.state, row.run))
     counts = Counter(row.state for row in runs)
     console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
@@ -56,7 +64,29 @@ def study_status(arguments: list[str]) -> int:
         console.print(f"  {row.state:<12} {row.run}  {row.detail}".rstrip(), markup=False)
     if len(listed) > SHOWN:
         console.print(f"  and {len(listed) - SHOWN} more")
-    return 0
+    return _check_files(folder) if given["check"] == "true" else 0
+
+
+def _check_files(folder: Path) -> int:
+    """Print what does not fit the seals of a study's runs; returns 1 if there is something, else 0."""
+    fitting = unfit = unsealed = 0
+    for run in sorted(folder.glob("*-seed*-*")):
+        status = read_status(run)
+        if status is not None and status["state"] not in ENDED:
+            continue
+        found = [f"{STATUS} (unreadable)"] if status is None else changes(run, status)
+        unsealed += found is None
+        fitting += found == []
+        if found:
+            unfit += 1
+            console.print(f"  {'changed':<12} {run.name}  {', '.join(found)}", markup=False)
+    line = f"{fitting + unfit} runs checked: {fitting} as they ended, {unfit} changed"
+    if unsealed:
+        line += f"; {unsealed} more have no seal, since an earlier version trained them, and cannot be checked"
+    console.print(line)
+    if unfit:
+        console.print(f"of what has changed: {MEND}")
+    return 1 if unfit else 0
 
 
 def run_states(folder: Path) -> Iterator[RunState]:
@@ -105,7 +135,10 @@ def _progress(work: Path, status: Mapping[str, Any]) -> str:
 
 
 def study_show(arguments: list[str]) -> int:
-    """study show <run>, by its folder or the beginning of its id: config, versions and last metrics of a run."""
+    """study show <run>, by its folder or the beginning of its id: config, versions and last metrics of a run.
+
+    Exits with 1 where its files have changed since it ended.
+    """
     if len(arguments) != 1:
         raise ConfigError("study show takes one run: its folder, or the beginning of its id")
     folder = find_run(arguments[0])
@@ -123,24 +156,46 @@ def study_show(arguments: list[str]) -> int:
             console.print(f"  {key:<14} {value}", markup=False)
     except (OSError, ValueError, IndexError):
         console.print("  no metrics yet")
+    _config_of(folder)  # refuses what is no config
     console.print((folder / CONFIG).read_text().rstrip(), markup=False)
-    return 0
+    return _told_of_changes(folder)
 
 
 def study_diff(arguments: list[str]) -> int:
-    """study diff <run> <run>: keys of the config and facts of the environment in which two runs differ."""
+    """study diff <run> <run>: keys of the config and facts of the environment in which two runs differ.
+
+    Exits with 1 where files of one of them have changed since it ended.
+    """
     if len(arguments) != 2:
         raise ConfigError("study diff takes two runs: their folders, or the beginnings of their ids")
-    one, other = (
-        {**_flat(yaml.safe_load((run / CONFIG).read_text())), **_environment(run)} for run in map(find_run, arguments)
-    )
+    runs = [find_run(argument) for argument in arguments]
+    one, other = ({**_flat(_config_of(run)), **_environment(run)} for run in runs)
     differing = [key for key in {**one, **other} if one.get(key) != other.get(key)]
     for key in differing:
         console.print(f"{key}: {one.get(key)} | {other.get(key)}", markup=False)
     if not differing:
-        same = len({(read_status(find_run(argument)) or {}).get("run_id") for argument in arguments}) == 1
+        same = len({(read_status(run) or {}).get("run_id") for run in runs}) == 1
         console.print("no difference" if same else "only in what is behind the config: code of one's own, or its data")
-    return 0
+    return max([_told_of_changes(run) for run in dict.fromkeys(runs)])
+
+
+def _told_of_changes(run: Path) -> int:
+    """Print what has changed in a run since it ended; returns 1 if something has, else 0."""
+    status = read_status(run) or {}
+    found = changes(run, status) if status.get("state") in ENDED else None
+    if found:
+        print(f"study: error: {run} {described(found)}; {MEND}", file=sys.stderr)
+    return 1 if found else 0
+
+
+def _config_of(run: Path) -> Mapping[str, Any]:
+    try:
+        tree = yaml.safe_load((run / CONFIG).read_text())
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        tree = None
+    if not isinstance(tree, Mapping):
+        raise StudyError(f"{run} has no readable {CONFIG}; {MEND}")
+    return tree
 
 
 def find_run(given: str) -> Path:
@@ -151,6 +206,8 @@ def find_run(given: str) -> Path:
     """
     if read_status(Path(given)):
         return Path(given)
+    if given and Path(given).is_dir():
+        raise StudyError(f"{given} has no readable {STATUS}: it is no run, or was damaged; give a run's folder")
     folders = [path.parent for path in OUTPUTS.glob("*/*/status.json")]
     folders += [work for study in OUTPUTS.glob("*/") for work in work_folders(study)]
     fitting = [folder for folder in folders if ((read_status(folder) or {}).get("run_id") or "").startswith(given)]

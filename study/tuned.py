@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from study.changes import refuse_changed
 from study.config import RunConfig
 from study.errors import ConfigError, StudyError
 from study.grid import Point
 from study.plan import Existing, existing_runs
+from study.recording import CONFIG
 from study.tuning import Candidate, Tuning, candidates, check_fixed, choose, write_manifest
 
 COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1)}  # of val.csv, and the sign of better
@@ -132,8 +134,14 @@ def _score(run: Existing | None, column: str, sign: int) -> float:
     if state == "diverged":
         return -np.inf
     if state == "complete":
-        with open(run.folder / "val.csv") as rows:
-            return sign * float(next(csv.DictReader(rows))[column])
+        refuse_changed(run.folder, run.status, ("val.csv", CONFIG))
+        try:
+            with open(run.folder / "val.csv") as rows:
+                return sign * float(next(csv.DictReader(rows))[column])
+        except (StopIteration, KeyError, TypeError, ValueError):
+            raise StudyError(
+                f"{run.folder} has no sound val.csv; delete the folder, and the same command goes on"
+            ) from None
     raise StudyError(
         f"a trial is {state}, so nothing can be chosen: study status tells more; the same command goes on, with"
         " retry_failed=true for what failed"

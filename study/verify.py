@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from study import identity
+from study.changes import refuse_changed
 from study.comparison import COMPARED, differing
 from study.errors import ConfigError, StudyError
 from study.plan import ENDED, Task, read_config
 from study.progress import console
-from study.recording import read_status
+from study.recording import STATUS, read_status
 from study.status import find_run
 from study.temporary import remove_abandoned, temporary_folder
 
@@ -16,11 +17,16 @@ def study_verify(arguments: list[str]) -> int:
     """study verify <run>: train a complete run again in a temporary folder, and compare bytes.
 
     The run is given by its folder or by the beginning of its id; it is only read. Exits with 1 where a file differs.
+    A run whose files have changed since it ended is refused.
     """
     if len(arguments) != 1:
         raise ConfigError("study verify takes one run: its folder, or the beginning of its id")
     folder = find_run(arguments[0])
     status, config = read_status(folder) or {}, read_config(folder)
+    if status.get("state") in ENDED:
+        refuse_changed(folder, status)
+    if lacking := {"run_id", "variant_id", "variant", "path"} - status.keys():
+        raise StudyError(f"{folder} has no {sorted(lacking)[0]} in {STATUS}: train the run again; see study show")
     if config is None or status.get("state") not in ENDED:
         raise StudyError(f"{folder} is {status.get('state')}: only a run that is complete or diverged can be verified")
     if identity.run_id(config) != status["run_id"]:

@@ -1,6 +1,7 @@
 """Shared by all tests: the command `study` run in this process in a folder of its own, and one finished study."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from study import __main__ as command
+from study.recording import SEALED
+from study.seal import seal_of
 
 ROOT = Path(__file__).parent.parent
 # pytest-xdist gives each core a process; several threads in each would wait for one another, ten times as long.
@@ -103,6 +106,15 @@ def without_looks(content: bytes) -> bytes:
 def under_way(outputs: Path) -> list[Path]:
     """The folders of runs that have not ended."""
     return sorted((outputs / ".work").glob("*@*"))
+
+
+def reseal(run: Path, keep: bool = True) -> None:
+    """Make a run's seal fit the files that a test has changed; without `keep` it has none, as in earlier versions."""
+    status = json.loads((run / "status.json").read_text())
+    del status["seal"]
+    if keep:
+        status["seal"] = seal_of(run, SEALED)
+    (run / "status.json").write_text(json.dumps(status, indent=2))
 
 
 def run_folders(outputs: Path) -> list[Path]:

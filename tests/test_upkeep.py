@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from study import claims
-from tests.conftest import run_folders
+from tests.conftest import reseal, run_folders
 from tests.test_status import as_work
 
 
@@ -29,6 +29,8 @@ def test_verify_trains_again_and_compares_bytes(study, small):
     assert snapshot(small) == before
     content = (run / "weights.csv").read_text()
     (run / "weights.csv").write_text(content.replace("1", "2", 1))
+    assert "has changed since the run ended: weights.csv (other content)" in study("verify", str(run)).err
+    reseal(run, keep=False)
     result = study("verify", str(run))
     assert (result.code, "other bytes in weights.csv" in result.out) == (1, True)
 
@@ -47,6 +49,7 @@ def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):
     shutil.rmtree(run_folders(small)[0])
     changed = run_folders(other)[-1]
     (changed / "test.csv").write_text("split,epoch,loss,accuracy,count\n")
+    reseal(changed)
     whole, before = snapshot(other), snapshot(small)
     result = study("merge", "small", "other")
     assert result.code == 1

@@ -10,6 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from study.recording import SEALED
+from study.seal import seal_of
+
 SEEDS = 5
 PLAIN_LOOP = """
 import sys
@@ -52,14 +55,15 @@ def write_study(folder: Path, runs: int) -> None:
         key, run_id = f"l1-lam{lam:.6g}", f"{number:064x}"
         run = folder / "outputs" / "large" / f"{key}-seed{seed}-{run_id[-12:]}"
         shutil.copytree(model, run)
-        of_run = status | {"run_id": run_id, "variant": key, "variant_id": f"{variant:064x}"}
-        (run / "status.json").write_text(json.dumps(of_run, indent=2))
         own = config.replace("seed: 0", f"seed: {seed}").replace("lam: 0.0001", f"lam: {lam:.6e}")
         (run / "config.yaml").write_text(own)
         rows = [line.split(",") for line in metrics]
         for row in rows[1:]:
             row[4] = repr(float(row[4]) - 1e-5 * ((variant * 7919 + seed) % 1000))  # val_accuracy
         (run / "metrics.csv").write_text("".join(",".join(row) for row in rows))
+        of_run = status | {"run_id": run_id, "variant": key, "variant_id": f"{variant:064x}"}
+        of_run["seal"] = seal_of(run, SEALED)
+        (run / "status.json").write_text(json.dumps(of_run, indent=2))
 
 
 def _report(label: str, command: list[str], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import pandas as pd
 
 from study.analysis import index
 from study.analysis.entries import entry_of, histogram_of, joined
-from study.analysis.index import Entry, identity_of
+from study.analysis.index import Entry, Identity, identity_of
 from study.analysis.ledger import LEDGER
-from study.analysis.reading import DamagedError, Rows, read_histograms, read_tables
+from study.analysis.reading import AGAIN, DamagedError, Rows, read_correct, read_histograms, read_tables
+from study.analysis.seals import FITS, checking, heed_seals
 from study.claims import work_folders
 from study.config import RunConfig
 from study.errors import StudyError
 from study.plan import read_config
-from study.recording import CONFIG, CONTRACT, PREDICTIONS, STATUS, read_status
+from study.recording import CONFIG, CONTRACT, FILES, STATUS, read_status
 from study.weights import BINS, is_histogram_epoch
 
 ANALYSIS = "analysis"
@@ -27,7 +28,6 @@ GROWING = ("metrics.csv", "weights.csv")  # of every run; histogram.csv is read 
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # of complete runs
 OPTIONAL = ("test.csv", "label_noise.csv")  # trials of a tuned study have no test.csv
 TABLES = (*GROWING, *FINAL, *OPTIONAL)
-IDENTIFIED = (STATUS, CONFIG, *TABLES, PREDICTIONS)
 CORRECT = "correct"  # in the index: how many test images there are, and which a run gets right, as bits
 
 
@@ -40,8 +40,8 @@ class Study:
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
             `takes_lam, setting` (all but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
             `epochs_trained, scored_epoch` (whose weights are the result), `data, split, path, threads, numerics,
-            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, by comma); in
-            the order in which variants are shown.
+            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, by comma),
+            `seal` (`fits`, `none`, or `changed`, as allowed); in the order in which variants are shown.
         tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
             row per epoch), weights.csv (per epoch and parameter), label_noise.csv, and of complete runs val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
@@ -70,15 +70,21 @@ class Study:
         return self.tables["weights.csv"]
 
     def test_correct(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Which test images complete runs get right, bool (images,), by run; only runs with a test score."""
+        """Which test images complete runs get right, bool (images,), by run; only runs with a test score.
+
+        Raises:
+            StudyError: a predictions.npz is not sound, though it fits its seal.
+        """
         found = {}
         for run in rows["run"]:
             entry = self.entries[run]
             if len(entry.tables.get("test.csv", ())) == 0:
                 continue
             if CORRECT not in entry.tables:
-                with np.load(self.folder / run / PREDICTIONS) as stored:
-                    right = stored["test_label"] == stored["test_predicted"]
+                try:
+                    right = read_correct(self.folder / run, "test")
+                except DamagedError as problem:
+                    raise StudyError(f"{self.folder / run} {problem}") from None
                 bits = np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
                 entry = self.entries[run] = replace(entry, tables={**entry.tables, CORRECT: bits})
             count, bits = entry.tables[CORRECT][:8].view(np.int64)[0], entry.tables[CORRECT][8:]
@@ -140,30 +146,28 @@ class Study:
 
     def _read_histograms(self, rows: pd.DataFrame) -> None:
         """Read those that the index does not hold."""
-        missing, names = [], ("histogram.csv",)
-        for row in rows.itertuples():
-            entry, identity = self.entries[row.run], identity_of(self.folder / row.run, names)
-            same = identity is not None and entry.histogram_identity == identity
-            if int(row.epoch) not in entry.histograms or not same:
-                missing.append((row, identity))
+        missing = [row for row in rows.itertuples() if int(row.epoch) not in self.entries[row.run].histograms]
         epochs = [
             [e for e in range(int(row.epoch), -1, -1) if e == row.epoch or is_histogram_epoch(e, int(row.epochs))]
-            for row, _ in missing
+            for row in missing
         ]
-        tables = read_histograms([self.folder / row.run for row, _ in missing], epochs)
-        for (row, identity), table in zip(missing, tables, strict=True):
+        tables = read_histograms([self.folder / row.run for row in missing], epochs)
+        for row, table in zip(missing, tables, strict=True):
             entry = self.entries[row.run]
             try:
                 histogram = histogram_of(table, entry.facts)
             except DamagedError as problem:
                 raise StudyError(f"{self.folder / row.run} {problem}") from None
-            others = entry.histograms if entry.histogram_identity == identity else {}
-            histograms = {**others, int(row.epoch): histogram}
-            self.entries[row.run] = replace(entry, histogram_identity=identity, histograms=histograms)
+            histograms = {**entry.histograms, int(row.epoch): histogram}
+            self.entries[row.run] = replace(entry, histograms=histograms)
 
 
-def collect(folder: Path) -> Study:
+def collect(folder: Path, allow_changed: bool = False) -> Study:
     """Read a study's folder; what an earlier analysis has read, and has not changed, comes from its index.
+
+    Args:
+        folder: outputs/<name>.
+        allow_changed: whether runs whose files have changed since they ended are read, or left out and named.
 
     Raises:
         StudyError: there is no such folder, or no usable run in it.
@@ -176,11 +180,11 @@ def collect(folder: Path) -> Study:
         raise StudyError(
             f"{folder} does not exist; {there}. Give one with name=..., from the folder that holds outputs/"
         )
-    known, entries, fresh, left_out, damaged = index.load(folder), {}, [], [], {}
+    known, entries, ended, left_out, damaged = index.load(folder), {}, [], [], {}
     for path in sorted(folder.iterdir()):
         if path.name in (ANALYSIS, LEDGER) or path.name.startswith("."):
             continue
-        identity = identity_of(path, IDENTIFIED)
+        identity = identity_of(path, FILES)
         if identity is not None and path.name in known and known[path.name].identity == identity:
             entries[path.name] = known[path.name]
         elif path.is_file():
@@ -188,22 +192,17 @@ def collect(folder: Path) -> Study:
                 damaged[path] = "is not a file of this study: move it elsewhere"
         else:
             try:
-                facts = _read_facts(path, left_out)
+                status = _read_ended(path, left_out)
             except DamagedError as problem:
                 damaged[path] = problem
                 continue
-            if facts is not None:
-                fresh.append((path, identity, facts))
-    found: dict[str, dict[str, Rows | DamagedError]] = {path.name: {} for path, *_ in fresh}
-    for name in TABLES:
-        paths = [path for path, _, facts in fresh if _has(path, name, facts["state"])]
-        for path, table in zip(paths, read_tables(paths, name), strict=True):
-            found[path.name][name] = table
-    for path, identity, facts in fresh:
-        try:
-            entries[path.name] = entry_of(identity, facts, found[path.name])
-        except DamagedError as problem:
-            damaged[path] = problem
+            if status is not None:
+                ended.append((path, identity, status))
+    with checking([(path, status) for path, _, status in ended]) as changes:
+        entries |= _read(ended, damaged)
+        found = {path: of_run for (path, *_), of_run in zip(ended, changes(), strict=True)}
+    heed_seals(found, allow_changed, entries, damaged)
+    _leave_out_twins(folder, entries, damaged)
     for path in work_folders(folder):
         state = (read_status(path) or {"state": "running"})["state"]
         name = path.name.rpartition("@")[0]
@@ -227,13 +226,8 @@ def collect(folder: Path) -> Study:
     )
 
 
-def _has(path: Path, name: str, state: str) -> bool:
-    """Whether a run must have a file, or may have it and does."""
-    return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
-
-
-def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
-    """A row of `Study.runs`, from status.json and config.yaml; None for a run that has not ended, or failed."""
+def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
+    """The status of a run; None for one that has not ended, or failed."""
     status = read_status(path)
     if status is None:
         raise DamagedError(f"has no readable {STATUS}: it is not a run of this project; move it elsewhere")
@@ -246,13 +240,61 @@ def _read_facts(path: Path, left_out: list[str]) -> dict[str, Any] | None:
         cause = f" ({status['cause']})" if status.get("cause") else ""
         left_out.append(f"{path} is {state}{cause}: left out")
         return None
+    return status
+
+
+def _read(
+    ended: Sequence[tuple[Path, Identity | None, Mapping[str, Any]]], damaged: dict[Path, str | DamagedError]
+) -> dict[str, Entry]:
+    """The config and tables of runs, by run; what is not sound goes to `damaged`."""
+    facts, found = {}, {}
+    for path, _, status in ended:
+        try:
+            facts[path] = _facts_of(path, status)
+        except DamagedError as problem:
+            damaged[path] = problem
+    tables: dict[Path, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
+    for name in TABLES:
+        paths = [path for path in facts if _has(path, name, facts[path]["state"])]
+        for path, table in zip(paths, read_tables(paths, name), strict=True):
+            tables[path][name] = table
+    for path, identity, _ in ended:
+        if path in facts:
+            try:
+                found[path.name] = entry_of(identity, facts[path], tables[path])
+            except DamagedError as problem:
+                damaged[path] = problem
+    return found
+
+
+def _has(path: Path, name: str, state: str) -> bool:
+    """Whether a run must have a file, or may have it and does."""
+    return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
+
+
+def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path, str | DamagedError]) -> None:
+    """Leave out a second run of the same variant and seed, which would count twice; rather one without a sound seal."""
+    seen: dict[tuple[str, int], str] = {}
+    for run in sorted(entries, key=lambda run: (entries[run].facts["seal"] != FITS, run)):
+        variant, seed = key = entries[run].facts["variant"], entries[run].facts["seed"]
+        if key in seen:
+            damaged[folder / run] = f"is {variant} with seed {seed}, as {seen[key]} is; move one of them elsewhere"
+            del entries[run]
+        else:
+            seen[key] = run
+
+
+def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `Study.runs`, from status.json and config.yaml."""
     config = read_config(path)
     if config is None:
-        raise DamagedError("has no readable config.yaml; delete the folder and train the run again")
+        raise DamagedError(f"has no readable {CONFIG}; {AGAIN}")
     try:
         return _facts(path.name, status, config)
     except KeyError as error:
         raise DamagedError(f"has no {error} in {STATUS}: an earlier version wrote it; train it again") from None
+    except (TypeError, ValueError) as error:
+        raise DamagedError(f"has values in {STATUS} that this project does not write ({error}); {AGAIN}") from None
 
 
 def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
@@ -276,10 +318,11 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "numerics": status["numerics"],
         "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
         "label_noise": config.data["label_noise"],
-        "train_images": status["images"]["train"],
-        "val_images": status["images"]["val"],
+        "train_images": int(status["images"]["train"]),
+        "val_images": int(status["images"]["val"]),
         "run_id": status["run_id"],
         "model_regularizers": ", ".join(_model_regularizers(status)),
+        "seal": FITS,
     }
 
 

@@ -17,6 +17,7 @@ from study.analysis.figures.style import looks, style_of
 from study.analysis.figures.view import View, matches
 from study.analysis.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
+from study.analysis.seals import CHANGED, UNSEALED
 from study.analysis.selection import arranged, select
 from study.analysis.tables import SD
 from study.analysis.tidy import export
@@ -61,7 +62,7 @@ def analyze_study(options: Options) -> int:
     style_of(options.style)
     specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
-    everything, manifest = collect(folder), read_manifest(folder)
+    everything, manifest = collect(folder, CHANGED in options.allow), read_manifest(folder)
     study = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
@@ -93,6 +94,11 @@ def analyze_study(options: Options) -> int:
         raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
     for line in study.left_out:
         print(line)
+    if unsealed := int((study.runs["seal"] == UNSEALED).sum()):
+        print(
+            f"{unsealed} of {len(study.runs)} runs have no seal, since an earlier version trained them: whether their"
+            " files have changed cannot be checked"
+        )
     if selection and specs:
         print(f"figures show {selection}; variants=[...] chooses them")
     drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""

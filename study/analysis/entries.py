@@ -10,7 +10,7 @@ import pandas as pd
 from study.analysis import index
 from study.analysis.index import Entry
 from study.analysis.reading import AGAIN, WORDS, DamagedError, Rows
-from study.recording import COLUMNS, INVARIANTS
+from study.recording import COLUMNS, INVARIANTS, STATUS
 from study.weights import ALL, BINS
 
 COUNTED = ("epoch", "count", "removed", "effective_parameters")  # columns of integers
@@ -61,6 +61,8 @@ def entry_of(
         raise DamagedError(
             f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs_trained']}; train it again"
         )
+    if facts["state"] == "complete" and not 0 <= facts["scored_epoch"] <= last:
+        raise DamagedError(f"has a scored_epoch in {STATUS} that was not trained; {AGAIN}")
     if not np.array_equal(np.unique(weights.values[:, 0]), expected):
         raise DamagedError("has another set of epochs in weights.csv than in metrics.csv; delete it and train it again")
     codes = dict.fromkeys(weights.values[:, COLUMNS["weights.csv"].index("parameter")].astype(int).tolist())
@@ -86,6 +88,11 @@ def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.
     if isinstance(rows, DamagedError):
         raise rows
     values = rows.values.copy()
+    for column in COUNTED:
+        if column in COLUMNS[name]:
+            counts = values[:, COLUMNS[name].index(column)]
+            if not (np.isfinite(counts) & (counts == np.floor(counts))).all():
+                raise DamagedError(f"has a {column} in {name} that is no whole number; {AGAIN}")
     for column, words in rows.words.items():
         allowed = {word: code for code, word in enumerate(_words(facts, column))}
         place = COLUMNS[name].index(column)

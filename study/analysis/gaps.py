@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from study.analysis.collect import Study
+from study.analysis.seals import CHANGED
 from study.analysis.statistics import half_width_factor
 from study.errors import ConfigError, StudyError
 from study.measures import MEASURES
@@ -16,10 +17,12 @@ FIXED = {
     "split": "split",
     "checksums": "content of the data (checksums)",
     "numerics": "numerics version",
-    "path": "training loop (path)",
 }
 PAIRS = "pairs"  # of `allow` as well: seeds that only one variant of a pair has
 TUNING = "tuning"  # likewise: variants that were tuned unequally
+ALLOWED = (*FIXED, PAIRS, TUNING, CHANGED)
+PATH = "path"  # was to be allowed once: loops may be mixed
+MOST_NAMED = 3  # runs that a line names
 SMALLER_GAP = "smaller gap, worse val"
 MOST_NAMED = 6  # variants in a note
 SHARES = ("zero_fraction", "near_zero_fraction")
@@ -48,16 +51,15 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
     """Refuse to compare what differs in more than its variant.
 
     Returns:
-        A line for each difference that was allowed, to be printed under the table.
+        A line for each difference that was allowed, or that may be, to be printed under the table.
 
     Raises:
         StudyError: runs differ in what must be fixed and is not in `allow`.
         ConfigError: `allow` holds an unknown word.
     """
-    known = (*FIXED, PAIRS, TUNING)
-    unknown = [word for word in allow if word not in known]
+    unknown = [word for word in allow if word not in (*ALLOWED, PATH)]
     if unknown:
-        raise ConfigError(f"allow={unknown}: of {', '.join(known)} any are allowed")
+        raise ConfigError(f"allow={unknown}: of {', '.join(ALLOWED)} any are allowed")
     notes = []
     for key, words in FIXED.items():
         values = sorted(runs[key].unique())
@@ -71,6 +73,17 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
                 f"{mixed}; a fair comparison has one. Compare them all the same with allow=[{key}],"
                 " or give each its own study with name=..."
             )
+    paths = sorted(runs["path"].unique())
+    if len(paths) > 1:
+        notes.append(
+            f"Mixed training loops ({', '.join(paths)}): they differ by rounding, so differences between runs of"
+            " different loops are paired less closely."
+        )
+    changed = list(runs.loc[runs["seal"] == CHANGED, "run"])
+    if changed:
+        named = f" ({', '.join(changed)})" if len(changed) <= MOST_NAMED else ""
+        counted = f"{len(changed)} of {len(runs)} runs{named}"
+        notes.append(f"Compared all the same, as allowed: files changed since the run ended in {counted}.")
     threads = sorted(runs["threads"].unique())
     if len(threads) > 1:
         listed = ", ".join(map(str, threads))

@@ -1,13 +1,13 @@
 """What the analysis has read of each run, kept so that the next analysis reads only what is new.
 
-A run's files are known by their inode, size and time of change. The index may be deleted at any time.
+A run's files are known by their inode, size and times of change. The index may be deleted at any time.
 """
 
 import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -27,17 +27,15 @@ class Entry:
     """One run as it was read.
 
     Attributes:
-        identity: of the files that are read.
+        identity: of the run's files; None for a run that is to be read anew each time.
         facts: what `collect.Study.runs` says of the run, and `parameters`, the names by the codes used below.
         tables: CSVs by name, each float64 (rows, columns), `parameter` and `split` as codes.
-        histogram_identity: of histogram.csv.
         histograms: by the epoch that was asked for, int32 (rows, 3): parameter code, position in `weights.BINS`, count.
     """
 
     identity: Identity
     facts: Mapping[str, Any]
     tables: Mapping[str, np.ndarray]
-    histogram_identity: Identity | None = None
     histograms: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
@@ -51,9 +49,9 @@ def identity_of(run: Path, names: tuple[str, ...]) -> Identity | None:
         except OSError:
             found.append(None)
             continue
-        if now - stat.st_mtime < SETTLED:
+        if now - max(stat.st_mtime, stat.st_ctime) < SETTLED:
             return None
-        found.append([stat.st_ino, stat.st_size, stat.st_mtime_ns])
+        found.append([stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
     return found if found[0] is not None else None
 
 
@@ -74,11 +72,11 @@ def load(study_folder: Path) -> dict[str, Entry]:
         begin[name] += length
         return stored[name][first : first + length]
 
-    for run, lengths, identity, facts, histogram_identity in head["runs"]:
+    for run, lengths, identity, facts in head["runs"]:
         parts = {name: cut(name, length) for name, length in lengths.items()}
         tables = {name: part for name, part in parts.items() if not name.startswith(HISTOGRAM)}
         histograms = {int(name.removeprefix(HISTOGRAM)): parts[name] for name in parts.keys() - tables.keys()}
-        entries[run] = Entry(identity, facts, tables, histogram_identity, histograms)
+        entries[run] = Entry(identity, facts, tables, histograms)
     return entries
 
 
@@ -87,20 +85,13 @@ def save(study_folder: Path, entries: Mapping[str, Entry]) -> None:
     kept = {run: entry for run, entry in entries.items() if entry.identity is not None}
     if not kept:
         return
-    kept = {
-        run: entry if entry.histogram_identity is not None else replace(entry, histograms={})
-        for run, entry in kept.items()
-    }
     parts = {
         run: {**entry.tables, **{f"{HISTOGRAM}{epoch}": rows for epoch, rows in entry.histograms.items()}}
         for run, entry in kept.items()
     }
     head = [
-        [
-            *(run, {name: len(table) for name, table in parts[run].items()}),
-            *(e.identity, dict(e.facts), e.histogram_identity),
-        ]
-        for run, e in kept.items()
+        [run, {name: len(table) for name, table in parts[run].items()}, entry.identity, dict(entry.facts)]
+        for run, entry in kept.items()
     ]
     names = {name for tables in parts.values() for name in tables}
     beside = study_folder / f"{INDEX}.part"

@@ -1,4 +1,4 @@
-"""The CSVs of runs, many at a time, checked against the file contract."""
+"""The CSVs and predictions of runs, checked against the file contract."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from study.recording import COLUMNS
+from study.errors import one_line
+from study.recording import COLUMNS, PREDICTIONS
 
 TOGETHER = 200  # files that are parsed in one go: a call of pandas costs more than a short file
 TAIL = 1 << 16  # bytes of a file's end that are looked at first
@@ -58,6 +59,25 @@ def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> It
     yield from _read(
         [lambda run=run, of=of: _of_epoch(run / name, of) for run, of in zip(runs, epochs, strict=True)], name
     )
+
+
+def read_correct(run: Path, split: str) -> np.ndarray:
+    """Which images of a split a run gets right by its predictions.npz, bool (images,).
+
+    Raises:
+        DamagedError: the file is missing, is not one of this project's, or has no such split.
+    """
+    try:
+        with open(run / PREDICTIONS, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            label, predicted = stored[f"{split}_label"], stored[f"{split}_predicted"]
+        if label.ndim != 1 or label.shape != predicted.shape:
+            raise ValueError(f"shapes {label.shape} and {predicted.shape}")
+    except OSError as error:
+        raise DamagedError(f"has an unreadable {PREDICTIONS} ({error.strerror}); {AGAIN}") from None
+    except Exception as error:  # numpy, zipfile and zlib each have their own for bytes that are not theirs
+        reason = one_line(error).partition(".")[0]
+        raise DamagedError(f"has a {PREDICTIONS} without sound {split} predictions ({reason}); {AGAIN}") from None
+    return label == predicted
 
 
 def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[Rows | DamagedError]:

@@ -235,22 +235,29 @@ def test_mistakes_are_told_in_one_line(study, small, arguments, message):
     assert message in result.err
 
 
-@pytest.mark.parametrize(
-    ("word", "plain", "other"),
-    [("path", '"path": "mlp"', '"path": "general"'), ("numerics", '"numerics": ', '"numerics": 1')],
-)
-def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small, word, plain, other):
+def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small):
     run = run_folders(small)[0]
-    status = (run / "status.json").read_text()
-    assert plain in status
-    (run / "status.json").write_text(status.replace(plain, other))
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"numerics": 1}))
     refused = study("analyze", "name=small", *TABLES)
     assert refused.code == 1
-    assert f"allow=[{word}]" in refused.err
-    assert study("analyze", "name=small", f"allow=[{word}]", *TABLES).code == 0
+    assert "allow=[numerics]" in refused.err
+    assert study("analyze", "name=small", "allow=[numerics]", *TABLES).code == 0
     for name in ("gap_table", "significance"):
         page = (small / "analysis" / f"{name}.md").read_text()
         assert "Compared all the same, as allowed: the runs differ in" in page
+
+
+def test_runs_of_two_training_loops_are_compared_with_a_footer(study, small):
+    """A penalty that the compiled loop cannot train joins a study that it has trained."""
+    joined = ("loop=general", "model.hidden=[20]", "name=small", "workers=1")
+    assert study("-m", "data=digits", "epochs=3", "reg=group_lasso", "seeds=2", *joined).code == 0
+    result = study("analyze", "name=small", *TABLES)
+    assert (result.code, result.err) == (0, "")
+    assert len(table(small)) == 4
+    for name in ("gap_table", "significance"):
+        assert "Mixed training loops (general, mlp)" in (small / "analysis" / f"{name}.md").read_text()
+    assert study("analyze", "name=small", "allow=[path]", *TABLES).code == 0  # as was needed once
 
 
 def test_a_table_says_that_something_was_left_out(study, small):

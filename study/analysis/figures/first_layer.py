@@ -1,13 +1,17 @@
 """What the units of the first layer look at: their incoming weights as images. From kept models only."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from study.analysis.figures.style import wrapped
 from study.analysis.figures.view import View
-from study.errors import StudyError
-from study.recording import MODEL
+from study.analysis.seals import FITS
+from study.changes import MEND, refuse_changed
+from study.errors import StudyError, one_line
+from study.recording import MODEL, read_status
 
 UNITS = 12  # of each variant
 
@@ -22,16 +26,16 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
         units: how many are shown.
 
     Raises:
-        StudyError: no run has kept its model, or its layer does not take square images.
+        StudyError: no run has kept its model, one is not sound, or its layer does not take square images.
     """
-    from safetensors.numpy import load_file
-
     found = {}
     for variant in view.looks:
         for run in view.rows.loc[view.rows["variant"] == variant, "run"]:
             file = view.study.folder / run / MODEL
             if file.is_file():
-                found[variant] = load_file(file)[parameter]
+                if view.study.entries[run].facts["seal"] == FITS:
+                    refuse_changed(file.parent, read_status(file.parent) or {}, (MODEL,))
+                found[variant] = _weight(file, parameter)
                 break
     if not found:
         raise StudyError(
@@ -60,3 +64,17 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
     if missing:
         figure.supxlabel(f"No model was kept of: {', '.join(missing)}", fontsize="small")
     return figure
+
+
+def _weight(file: Path, parameter: str) -> np.ndarray:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StudyError(f"{file} cannot be read ({one_line(error)}); {MEND}") from None
+    if parameter not in tensors or tensors[parameter].ndim != 2:
+        matrices = ", ".join(name for name, tensor in tensors.items() if tensor.ndim == 2)
+        raise StudyError(f"figures: first_layer: {file} has no matrix {parameter}; it has {matrices or 'none'}")
+    return tensors[parameter]
