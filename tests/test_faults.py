@@ -277,7 +277,7 @@ def limited_command(size, *arguments, cwd):
 
 
 def test_one_worker_s_fault_stops_all_workers_and_their_runs_resume(study, tmp_path):
-    sweep = ("-m", "data=digits", "epochs=30", "model.hidden=[20]", "reg=none,l1,l2", "seeds=2", "name=mine")
+    sweep = ("-m", "data=digits", "epochs=12", "model.hidden=[20]", "reg=none,l1,l2", "name=mine")
     done = limited_command(40_000, *sweep, "workers=2", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -285,10 +285,10 @@ def test_one_worker_s_fault_stops_all_workers_and_their_runs_resume(study, tmp_p
     assert line.endswith(f"/histogram.csv: {BIG[0]}. {STOPPED}{BIG[1]}{AGAIN.strip()}"), line
     outputs = tmp_path / "outputs" / "mine"
     assert run_folders(outputs) == []
-    assert [(folder.name[-5:], state(folder)) for folder in under_way(outputs)] == [("@free", "interrupted")] * 2
-    result = study(*sweep, "workers=1")
-    assert result.code == 0
-    assert "0 there already, 2 to go on, 4 to run" in result.out
+    assert all(folder.name.endswith("@free") for folder in under_way(outputs))
+    status = study("status", "name=mine").out
+    assert "outputs/mine: 2 interrupted, 1 planned" in status, status
+    assert study(*sweep, "workers=1").code == 0
     assert study(*sweep, "workers=1", "name=undisturbed").code == 0
     assert resumed(outputs, tmp_path / "outputs" / "undisturbed")
 
