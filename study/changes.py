@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
+from study.faults import is_fault
 from study.recording import CHECKPOINT, MODEL, SEALED, STATUS
 from study.seal import sha256_of
 
@@ -20,6 +21,9 @@ def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEAL
         run: folder of a run that has ended.
         status: the content of its status.json.
         summed: the files whose SHA-256 is taken; of the others the size is compared.
+
+    Raises:
+        OSError: a fault of the machine keeps a file from being read.
     """
     seal = status.get("seal")
     if seal is None:
@@ -67,5 +71,7 @@ def _change(file: str, name: str, sealed: Mapping[str, Any] | None, summed: bool
     except FileNotFoundError:
         return None if sealed is None or name in MAY_GO else "missing"
     except OSError as error:
+        if is_fault(error):  # it says nothing of the run
+            raise
         return f"unreadable: {error.strerror}"
     return None if same else "other content"

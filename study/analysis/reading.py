@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import one_line
+from study.faults import is_fault
 from study.recording import COLUMNS, PREDICTIONS
 
 TOGETHER = 200  # files that are parsed in one go: a call of pandas costs more than a short file
@@ -75,6 +76,8 @@ def read_correct(run: Path, split: str) -> np.ndarray:
     except OSError as error:
         raise DamagedError(f"has an unreadable {PREDICTIONS} ({error.strerror}); {AGAIN}") from None
     except Exception as error:  # numpy, zipfile and zlib each have their own for bytes that are not theirs
+        if is_fault(error):
+            raise
         reason = one_line(error).partition(".")[0]
         raise DamagedError(f"has a {PREDICTIONS} without sound {split} predictions ({reason}); {AGAIN}") from None
     return label == predicted
