@@ -3,7 +3,7 @@
 import re
 
 import yaml
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 
@@ -29,11 +29,23 @@ def one_line(error: BaseException) -> str:
     """
     if not str(error).strip() and error.__cause__ is not None:  # Hydra wraps OmegaConf's errors in empty ones
         error = error.__cause__
+    if isinstance(error, OverrideParseException) and not re.search("Unknown function|while evaluating", str(error)):
+        from study.spelling import explained  # whose grammar --help and its like do without
+
+        line = explained(error.override)
+        if line is not None:
+            return line
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'file system'}: {error.strerror}"
     unknown = re.match(r"Could not override '([^']*)'", str(error))
     if unknown:  # Hydra would recommend +key=value, which is refused as well
         return f"{unknown[1]} is no key of the config; study --cfg job lists the keys"
+    ambiguous = re.match(r"Ambiguous value for argument '(([^=]*)=.*)'$", str(error), re.MULTILINE)
+    if ambiguous:
+        return (
+            f"{ambiguous[1]}: one value is allowed here. A list is written {ambiguous[2]}=[a,b], a text with commas"
+            f" \"{ambiguous[2]}='a,b'\""
+        )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     merging = "Error merging override "
     if lines and lines[0].startswith(merging) and error.__cause__ is not None:

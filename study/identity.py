@@ -17,6 +17,7 @@ from study.errors import ConfigError
 # Raised by a maintainer whenever the same config gives other numbers than before; stated in the changelog.
 NUMERICS = 7
 
+LONGEST_OPTION = 100  # bytes of an option's name in that of a folder, which systems limit to 255
 ID_DIGITS = 12
 
 
@@ -131,7 +132,7 @@ def variant_key(config: RunConfig, varying: Iterable[str]) -> str:
     """What a variant is called: regularizer, λ, and the settings that vary, `l1-lam0.0001-epochs60`."""
     from study.build import takes_lam
 
-    parts = [config.reg["option"]]
+    parts = [for_file_name(config.reg["option"])]
     if takes_lam(config):
         parts.append(f"lam{config.lam:.15g}")
     own = settings(config)
@@ -141,6 +142,11 @@ def variant_key(config: RunConfig, varying: Iterable[str]) -> str:
         label = last if short.count(last) == 1 else key
         parts.append(label + _readable(own[key]))
     return "-".join(parts)
+
+
+def for_file_name(option: str) -> str:
+    """The name of an option as part of a folder's name: one in a subfolder (`mine/l1`) has no slash there."""
+    return re.sub(r"^\.", "_", option.replace("/", ".")).encode()[:LONGEST_OPTION].decode(errors="ignore")
 
 
 def _readable(value: Any) -> str:

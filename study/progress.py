@@ -15,7 +15,7 @@ from study.recording import read_status
 if TYPE_CHECKING:
     from study.run import Outcome
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names are printed as they are
 
 
 SHOWN = 10  # folders that are listed one by one
@@ -82,10 +82,10 @@ class Display:
         self.count = {"done": 0, "failed": 0, "interrupted": 0}
         self.start = time.monotonic()
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("epochs, {task.fields[left]}"),
+            TextColumn("epochs, {task.fields[left]}", markup=False),
             console=console,
             disable=not console.is_terminal,
         )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 
 import pytest
 
@@ -85,6 +86,7 @@ MISTAKES = {
     "hydra/job_logging=default": "Of Hydra's settings these are: hydra.searchpath",
     "analyze hydra.run.dir=x": "Tables and figures go to outputs/<name>/analysis/ below the folder of the command",
     "analyze hydra.mode=MULTIRUN": "study sweeps with -m, study analyze never",
+    "analyze name=a,b": "name=a,b: one value is allowed here",
     "analyze -m name=a,b": "study analyze takes one study",
 }
 
@@ -125,6 +127,44 @@ def test_a_mistake_is_told_in_one_line_and_nothing_is_written(study, tmp_path, a
     assert MISTAKES[arguments] in result.err
     assert result.out == ""
     assert not (tmp_path / "outputs").exists()
+
+
+SPELLINGS = {
+    "reg=L¹": """¹ must stand in quotes. Write "reg='L¹'\"""",
+    "reg=none,L¹": """¹ must stand in quotes. Write "reg=none,'L¹'\"""",
+    "reg=a=b": """= must stand in quotes. Write "reg='a=b'\"""",
+    "reg=we[red]ird": """Write "reg='we[red]ird'\"""",
+    "lam=[1,2": "the bracket [ has no counterpart. A list is written lam=[1,2], a mapping lam={a: 1}",
+    "lam={a": "the bracket { has no counterpart",
+    "x=)": "the bracket ) has no counterpart",
+    "lam=[1,¹]": "text with other characters stands in quotes, as in [a,'b,c']",
+    "reg='a": "the quote ' is not closed",
+    "reg=l1,,l2": "a value is missing beside a comma",
+    "lam=foo(1)": "Unknown function 'foo'",
+    "name=a\nb": "a value is printable text, without line breaks",
+    "λ=1": "λ=1: there is no such key. Keys look like lam, optimizer.lr or reg",
+    "a b=1": "there is no such key",
+    "": "'' is no key with a value. Allowed: key=value",
+    "reg=a b": "Could not find 'reg/a b'",
+}
+
+
+@pytest.mark.parametrize("argument", SPELLINGS)
+def test_what_hydra_cannot_read_is_told_with_how_to_write_it(study, argument):
+    result = study("-m", "data=digits", argument)
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert SPELLINGS[argument] in result.err
+
+
+def test_what_is_recommended_can_be_read(study, tmp_path):
+    (tmp_path / "own" / "reg").mkdir(parents=True)
+    (tmp_path / "own" / "reg" / "L¹.yaml").write_text("_target_: study.regularizers.penalties.L1\nlam: 1e-4\n")
+    result = study("--config-dir", "own", "data=digits", "epochs=1", "reg=L¹", "dry_run=true")
+    (recommended,) = shlex.split(result.err.partition("Write ")[2])
+    result = study("--config-dir", "own", "data=digits", "epochs=1", recommended, "dry_run=true")
+    assert result.code == 0, result.err
+    assert "outputs/default/L¹-lam0.0001-seed0" in result.out
 
 
 def test_one_bad_point_stops_the_whole_sweep_and_all_bad_points_are_listed(study, tmp_path):

@@ -14,12 +14,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
 from study.analysis import unchanged
 from study.analysis.figures.specs import Spec
-from study.analysis.figures.style import PNG_DPI
+from study.analysis.figures.style import PNG_DPI, as_drawn
 from study.analysis.figures.view import View
-from study.analysis.formats import latex, outside_math
 from study.errors import ConfigError, StudyError, one_line
 from study.recording import write_whole
 
@@ -115,9 +115,7 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
             raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
         if selection and figure.get_suptitle() == "":
             figure.suptitle(selection[0].upper() + selection[1:], fontsize="small")
-        if usetex:
-            for text in figure.findobj(Text):
-                text.set_text(outside_math(text.get_text(), latex))
+        _change_texts(figure)
         lay_out(figure)
         with plt.rc_context({"figure.constrained_layout.use": False}):
             # A figure that has a layout engine, be it "none", is drawn once more before each file is written.
@@ -127,3 +125,15 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
                 figure.savefig(content, format=kind, dpi=PNG_DPI, metadata=metadata)
                 write_whole(target / FOLDER / f"{spec.name}.{kind}", content.getvalue())
         plt.close(figure)
+
+
+def _change_texts(figure: Figure) -> None:
+    """Make all texts of a figure what is drawn; names at ticks are set anew whenever that happens, by a formatter."""
+    changed = []
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        names = axis.get_major_formatter()  # one for axes that share ticks
+        if isinstance(axis.get_major_locator(), FixedLocator) and names not in changed:
+            axis.set_major_formatter(lambda value, place, names=names: as_drawn(names(value, place)))
+            changed.append(axis.get_major_formatter())
+    for text in figure.findobj(Text):
+        text.set_text(as_drawn(text.get_text()))

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pandas as pd
 
 from study.analysis.collect import Study
-from study.analysis.figures.style import Look
+from study.analysis.figures.style import Look, checked_label
 from study.errors import ConfigError
 
 MOST = 40  # variants that a figure shows at once
@@ -20,14 +20,17 @@ def arranged(looks: Mapping[str, Look], variants: Sequence[str] | Mapping[str, s
     Args:
         looks: of the variants that are shown.
         variants: patterns of names, or labels by pattern; none leaves everything as it is.
+
+    Raises:
+        ConfigError: a label is not allowed.
     """
     if not variants:
         return dict(looks)
     result = {}
     for pattern in variants:
-        label = variants[pattern] if isinstance(variants, Mapping) else None
+        label = checked_label(str(variants[pattern])) if isinstance(variants, Mapping) else None
         for variant in [v for v in looks if v not in result and fnmatchcase(v, pattern)]:
-            result[variant] = looks[variant] if label is None else replace(looks[variant], label=str(label))
+            result[variant] = looks[variant] if label is None else replace(looks[variant], label=label)
     return result
 
 

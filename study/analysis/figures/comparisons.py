@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from study.analysis.escaping import mathtext
 from study.analysis.figures.style import group_looks, legend_below
 from study.analysis.figures.view import View, known, label, shown
 from study.analysis.statistics import INTERVALS_FROM, mean_interval
@@ -148,7 +149,7 @@ def best_of_n(view: View) -> Figure:
         for reg, own in table[table["context"] == context].groupby("reg", sort=False):
             look = styles[reg]
             axis.plot(own["n"], shown(own["expected"], measure), **look.line(), marker=look.marker, label=look.label)
-        axis.set_title(context)
+        axis.set_title(mathtext(context))
         axis.set_xlabel("Trials")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes[0, 0].set_ylabel(f"Expected best {label(measure)[0].lower()}{label(measure)[1:]}")

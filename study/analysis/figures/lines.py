@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from study.analysis.escaping import mathtext
 from study.analysis.figures.bands import RANGE, draw_band, summarized
 from study.analysis.figures.style import (
     REFERENCE,
@@ -69,7 +70,7 @@ def lines(
             if column == 0 or panel is None:
                 axis.set_ylabel(label(measure))
             if value is not None and row == 0:
-                axis.set_title(f"{label(panel)}: {value}")
+                axis.set_title(f"{label(panel)}: {mathtext(str(value))}")
     legend_below(figure, *_handles(axes))
     return figure
 

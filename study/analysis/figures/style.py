@@ -9,15 +9,21 @@ matplotlib.use("Agg")
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from cycler import cycler
+from matplotlib import cbook
 from matplotlib import pyplot as plt
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.mathtext import MathTextParser
 
+from study.analysis.escaping import UNICODE_OR, latex_of_mathtext, mathtext
 from study.errors import ConfigError
+from study.identity import for_file_name
 
 # Okabe and Ito (2008): distinguishable with every common colour blindness. Black is for the unpenalized reference.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -63,6 +69,7 @@ class Style:
             "font.family": "STIXGeneral" if serif else "DejaVu Sans",
             "mathtext.fontset": "stix" if serif else "dejavusans",
             "text.usetex": usetex,
+            "text.latex.preamble": UNICODE_OR if usetex else "",
             "font.size": self.size,
             "axes.titlesize": self.size,
             "axes.labelsize": self.size,
@@ -150,7 +157,7 @@ def group_looks(values: Sequence[Any], column: str, runs: pd.DataFrame) -> dict[
     """
     found = {}
     for value in values:
-        text = f"{100 * value:g} % flipped" if column == "label_noise" else str(value)
+        text = f"{100 * value:g} % flipped" if column == "label_noise" else mathtext(str(value))
         if column == "reg":
             text = reference_label(runs) if value == "none" else option_label(value)
         found[value] = text, value == "none"
@@ -166,7 +173,10 @@ def reference_label(runs: pd.DataFrame) -> str:
 
 def _assigned(labels: dict[Any, tuple[str, bool]]) -> dict[Any, Look]:
     result, number = {}, 0
+    texts = Counter(text for text, _ in labels.values())
     for key, (text, is_reference) in labels.items():
+        if texts[text] > 1:  # a_b and "a b" are the same in words
+            text = mathtext(str(key))
         if is_reference:
             result[key] = Look(text, *REFERENCE)
             continue
@@ -180,19 +190,48 @@ def option_label(reg: str, model_regularizers: str = "", having: str = "model ha
     """An option of `reg` in words; `none` is no penalty, but not nothing, where the model regularizes by itself."""
     if reg == "none" and model_regularizers:
         return f"No penalty ({having} {model_regularizers})"
-    return NAMES.get(reg, reg.replace("_", " ").capitalize())
+    words = mathtext(reg.replace("_", " "))
+    return NAMES.get(reg, words[:1].upper() + words[1:])
 
 
 def variant_label(variant: str, reg: str, lam: float, model_regularizers: str) -> str:
     """A variant in words: `L1, λ = 10⁻⁴`, then whatever else its key names; see `option_label`."""
-    rest = variant.removeprefix(reg).removeprefix(f"-lam{lam:.15g}").strip("-")
+    option = for_file_name(reg)
+    rest = variant.removeprefix(option).removeprefix(f"-lam{lam:.15g}").strip("-")
     parts = [option_label(reg, model_regularizers)]
-    if variant.startswith(f"{reg}-lam"):
+    if variant.startswith(f"{option}-lam"):
         parts.append(f"$\\lambda$ = {power(lam)}")
     if rest:  # train_size500-lr0.01
-        rest = re.sub(r"-(?!\d)", ", ", rest).replace("_", " ")
+        rest = mathtext(re.sub(r"-(?!\d)", ", ", rest).replace("_", " "))
         parts.append(re.sub(r"(?<=[a-z])(?=\d)", " ", rest))
     return ", ".join(parts)
+
+
+def checked_label(text: str) -> str:
+    """A label that a user has given, which may have mathematics between dollar signs.
+
+    Raises:
+        ConfigError: that is no mathematics.
+    """
+    try:
+        if cbook.is_math_text(text):  # otherwise a dollar sign is one
+            MathTextParser("path").parse(text)
+    except ValueError:
+        raise ConfigError(
+            f"variants: the label {text} has no mathematics between its dollar signs. A dollar sign is written \\$;"
+            " mathematics is allowed as in '$\\ell_1$'"
+        ) from None
+    return text
+
+
+def as_drawn(text: str) -> str:
+    """A text of a figure as it is handed to what sets it: for LaTeX as LaTeX, otherwise without characters that the
+    font lacks, which become `[U+4E2D]`.
+    """
+    if plt.rcParams["text.usetex"]:
+        return latex_of_mathtext(text)
+    font = get_font(findfont(FontProperties(family=plt.rcParams["font.family"])))
+    return "".join(c if c == "\n" or font.get_char_index(ord(c)) else f"[U+{ord(c):04X}]" for c in text)
 
 
 def power(value: float) -> str:
@@ -218,11 +257,16 @@ def legend_below(figure: plt.Figure, handles: Sequence, labels: Sequence[str]) -
     for columns, scale in [*((n, 1.0) for n in range(min(len(labels), 4), 0, -1)), *((1, s) for s in SMALLER)]:
         arguments = {"loc": "outside lower center", "ncols": columns, "handlelength": 3, "fontsize": scale * size}
         legend = figure.legend(handles, labels, **arguments)
-        if legend.get_window_extent().width <= 0.98 * figure.bbox.width or scale == SMALLER[-1]:
+        for text, label in zip(legend.get_texts(), labels, strict=True):
+            text.set_text(as_drawn(label))
+        extent = legend.get_window_extent()
+        if extent.width <= 0.98 * figure.bbox.width or scale == SMALLER[-1]:
             break
         legend.remove()
+    for text, label in zip(legend.get_texts(), labels, strict=True):  # changed with all others when it is drawn
+        text.set_text(label)
     width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + legend.get_window_extent().height / figure.dpi)
+    figure.set_size_inches(width, height + extent.height / figure.dpi)
 
 
 def is_logarithmic(values: Sequence[float]) -> bool:

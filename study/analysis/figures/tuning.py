@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from study.analysis.escaping import mathtext
 from study.analysis.figures.style import Look, group_looks, is_logarithmic, legend_below
 from study.analysis.figures.view import View, label, shown
 from study.analysis.tuned_report import TRIAL_KEYS
@@ -40,8 +41,8 @@ def tuning(view: View) -> Figure:
             if is_logarithmic(of_context[key].dropna()):
                 axis.set_xscale("log")
             if axis in axes[-1]:
-                axis.set_xlabel(NAMES.get(key, key))
-        row[0].set_ylabel(label(measure) + (f"\n{context}" if context else ""))
+                axis.set_xlabel(NAMES.get(key, mathtext(key)))
+        row[0].set_ylabel(label(measure) + (f"\n{mathtext(context)}" if context else ""))
     handles: dict[str, Artist] = {}
     for axis in axes.flat:
         for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):

@@ -1,0 +1,150 @@
+"""Text from outside, such as the name of an option, in formats that have a syntax of their own."""
+
+import re
+import unicodedata
+
+# What has another spelling in LaTeX; of two that fit, the longer one is taken.
+SPELLINGS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "_": r"\_",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    '"': r"\char34{}",
+    "`": r"\`{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    "--": "-{}-",  # which LaTeX would draw as one dash
+    "''": "'{}'",
+    ",,": ",{},",
+    "Σ|w|": r"$\Sigma|w|$",
+    "Σ‖in‖‖out‖": r"$\Sigma\|\mathrm{in}\|\|\mathrm{out}\|$",
+    "|w|": "$|w|$",
+    "‖w‖₂": r"$\|w\|_2$",
+    "‖": r"$\|$",
+    "ℓ1": r"$\ell_1$",
+    "ℓ2": r"$\ell_2$",
+    "ℓ": r"$\ell$",
+    "½": r"$\frac12$",
+    "\u00b5": r"$\mu$",
+    "°": r"$^\circ$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "÷": r"$\div$",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "≈": r"$\approx$",
+    "∞": r"$\infty$",
+    "√": r"$\surd$",
+    "∂": r"$\partial$",
+    "∇": r"$\nabla$",
+    "→": r"$\to$",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "\u00a0": "~",
+    **{sign: f"$^{{{number}}}$" for sign, number in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", [*range(10), "-", "+"], strict=True)},
+    **{sign: f"$_{{{number}}}$" for sign, number in zip("₀₁₂₃₄₅₆₇₈₉", range(10), strict=True)},
+}
+TOKEN = re.compile("|".join(map(re.escape, sorted(SPELLINGS, key=len, reverse=True))) + "|.", re.DOTALL)
+ACCENTS = {  # by combining mark
+    **{"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "\u0304": r"\=", "\u0306": r"\u"},
+    **{"\u0307": r"\.", "\u0308": r"\"", "\u030a": r"\r", "\u030b": r"\H", "\u030c": r"\v", "\u0323": r"\d"},
+    **{"\u0327": r"\c", "\u0328": r"\k", "\u0331": r"\b"},
+}
+OGONEK = "\u0328"
+EVERYWHERE = "ßæÆøØœŒłŁıȘșȚț¡¿§¶©®£‘’“”†‡•"  # in both encodings of fonts, OT1 and T1, and no letter with an accent
+IN_T1 = "ðÐþÞđĐŋŊ«»„‚‹›"
+GREEK_ACCENTS = {"\u0301": r"\acute", "\u0308": r"\ddot", "\u0300": r"\grave", "\u0342": r"\tilde"}
+GREEK_CAPITALS = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega")
+LIKE_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))
+# A character where the document can show it (a font encoding that has it; XeLaTeX, LuaLaTeX), and its number elsewhere.
+UNICODE_OR = (
+    r"\providecommand*{\unicodeor}[2]{\ifdefined\Umathchar\iffontchar\font`#1 #1\else#2\fi\else"
+    r"\ifcsname u8:\detokenize{#1}\endcsname#1\else#2\fi\fi}"
+)
+
+
+def latex(text: str) -> str:
+    """Plain text as LaTeX, for pdflatex with utf8 and any font encoding.
+
+    Letters with accents stay or become accent commands, Greek becomes mathematics. Any other character needs the
+    command UNICODE_OR, and is shown as `[U+4E2D]` where the document has no font for it.
+    """
+    whole = unicodedata.normalize("NFC", text)
+    return TOKEN.sub(lambda found: SPELLINGS.get(found[0]) or _character(found[0]), whole)
+
+
+def latex_of_mathtext(text: str) -> str:
+    """A label of a figure as LaTeX: mathematics between dollar signs stays, `\\$` is a dollar sign."""
+    parts = [part.replace(r"\$", "$") for part in re.split(r"(?<!\\)\$", text)]
+    if len(parts) % 2 == 0:  # a dollar sign of its own
+        return latex("$".join(parts))
+    return "$".join(part if number % 2 else latex(part) for number, part in enumerate(parts))
+
+
+def mathtext(text: str) -> str:
+    """Plain text as a label of a figure: a dollar sign is one, and begins no mathematics."""
+    return text.replace("$", r"\$")
+
+
+def markdown(text: str) -> str:
+    """Plain text as Markdown: nothing in it is emphasis, code, a link, HTML or mathematics."""
+    text = re.sub(r"[\\`*~^$]", r"\\\g<0>", text)
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # within a word it is no emphasis
+    text = re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text)
+    text = re.sub(r"&(?=#|[A-Za-z][A-Za-z0-9]*;)", r"\\&", text)
+    return re.sub(r"\](?=[(\[:])", r"\\]", text)
+
+
+def _character(char: str) -> str:
+    if " " <= char <= "~":
+        return char
+    if char.isspace():
+        return " "
+    number = f"[U+{ord(char):04X}]"
+    if unicodedata.category(char).startswith("C"):  # of control, or nothing
+        return number
+    base, *marks = unicodedata.normalize("NFD", char)
+    if unicodedata.name(base, "").startswith("GREEK") and all(mark in GREEK_ACCENTS for mark in marks):
+        letter = _greek(base)
+        for mark in marks if letter else ():
+            letter = f"{GREEK_ACCENTS[mark]}{{{letter}}}"
+        if letter:
+            return f"${letter}$"
+    if char in EVERYWHERE:
+        return char
+    letter = char
+    if base.isascii() and base.isalpha() and marks and all(mark in ACCENTS for mark in marks):
+        if char <= "ſ" and OGONEK not in marks:
+            return char
+        letter = base
+        for mark in marks:
+            letter = f"{ACCENTS[mark]}{{{letter}}}"
+        if OGONEK not in marks:
+            return letter
+    elif char not in IN_T1:
+        return rf"\unicodeor{{{char}}}{{{number}}}"
+    return rf"{{\fontencoding{{T1}}\selectfont {letter}}}"
+
+
+def _greek(letter: str) -> str | None:
+    """A Greek letter in mathematics; None where LaTeX has no such letter."""
+    if letter in LIKE_LATIN:
+        return rf"\mathrm{{{LIKE_LATIN[letter]}}}"
+    if letter in "ος":
+        return {"ο": "o", "ς": r"\varsigma"}[letter]
+    kind, _, name = unicodedata.name(letter).removeprefix("GREEK ").partition(" LETTER ")
+    name = "lambda" if name == "LAMDA" else name.lower()
+    if kind == "SMALL" and name.isalpha() and "α" <= letter <= "ω":
+        return rf"\{name}"
+    return rf"\{name.capitalize()}" if kind == "CAPITAL" and name.capitalize() in GREEK_CAPITALS else None

@@ -1,0 +1,110 @@
+"""What is wrong with an override that Hydra's grammar cannot read, and how to write it."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+UNQUOTED = r"[A-Za-z0-9_/\\+.$%*@?|: \t-]"  # characters of a value without quotes
+BRACKETS = {"[": "]", "{": "}", "(": ")"}
+
+
+def explained(override: str) -> str | None:
+    """One line on an override that cannot be read; None where it is not its spelling.
+
+    Args:
+        override: as it was typed.
+    """
+    parser = OverridesParser.create()
+
+    def reads(line: str) -> bool:
+        try:
+            parser.parse_override(line)
+        except HydraException:
+            return False
+        return True
+
+    key, equals, value = override.partition("=")
+    shown = override if override.isprintable() else ascii(override)[1:-1]
+    if not override.strip():
+        return "'' is no key with a value. Allowed: key=value. Leave it out; it may be a variable that is not set"
+    if not reads(f"{key}=1"):
+        return f"{shown}: there is no such key. Keys look like lam, optimizer.lr or reg. study --help lists them"
+    if not equals:
+        return f"{shown}: there is no value. Allowed: key=value, as in reg=l1. study --help lists the keys"
+    return _of_value(key, value, shown, reads)
+
+
+def _of_value(key: str, value: str, shown: str, reads: Callable[[str], bool]) -> str | None:
+    if not value.replace("\t", " ").isprintable():
+        return f"{shown}: a value is printable text, without line breaks. Write it without them"
+    in_quotes = _typed(f"{key}={_quoted(value)}")
+    if (open_quote := _unmatched_quote(value)) is not None:
+        return (
+            f"{shown}: the quote {open_quote} is not closed. A quote within a text stands in others. Write {in_quotes}"
+        )
+    items = list(_items(value))
+    if not all(item.strip() for item in items):
+        return (
+            f"{shown}: a value is missing beside a comma. Several values look like {key}=a,b and need -m. Write a text"
+            f" with commas as {in_quotes}"
+        )
+    if (bracket := _unmatched_bracket(value)) is not None:
+        return (
+            f"{shown}: the bracket {bracket} has no counterpart. A list is written {key}=[1,2], a mapping"
+            f" {key}={{a: 1}}. Write a text with brackets as {in_quotes}"
+        )
+    wrong = [item for item in items if not reads(f"{key}={item}")]
+    foreign = "".join(dict.fromkeys(re.sub(UNQUOTED, "", re.sub(r"'[^']*'|\"[^\"]*\"", "", "".join(wrong)))))
+    if any(item.lstrip().startswith(("[", "{")) for item in wrong):
+        return (
+            f"{shown}: this is no list and no mapping. They are written [1,2] and {{a: 1}}; text with other characters"
+            f" stands in quotes, as in [a,'b,c'], and a mapping's key never. Write a text with brackets as {in_quotes}"
+        )
+    line = f"{key}=" + ",".join(_quoted(item) if item in wrong else item for item in items)
+    if not reads(line):
+        return None
+    return f"{shown}: {' '.join(foreign) or 'this text'} must stand in quotes. Write {_typed(line)}"
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.double if "'" in text and '"' not in text else Quote.single).with_quotes()
+
+
+def _typed(line: str) -> str:
+    """An override as it is typed in a shell."""
+    return shlex.quote(line) if re.search(r'["$`\\!]', line) else f'"{line}"'
+
+
+def _plain(value: str) -> Iterator[tuple[int, str]]:
+    """Place and character of what stands in no quotes; a quote that is not closed is one of them."""
+    closed = re.sub(r"\\.|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", lambda found: " " * len(found[0]), value)
+    return enumerate(closed)
+
+
+def _unmatched_quote(value: str) -> str | None:
+    return next((char for _, char in _plain(value) if char in "'\""), None)
+
+
+def _unmatched_bracket(value: str) -> str | None:
+    opened = []
+    for _, char in _plain(value):
+        if char in BRACKETS:
+            opened.append(char)
+        elif char in BRACKETS.values() and (not opened or BRACKETS[opened.pop()] != char):
+            return char
+    return opened[-1] if opened else None
+
+
+def _items(value: str) -> Iterator[str]:
+    """The parts of a value between commas that stand in no brackets and no quotes."""
+    depth, begin = 0, 0
+    for place, char in _plain(value):
+        depth += (char in BRACKETS) - (char in BRACKETS.values())
+        if char == "," and depth <= 0:
+            yield value[begin:place]
+            begin = place + 1
+    yield value[begin:]
