@@ -76,7 +76,9 @@ def analyze_study(options: Options) -> int:
         shown = ", ".join(f"{key}={value}" for key, value in options.filter.items())
         notes.append(f"Filtered ({shown}): p-values are corrected for the contrasts that are left.")
     if not baselines and rows["variant"].nunique() > 1:
-        notes.append("No differences: no variant without a regularizer is here; baseline=... names another one.")
+        notes.append(
+            "No differences: there is not exactly one variant without a regularizer. Name a baseline: baseline=..."
+        )
     if everything.damaged:
         notes += [f"Left out as unsound: {len(everything.damaged)} of the study's folder, named by study analyze."]
     primary = _primary(folder, notes)

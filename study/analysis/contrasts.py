@@ -48,7 +48,7 @@ def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
     Args:
         rows: one row per run, with `context`.
         given: a variant's name, for all others; or an option of `reg`: in each context its variant there; `auto` is
-            `none`, as far as it is there.
+            `none`, where there is one variant of it.
 
     Raises:
         ConfigError: there is no such variant, or there are several in a context.
@@ -62,7 +62,9 @@ def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
         more = ", ..." if len(there) > FEW else ""
         raise ConfigError(f"baseline={given}: there are {', '.join(there[:FEW])}{more}")
     several = [list(variants) for variants in of_option if len(variants) > 1]
-    if several:
+    if given == "auto":  # which asks for a baseline only where it is plain which one: not among trials, for example
+        of_option = of_option[of_option.map(len) == 1]
+    elif several:
         raise ConfigError(f"baseline={given} may be {' or '.join(several[0])}: name one of them")
     context_of = rows.groupby("variant", sort=False)["context"].first()
     return {
