@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Glob, Override, OverrideType, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from study.errors import ConfigError
@@ -126,8 +126,8 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def as_override(value: Any) -> str:
     """A YAML value in Hydra's override grammar."""
-    if isinstance(value, str) and not re.fullmatch(r"[\w./+-]+", value):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_./+-]+", value):
+        return QuotedString(value, Quote.single).with_quotes()
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -139,11 +139,19 @@ def each_value(override: Override) -> Iterator[str]:
     elif not override.is_sweep_override():
         yield f"{key}={override.get_value_element_as_str()}"
     elif override.is_discrete_sweep():
-        values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        values = _names(override) if isinstance(override.value(), Glob) else list(override.sweep_string_iterator())
         if not values:
             raise ConfigError(
                 f"{override.input_line} names no value: one or more are allowed; study --help lists options"
             )
-        yield from values
+        yield from (f"{key}={value}" for value in values)
     else:
         raise ConfigError(f"{override.input_line}: a sweep takes listed values, choice(...), range(...) or glob(...)")
+
+
+def _names(override: Override) -> list[str]:
+    """The options that fit a pattern, as values of overrides: their files' names may have any characters."""
+    glob = override.value()
+    for patterns in (glob.include, glob.exclude):
+        patterns[:] = [getattr(pattern, "text", pattern) for pattern in patterns]  # Hydra cannot match quoted ones
+    return [as_override(name.replace("${", "\\${")) for name in override.sweep_string_iterator()]

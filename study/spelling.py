@@ -59,10 +59,11 @@ def _of_value(key: str, value: str, shown: str, reads: Callable[[str], bool]) ->
         )
     wrong = [item for item in items if not reads(f"{key}={item}")]
     foreign = "".join(dict.fromkeys(re.sub(UNQUOTED, "", re.sub(r"'[^']*'|\"[^\"]*\"", "", "".join(wrong)))))
-    if any(item.lstrip().startswith(("[", "{")) for item in wrong):
+    if any(re.match(r"\s*(\[|\{|\w+\()", item) for item in wrong):
         return (
-            f"{shown}: this is no list and no mapping. They are written [1,2] and {{a: 1}}; text with other characters"
-            f" stands in quotes, as in [a,'b,c'], and a mapping's key never. Write a text with brackets as {in_quotes}"
+            f"{shown}: this is no list, mapping or function. They look like [1,2], {{a: 1}} and range(1,3), text with"
+            f" other characters within them like 'b,c', and a mapping's keys have no quotes. Write a text with brackets"
+            f" as {in_quotes}"
         )
     line = f"{key}=" + ",".join(_quoted(item) if item in wrong else item for item in items)
     if not reads(line):

@@ -57,3 +57,10 @@ def test_ranges_choices_and_lists():
 def test_an_engine_key_cannot_differ_between_variants():
     with pytest.raises(ConfigError, match="workers says how a sweep is run"):
         grid(variants=[{"workers": 2}])
+
+
+def test_text_of_the_variants_is_read_as_it_was_written():
+    parser = OverridesParser.create()
+    for name in ("l1", "L¹", "a b", "we[red]ird\\{}", "it's", "a\\'b", "l1|a*b_c<i>", "Łé"):
+        ((line,),) = grid(variants=[{"reg": name}])
+        assert parser.parse_override(line).value() == name

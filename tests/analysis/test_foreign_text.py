@@ -1,6 +1,7 @@
 """Names of options may have any characters: in tables, on the terminal and in figures they are shown as they are."""
 
 import html
+import json
 import os
 import re
 import shutil
@@ -49,6 +50,18 @@ def test_the_terminal_shows_them(analyzed):
     for number, name in enumerate(NAMES, start=1):
         assert f" {name}-lam0.00{number} " in result.out
     assert result.err == ""
+
+
+def test_patterns_and_variants_in_yaml_find_them(analyzed, study, tmp_path):
+    folder, _ = analyzed
+    shutil.copytree(folder.parent.parent, tmp_path, dirs_exist_ok=True)
+    few = ("--config-dir=own", "-m", *FEW, "seeds=3", "name=names", "dry_run=true")
+    found = study(*few, "reg=glob(['Ł*','l1_5*','*red*'])")  # the last one fits two
+    assert "12 there already, 0 to run" in found.out
+    (tmp_path / "own" / "experiment").mkdir()
+    listed = "".join(f"  - {json.dumps({'reg': name})}\n" for name in NAMES)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(f"# @package _global_\nvariants:\n{listed}")
+    assert "18 there already, 0 to run" in study(*few, "experiment=mine").out
 
 
 def test_markdown_shows_them(analyzed):
