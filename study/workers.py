@@ -230,7 +230,8 @@ class _Pool(_Crew):
             if taken is None:
                 return
             worker.number, worker.claim = taken
-            worker.connection.send((self.tasks[worker.number], worker.claim))
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has just died, which `_hear` finds out
+                worker.connection.send((self.tasks[worker.number], worker.claim))
 
     def _hear(self, busy: Mapping[Connection, _Worker]) -> None:
         for connection in wait(list(busy), timeout=1):  # the end of a process closes its connection

@@ -19,6 +19,13 @@ LONG = ("data=digits", "epochs=3000", "model.hidden=[20]")
 TWO = ("-m", *LONG, "reg=none,dropout", "workers=2")  # dropout: by the general loop, which has caches of its own
 
 
+@pytest.fixture
+def tmp_path():
+    """A folder with a short name: that of a socket below it may have a hundred characters."""
+    with tempfile.TemporaryDirectory(prefix="left-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 def start(cwd, *arguments):
     """A command with a temporary folder of its own, once each of its runs has some epochs."""
     temporary_folder = cwd / "tmp"
