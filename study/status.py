@@ -82,7 +82,7 @@ def _check_files(folder: Path) -> int:
             console.print(f"  {'changed':<12} {run.name}  {', '.join(found)}", markup=False)
     line = f"{fitting + unfit} runs checked: {fitting} as they ended, {unfit} changed"
     if unsealed:
-        line += f"; {unsealed} more have no seal, since an earlier version trained them, and cannot be checked"
+        line += f"; not checked, since an earlier version trained them without a seal: {unsealed}"
     console.print(line)
     if unfit:
         console.print(f"of what has changed: {MEND}")

@@ -6,7 +6,9 @@ import shutil
 
 import pytest
 
-from study import merge
+from study import merge, tuned
+from study.errors import StudyError
+from study.plan import Existing, read_config
 from study.recording import read_status
 from tests.conftest import reseal, run_folders
 
@@ -45,7 +47,7 @@ def test_status_checks_all_files_of_all_runs(study, small):
     lines = [line.split(maxsplit=2) for line in result.out.splitlines()]
     assert ["changed", changed.name, "run.log (other content), test.csv (missing)"] in lines
     assert ["changed", unreadable.name, "status.json (unreadable)"] in lines
-    assert "5 runs checked: 3 as they ended, 2 changed; 1 more have no seal" in result.out
+    assert "5 runs checked: 3 as they ended, 2 changed; not checked, since an earlier version" in result.out
     assert snapshot(small) == before
     assert study("status", "name=small").code == 0  # which reads no files
 
@@ -168,6 +170,19 @@ def test_a_kept_model_and_checkpoint_are_sealed_and_may_go(study, tmp_path):
     drawn = study("analyze", "name=default", "figures=[first_layer]")
     assert drawn.code == 1
     assert "has changed since the run ended: model.safetensors (other content)" in drawn.err
+
+
+@pytest.mark.parametrize("how", ["edited", "emptied, without a seal"])
+def test_nothing_is_chosen_by_a_trial_score_that_has_changed(small, how):
+    run = run_folders(small)[0]
+    if how == "edited":
+        flip(run / "val.csv")
+    else:
+        reseal(run, keep=False)
+        (run / "val.csv").write_text("")
+    trial = Existing(run, run, read_status(run), read_config(run))
+    with pytest.raises(StudyError, match=r"has changed since the run ended: val.csv|has no sound val.csv"):
+        tuned._score(trial, "accuracy", 1)
 
 
 def test_a_diverged_run_is_sealed_and_a_failed_one_is_not(study, tmp_path):

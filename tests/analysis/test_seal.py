@@ -103,6 +103,21 @@ def test_a_file_that_a_run_did_not_write_is_named(small):
     assert "label_noise.csv (was not there)" in line
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_second_copy_of_a_run_does_not_count_twice(small, sealed):
+    run = run_folders(small)[0]
+    copy = small / f"a-{run.name}"  # which comes before the run
+    shutil.copytree(run, copy)
+    if not sealed:
+        reseal(copy, keep=False)
+    found = collect(small)
+    left = run if sealed else copy  # rather the one that can be checked
+    (line,) = found.damaged
+    kept = copy if sealed else run
+    assert line == f"{left} is l1-lam0.0001 with seed 0, as {kept.name} is; move one of them elsewhere"
+    assert len(found.runs) == 6
+
+
 def pickled(run):
     content = {f"{split}_{key}": np.array([object()]) for split in ("val", "test") for key in ("label", "predicted")}
     np.savez(run / "predictions.npz", **content)
