@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -90,6 +91,18 @@ def finished(tmp_path_factory) -> Path:
     result = run_here("-m", "reg=none,l1,l2", "seeds=2", *few, cwd=folder)
     assert result.code == 0, result.err
     return folder
+
+
+@pytest.fixture
+def small(finished, tmp_path) -> Path:
+    """A copy of the study `small` of `finished`, to be changed."""
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    return tmp_path / "outputs" / "small"
+
+
+def snapshot(folder: Path) -> dict[Path, bytes]:
+    """The content of each file below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def products(folder: Path) -> dict[str, bytes]:

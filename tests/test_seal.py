@@ -10,21 +10,11 @@ from study import merge, tuned
 from study.errors import StudyError
 from study.plan import Existing, read_config
 from study.recording import read_status
-from tests.conftest import reseal, run_folders
+from tests.conftest import reseal, run_folders, snapshot
 
 TRIAL = ("data=digits", "epochs=2", "reg=l1", "model.hidden=[5]", "keep_model=true")
 SHORT = ("data=digits", "reg=l2", "model.hidden=[5]", "keep_checkpoint=true", "loop=general")
 NO_UTF8 = b"seed: \xff\xfe\n"
-
-
-@pytest.fixture
-def small(finished, tmp_path):
-    shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    return tmp_path / "outputs" / "small"
-
-
-def snapshot(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def flip(file):

@@ -9,12 +9,6 @@ from study import claims
 from tests.conftest import run_folders
 
 
-@pytest.fixture
-def small(finished, tmp_path):
-    shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    return tmp_path / "outputs" / "small"
-
-
 def as_work(run, owner):
     """Move a run to where it would be while it is trained, after two epochs."""
     work = run.parent / ".work" / f"{run.name}@{owner}"

@@ -4,21 +4,9 @@ import json
 import os
 import shutil
 
-import pytest
-
 from study import claims
-from tests.conftest import reseal, run_folders
+from tests.conftest import reseal, run_folders, snapshot
 from tests.test_status import as_work
-
-
-@pytest.fixture
-def small(finished, tmp_path):
-    shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    return tmp_path / "outputs" / "small"
-
-
-def snapshot(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_verify_trains_again_and_compares_bytes(study, small):

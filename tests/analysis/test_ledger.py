@@ -3,15 +3,8 @@
 import shutil
 
 import pandas as pd
-import pytest
 
 TABLES = ("figures=[]",)
-
-
-@pytest.fixture
-def small(finished, tmp_path):
-    shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    return tmp_path / "outputs" / "small"
 
 
 def test_each_analysis_that_shows_test_scores_adds_a_line_that_nothing_takes_away(study, small):

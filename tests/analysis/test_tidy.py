@@ -1,7 +1,6 @@
 """`study.analysis.load`: the tables of a study for notebooks, the same as in the files; and their export."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,12 +9,6 @@ import pytest
 from study.analysis import load, load_histograms
 from study.errors import StudyError
 from tests.conftest import ROOT, run_folders
-
-
-@pytest.fixture
-def small(finished, tmp_path):
-    shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    return tmp_path / "outputs" / "small"
 
 
 def test_the_tables_hold_what_the_files_hold(small):
