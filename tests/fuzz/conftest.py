@@ -1,11 +1,13 @@
 """What the fuzz tests share: a folder with a finished study, in which nothing is trained."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from study import __main__ as command
 from study import grid, sweep
 from tests.conftest import ROOT
 from tests.fuzz.harness import Tree
@@ -41,3 +43,20 @@ def planned_only(monkeypatch):
 
     monkeypatch.setattr(sweep._Command, "_train_tasks", refuse)
     monkeypatch.setattr(grid, "MOST_RUNS", 40, raising=False)
+
+
+@pytest.fixture
+def composed_once(monkeypatch):
+    """Hydra composes each command line of `study analyze` once: it takes as long as all else."""
+    compose = command._run_hydra
+
+    def once(config_name, mode=None):
+        key = (config_name, *sys.argv)
+        if mode is None and key not in COMPOSED:
+            COMPOSED[key] = compose(config_name, mode)
+        return COMPOSED[key] if mode is None else compose(config_name, mode)
+
+    monkeypatch.setattr(command, "_run_hydra", once)
+
+
+COMPOSED = {}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
 from study.__main__ import CONF
+from study.analysis import command as analysis
 from study.analysis import drawing
 from study.analysis.figures.style import STYLES
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
@@ -136,15 +137,26 @@ def drawn_or_refused(place, before, content, line):
 
 
 @pytest.fixture
-def one_process(monkeypatch):
-    """Figures are laid out here, and not written, which takes most of the time."""
+def figures_alone(monkeypatch, composed_once):
+    """Tables are made once for each command line; figures are laid out here, and not written."""
+    make, made = analysis.make_sections, {}
+
+    def sections(study, rows, *arguments):
+        key = tuple(rows["run"]), tuple(rows["epoch"])
+        if key not in made:
+            made[key] = make(study, rows, *arguments)
+        return made[key]
+
+    monkeypatch.setattr(analysis, "make_sections", sections)
+    monkeypatch.setattr(analysis, "write_report", lambda target, *_: target.mkdir(exist_ok=True))
+    monkeypatch.setattr(analysis, "print_report", lambda _: None)
     monkeypatch.setattr(drawing, "sys", SimpleNamespace(platform="here"))
     monkeypatch.setattr(drawing, "METADATA", {})
 
 
 @FEW
 @given(content=figure_files(), line=st.sampled_from(LINES))
-def test_a_figure_file_is_drawn_or_refused(place, before, one_process, content, line):
+def test_a_figure_file_is_drawn_or_refused(place, before, figures_alone, content, line):
     drawn_or_refused(place, before, content, line)
 
 
@@ -152,7 +164,7 @@ def test_a_figure_file_is_drawn_or_refused(place, before, one_process, content, 
 @pytest.mark.parametrize("part", range(PARTS))
 @MANY
 @given(content=figure_files(), line=st.sampled_from(LINES))
-def test_many_figure_files_are_drawn_or_refused(place, before, one_process, part, content, line):
+def test_many_figure_files_are_drawn_or_refused(place, before, figures_alone, part, content, line):
     drawn_or_refused(place, before, content, line)
 
 
