@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from study import faults
 from study.config import register_schemas
-from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
+from study.errors import USER_ERRORS, ConfigError, StudyError, one_line, told_of_hydra
 from study.signals import ToldToEndError, ended_by_signals
 
 PACKAGE = Path(__file__).parent
@@ -177,13 +177,13 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
     """Run a command and exit with its status; mistakes are told in one line, bugs with a traceback."""
     _keep_caches_together()
     register_schemas()
-    _warn_of_hidden_options(sys.argv)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come out as they are, and are told here
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
     try:
         for argument in sys.argv[1:]:
             if argument.startswith("="):
-                raise ConfigError(f"{argument}: there is no key before the '='")
+                raise ConfigError(f"{' '.join(argument.split())}: there is no key before the '='")
+        _check_own_options(sys.argv)
         with ended_by_signals():
             raise SystemExit(command())
     except (*USER_ERRORS, MemoryError, RuntimeError) as error:
@@ -192,19 +192,18 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
         elif faults.is_fault(error) and not isinstance(error, StudyError):
             lines = [faults.told(error)]
         elif isinstance(error, RuntimeError):
-            raise
+            if (line := told_of_hydra(error)) is None:
+                raise
+            lines = [line]
         else:
             lines = [one_line(error)]
         for line in lines:
             print(f"study: error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
-    except ValueError as error:  # Hydra's, of an option that YAML reads as a number: data=1
-        if not str(error).startswith("Config group override must be a string"):
+    except Exception as error:
+        if (line := told_of_hydra(error)) is None:
             raise
-        print(
-            "study: error: a group takes the name of an option, such as reg=l1; study --help lists them",
-            file=sys.stderr,
-        )
+        print(f"study: error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt as end:
         number = end.number if isinstance(end, ToldToEndError) else signal.SIGINT
@@ -250,16 +249,26 @@ def _config_dirs(arguments: Sequence[str]) -> list[Path]:
     return [Path(folder) for folder in folders]
 
 
-def _warn_of_hidden_options(arguments: Sequence[str]) -> None:
-    """Warn of files in --config-dir that a shipped file of the same name hides: Hydra would prefer it in silence."""
+def _check_own_options(arguments: Sequence[str]) -> None:
+    """Warn of files in --config-dir that a shipped file of the same name hides: Hydra would prefer it in silence.
+
+    Raises:
+        ConfigError: an option's file is no text.
+    """
+    groups = [path.name for path in CONF.iterdir() if path.is_dir()]
     for folder in _config_dirs(arguments):
-        for file in folder.rglob("*.yaml"):
+        for file in sorted(file for group in ("", *groups) for file in (folder / group).glob("*.yaml")):
             if (CONF / file.relative_to(folder)).is_file():
                 print(
                     f"study: warning: {file} is hidden by the option of the same name that comes with study;"
                     " give it another name",
                     file=sys.stderr,
                 )
+            with suppress(OSError):  # which Hydra tells where it is read
+                try:
+                    file.read_text(encoding="utf-8")
+                except UnicodeDecodeError:
+                    raise ConfigError(f"{file} is no UTF-8 text; save it as UTF-8") from None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,10 +13,12 @@ from study.config import RunConfig, arguments
 from study.data import DataSet
 from study.errors import ConfigError
 from study.hidden_decay import refuse_decay
-from study.options import locate
+from study.options import locate, told_of_target
 from study.regularizers import Combined, Part, Regularizer
 from study.regularizers.penalties import FunctionPenalty
 from study.regularizers.scope import in_scope
+
+Kind = TypeVar("Kind")
 
 
 def _options(group: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,25 +27,45 @@ def _options(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_dataset(data: Mapping[str, Any]) -> DataSet:
-    """The data set of a checked config's data group, not read yet."""
-    return locate("data", data["_target_"])(**_options(data))
+    """The data set of a checked config's data group, not read yet.
+
+    Raises:
+        ConfigError: its code fails, or returns something else.
+    """
+    with told_of_target("data", data):
+        built = locate("data", data["_target_"])(**_options(data))
+    return _checked_kind("data", data, built, DataSet, "study.data.DataSet")
 
 
 def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
-    """The model of a checked config's model group, initialized from torch's global generator."""
-    return locate("model", model["_target_"])(dataset.image_shape, dataset.classes, **_options(model))
+    """The model of a checked config's model group, initialized from torch's global generator.
+
+    Raises:
+        ConfigError: its code fails, or returns something else.
+    """
+    with told_of_target("model", model):
+        built = locate("model", model["_target_"])(dataset.image_shape, dataset.classes, **_options(model))
+    return _checked_kind("model", model, built, nn.Module, "torch.nn.Module")
 
 
 def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer of a checked config's optimizer group, of parameters by name.
 
     Raises:
-        ConfigError: it is none, or brings weight decay, which is a regularizer outside `reg`.
+        ConfigError: its code fails, or returns something else, or it brings weight decay, which is a regularizer
+            outside `reg`.
     """
-    built = locate("optimizer", optimizer["_target_"])(list(parameters.values()), **_options(optimizer))
-    if not isinstance(built, torch.optim.Optimizer):
-        raise ConfigError(f"optimizer={optimizer['option']}: {optimizer['_target_']} returns no torch.optim.Optimizer")
+    with told_of_target("optimizer", optimizer):
+        built = locate("optimizer", optimizer["_target_"])(list(parameters.values()), **_options(optimizer))
+    built = _checked_kind("optimizer", optimizer, built, torch.optim.Optimizer, "torch.optim.Optimizer")
     refuse_decay(optimizer, built, parameters)
+    return built
+
+
+def _checked_kind(group: str, content: Mapping[str, Any], built: Any, kind: type[Kind], name: str) -> Kind:
+    """What a target returned, if it is of the kind that the group needs."""
+    if not isinstance(built, kind):
+        raise ConfigError(f"{group}={content['option']}: {content['_target_']} returns no {name}")
     return built
 
 
@@ -56,7 +78,7 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
     """One of `reg_parts`: an instance of its class, or a function of one tensor with its options bound.
 
     Raises:
-        ConfigError: the target is a class but no Regularizer.
+        ConfigError: the target is a class but no Regularizer, or its code fails.
     """
     target, options = locate("reg", part["_target_"]), _options(part)
     if not inspect.isclass(target):
@@ -66,7 +88,8 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
             f"reg._target_={part['_target_']}: a subclass of study.regularizers.Regularizer"
             " or a function of one tensor is allowed"
         )
-    return target(**options)
+    with told_of_target("reg", part):
+        return target(**options)
 
 
 def takes_lam(config: RunConfig) -> bool:

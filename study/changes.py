@@ -8,7 +8,7 @@ from typing import Any
 from study.errors import StudyError
 from study.faults import is_fault
 from study.recording import CHECKPOINT, MODEL, SEALED, STATUS
-from study.seal import sha256_of
+from study.seal import OWN, own_sum, sha256_of
 
 MAY_GO = (CHECKPOINT, MODEL)  # large files that are kept on request; no result is lost with them
 MEND = "restore the files, or delete the folder and train the run again"
@@ -32,7 +32,12 @@ def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEAL
         return [f"{STATUS} (unreadable seal)"]
     names = [*seal, *(name for name in SEALED if name not in seal)]
     found = {name: _change(f"{run}/{name}", name, seal.get(name), name in summed) for name in names}
-    return [f"{name} ({change})" for name, change in found.items() if change]
+    return [*own_changes(status), *(f"{name} ({change})" for name, change in found.items() if change)]
+
+
+def own_changes(status: Mapping[str, Any]) -> list[str]:
+    """The same of status.json alone, by its checksum of itself; none where it has none, as in an earlier version."""
+    return [f"{STATUS} (other content)"] if status.get(OWN) not in (None, own_sum(status)) else []
 
 
 def refuse_changed(run: Path, status: Mapping[str, Any], needed: Collection[str] = SEALED) -> None:

@@ -14,9 +14,9 @@ from study.build import build_dataset, build_model, build_optimizer, build_regul
 from study.config import SPLITS, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
-from study.errors import USER_ERRORS, ConfigError, one_line
+from study.errors import ConfigError, one_line
 from study.hidden_decay import is_own, refuse_shrinking
-from study.options import checked_arguments, locate
+from study.options import checked_arguments, locate, told_of_target
 from study.regularizers import Penalty, Regularizer, Scoped
 from study.regularizers.combined import SCHEDULES
 from study.regularizers.scope import in_scope
@@ -61,13 +61,16 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         model = _with_options(model, part, regularizer)
     with torch.device("meta"):
         network = build_model(model, dataset)
+    if not any(True for _ in network.parameters()):
+        raise ConfigError(f"model={model['option']}: {model['_target_']} has no parameters that could be trained")
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization needs batches of at least 2 images")
     steps = _checked_optimizer(optimizer, network)
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
-            regularizer.check(network, steps, scoped)
+            with told_of_target("reg", part):
+                regularizer.check(network, steps, scoped)
         except ConfigError as reason:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
         _check_value(part, regularizer, scoped)
@@ -88,15 +91,7 @@ def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.op
         name: nn.Parameter(torch.ones(w.shape, dtype=w.dtype), w.requires_grad)
         for name, w in network.named_parameters()
     }
-    try:
-        optimizer = build_optimizer(group, parameters)
-    except USER_ERRORS:
-        raise
-    except Exception as error:  # anything may come out of code that is not this package's
-        raise ConfigError(
-            f"optimizer={group['option']}: {group['_target_']} fails ({type(error).__name__}: {one_line(error)}); it"
-            " takes a list of the model's parameters, and the options of its YAML file"
-        ) from None
+    optimizer = build_optimizer(group, parameters)
     refuse_shrinking(group, optimizer, parameters)
     return optimizer
 
@@ -176,7 +171,8 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
 
 def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
     """The model group with the options that a regularizer sets."""
-    options = dict(regularizer.model_options(part["lam"]))
+    with told_of_target("reg", part):
+        options = dict(regularizer.model_options(part["lam"]))
     for key, value in options.items():
         if key not in model:
             raise ConfigError(

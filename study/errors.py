@@ -66,3 +66,25 @@ def one_line(error: BaseException) -> str:
         else:
             text += (" " if text.endswith((":", ".", ",")) or line.startswith("(") else ", ") + line
     return text.replace(":,", ":")
+
+
+def told_of_hydra(error: BaseException) -> str | None:
+    """One line for an error that arose within Hydra, or in reading YAML for it: some mistakes come through as they are.
+
+    Returns:
+        None for an error that arose elsewhere.
+    """
+    modules, trace = [], error.__traceback__
+    while trace is not None:
+        modules.append(trace.tb_frame.f_globals.get("__name__", "").partition(".")[0])
+        trace = trace.tb_next
+    if isinstance(error, RecursionError) and {"hydra", "yaml"} & set(modules):
+        return "an option's YAML file is nested too deeply, or its defaults lead back to itself"
+    if not modules or modules[-1] not in ("hydra", "antlr4", "yaml"):
+        return None
+    a_group = "a group takes the name of an option, such as reg=l1; study --help lists them"
+    if str(error).startswith("Config group override must be a string"):  # of an option that is a number: data=1
+        return a_group
+    if isinstance(error, ValueError):
+        return one_line(error)
+    return f"something in the command line, or in an option's YAML file, cannot be read; {a_group}"

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ ENGINE_KEYS = (
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
+MOST_RUNS = 100_000  # of a sweep: of more, one number too many is the likelier reason
 Point = list[str]  # overrides, one value each
 
 
@@ -34,7 +36,7 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         multirun: whether `-m` was given.
 
     Raises:
-        ConfigError: several values where one is allowed, or `seeds` together with `seed`.
+        ConfigError: several values where one is allowed, `seeds` together with `seed`, or too many runs.
     """
     given = {override.key_or_group: override for override in parser.parse_overrides(list(arguments))}
     variants = _as_variants(base.variants)
@@ -51,14 +53,23 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
             )
     if seeds and "seed" in given:
         raise ConfigError("seed and seeds are both given: seeds=5 trains seeds 0 to 4, seed=5 only seed 5")
-    fixed = {key: list(each_value(override)) for key, override in given.items() if key not in ("seeds", "variants")}
+    fixed = {
+        key: list(itertools.islice(each_value(override), MOST_RUNS + 1))
+        for key, override in given.items()
+        if key not in ("seeds", "variants")
+    }
     if seeds:
         fixed["seed"] = [f"seed={seed}" for seed in seeds]
-    grid = []
+    grids = []
     for variant in variants or [{}]:
         own = {key: values for key, values in variant.items() if key not in fixed}
-        grid += [list(point) for point in itertools.product(*own.values(), *fixed.values())]
-    return grid
+        grids.append([*own.values(), *fixed.values()])
+    if sum(math.prod(map(len, grid)) for grid in grids) > MOST_RUNS:
+        raise ConfigError(
+            f"this sweep has more than {MOST_RUNS:,} runs. Give fewer values or seeds, or sweep one part after another"
+            " under the same name"
+        )
+    return [list(point) for grid in grids for point in itertools.product(*grid)]
 
 
 def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[str, str]:
@@ -86,6 +97,8 @@ def as_seeds(seeds: Any) -> list[int]:
         return []
     listed = OmegaConf.to_container(seeds) if OmegaConf.is_config(seeds) else seeds
     if isinstance(listed, int) and not isinstance(listed, bool) and listed > 0:
+        if listed > MOST_RUNS:
+            raise ConfigError(f"seeds={listed}: {MOST_RUNS:,} at most are allowed")
         return list(range(listed))
     whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in listed)
     if not whole or not listed:

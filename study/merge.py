@@ -18,6 +18,7 @@ from study.errors import ConfigError, StudyError
 from study.plan import ENDED, Existing, existing_runs, read_config
 from study.progress import console
 from study.recording import CONFIG, STATUS, read_status, write_whole
+from study.seal import with_own_sum
 from study.status import study_folder
 from study.sweep import OUTPUTS
 
@@ -98,7 +99,8 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
         found = changes(part, run.status) or ([] if status == run.status else [f"{STATUS} (other content)"])
         if found:
             return found
-        write_whole(part / STATUS, json.dumps({**status, "variant": keys[variant_id]}, indent=2) + "\n")
+        renamed = {**status, "variant": keys[variant_id]}
+        write_whole(part / STATUS, json.dumps(with_own_sum(renamed) if "seal" in status else renamed, indent=2) + "\n")
         if (into / name).exists() and into / name != replaces:
             raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
         if replaces is not None:

@@ -3,7 +3,8 @@
 import hashlib
 import inspect
 import pydoc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from study.errors import ConfigError, one_line
+from study import faults
+from study.errors import USER_ERRORS, ConfigError, one_line
 
 
 def locate(group: str, path: Any) -> Callable[..., Any]:
@@ -34,6 +36,29 @@ def locate(group: str, path: Any) -> Callable[..., Any]:
     return target
 
 
+@contextmanager
+def told_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
+    """Tell what goes wrong in the code that `_target_` names in one line, whatever it raises.
+
+    Args:
+        group: the config group.
+        content: of the group, with `option` and `_target_`.
+
+    Raises:
+        ConfigError: something was raised but a mistake that is told anyway, or a fault of the machine.
+    """
+    try:
+        yield
+    except USER_ERRORS:
+        raise
+    except Exception as error:
+        if faults.is_fault(error):
+            raise
+        raise ConfigError(
+            f"{group}={content['option']}: {content['_target_']} fails ({type(error).__name__}: {one_line(error)})"
+        ) from error
+
+
 def checked_arguments(
     group: str,
     target: Callable[..., Any],
@@ -51,7 +76,7 @@ def checked_arguments(
     Raises:
         ConfigError: an argument is unknown, missing, or of the wrong type.
     """
-    parameters = list(inspect.signature(target, eval_str=True).parameters.values())[supplied:]
+    parameters = _parameters(group, target)[supplied:]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return dict(given)
     parameters = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
@@ -65,12 +90,27 @@ def checked_arguments(
         merged = OmegaConf.merge(schema, dict(given))
     except OmegaConfBaseException as error:
         key = str(error.full_key).split("[")[0].split(".")[0]
+        if key not in known or key not in given:
+            raise ConfigError(f"{group}: {one_line(error)}") from None
         allowed = {p.name: inspect.formatannotation(p.annotation) for p in parameters}[key]
         raise ConfigError(f"{group}.{key}={given[key]}: {allowed} is allowed") from None
     missing = [key for key in known if OmegaConf.is_missing(merged, key)]
     if missing:
         raise ConfigError(f"{group}.{missing[0]} is missing: {_name(target)} needs it")
     return OmegaConf.to_container(merged, resolve=True)
+
+
+def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a target; without annotations that name what is not there."""
+    try:
+        return list(inspect.signature(target, eval_str=True).parameters.values())
+    except (TypeError, ValueError):  # of compiled code
+        raise ConfigError(
+            f"{group}._target_={_name(target)} does not tell its arguments; name a function of yours that calls it"
+        ) from None
+    except Exception:
+        as_written = inspect.signature(target).parameters.values()
+        return [p.replace(annotation=p.empty) if isinstance(p.annotation, str) else p for p in as_written]
 
 
 def _field(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
@@ -101,4 +141,6 @@ def source_checksum(target: Callable[..., Any]) -> str | None:
 
 
 def _name(target: Callable[..., Any]) -> str:
-    return f"{target.__module__}.{target.__qualname__}"
+    """The dotted name of a function or class, or of the class of another callable."""
+    named = target if hasattr(target, "__qualname__") else type(target)
+    return f"{named.__module__}.{named.__qualname__}" if named.__module__ else named.__name__

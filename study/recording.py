@@ -22,7 +22,7 @@ import numpy as np
 from study import __version__, weights
 from study.config import RunConfig
 from study.faults import is_fault
-from study.seal import seal_of
+from study.seal import OWN, seal_of, with_own_sum
 
 CONTRACT = 1  # version of the files' layout; readers refuse others
 STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
@@ -265,9 +265,10 @@ class RunFolder:
             self._status["cause"] = cause
         if traceback:
             self._status["traceback"] = traceback
-        self._status.pop("seal", None)  # of an end that could not be written
+        for key in ("seal", OWN):  # of an end that could not be written
+            self._status.pop(key, None)
         if state in ("complete", "diverged"):
-            self._status["seal"] = seal_of(self.path, SEALED)
+            self._status = with_own_sum({**self._status, "seal": seal_of(self.path, SEALED)})
         self._write_status()
 
     def _write_status(self) -> None:

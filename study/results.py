@@ -26,7 +26,7 @@ from study.recording import (
     write_whole,
 )
 from study.scoring import Scored, Scorer, score
-from study.seal import seal_of
+from study.seal import seal_of, with_own_sum
 from study.sparsity import pruning_rows, sparsity_rows
 
 
@@ -92,7 +92,8 @@ def score_later(config: RunConfig, work: Path) -> None:
     append_whole(work / LOG, f"{now()}  test set scored with the weights that were kept\n".encode())
     if status.get("seal"):  # of the files that were written now, alone: the others stay as they were sealed
         rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
-        write_whole(work / STATUS, json.dumps(status | {"seal": status["seal"] | rewritten}, indent=2) + "\n")
+        resealed = with_own_sum(status | {"seal": status["seal"] | rewritten})
+        write_whole(work / STATUS, json.dumps(resealed, indent=2) + "\n")
 
 
 def _row(split: str, epoch: int, scored: Scored) -> list[Any]:

@@ -1,8 +1,10 @@
 """The seal of a run: size and SHA-256 of each of its files, by which a later reader knows whether one has changed."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 AT_ONCE = 1 << 20  # bytes
 Seal = Mapping[str, Mapping[str, int | str]]  # by file: its `size` in bytes and its `sha256` in hex
@@ -17,6 +19,20 @@ def seal_of(folder: Path, names: Iterable[str]) -> Seal:
     """
     files = [(name, folder / name) for name in names]
     return {name: {"size": file.stat().st_size, "sha256": sha256_of(file)} for name, file in files if file.is_file()}
+
+
+OWN = "status_sha256"  # key of status.json that holds the checksum of all others, the seal among them
+
+
+def with_own_sum(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a status.json that holds a seal, with a checksum of its own."""
+    return {**status, OWN: own_sum(status)}
+
+
+def own_sum(status: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of status.json, that checksum aside, in hex; the order of keys does not matter."""
+    content = {key: value for key, value in status.items() if key != OWN}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def sha256_of(file: Path) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from study import __main__ as command
 from study.recording import SEALED
-from study.seal import seal_of
+from study.seal import OWN, seal_of, with_own_sum
 
 ROOT = Path(__file__).parent.parent
 # pytest-xdist gives each core a process; several threads in each would wait for one another, ten times as long.
@@ -122,11 +122,12 @@ def under_way(outputs: Path) -> list[Path]:
 
 
 def reseal(run: Path, keep: bool = True) -> None:
-    """Make a run's seal fit the files that a test has changed; without `keep` it has none, as in earlier versions."""
+    """Make a run's seal fit the files that a test has changed, status.json too; without `keep` it has none, as before."""
     status = json.loads((run / "status.json").read_text())
-    del status["seal"]
+    for key in ("seal", OWN):
+        status.pop(key, None)
     if keep:
-        status["seal"] = seal_of(run, SEALED)
+        status = with_own_sum(status | {"seal": seal_of(run, SEALED)})
     (run / "status.json").write_text(json.dumps(status, indent=2))
 
 

@@ -11,7 +11,7 @@ import torch
 from study.build import build_dataset
 from study.comparison import differing
 from study.model_regularizers import model_regularizers
-from tests.conftest import run_folders, run_here
+from tests.conftest import reseal, run_folders, run_here
 from tests.test_identity import config
 
 MODULE = """
@@ -216,6 +216,7 @@ def test_runs_that_do_not_tell_are_known_by_the_options_of_the_mlp(study, analyz
         status = json.loads((run / "status.json").read_text())
         del status["model_regularizers"]
         (run / "status.json").write_text(json.dumps(status))
+        reseal(run)
     assert study("analyze", "name=mlp", "figures=[]").code == 0
     runs = pd.read_csv(analyzed / "analysis" / "runs.csv", keep_default_na=False)
     assert sorted(runs["model_regularizers"]) == ["", "", "Dropout", "Dropout"]

@@ -27,6 +27,7 @@ def test_verify_says_what_it_cannot_verify(study, small):
     broken, outdated, *_ = run_folders(small)
     for run, old, new in ((broken, '"complete"', '"failed"'), (outdated, '"run_id": "', '"run_id": "0')):
         (run / "status.json").write_text((run / "status.json").read_text().replace(old, new))
+        reseal(run)
     assert "only a run that is complete" in study("verify", str(broken)).err
     assert "trained by other code" in study("verify", str(outdated)).err
 

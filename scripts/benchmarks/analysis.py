@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from study.recording import SEALED
-from study.seal import seal_of
+from study.seal import seal_of, with_own_sum
 
 SEEDS = 5
 PLAIN_LOOP = """
@@ -62,7 +62,7 @@ def write_study(folder: Path, runs: int) -> None:
             row[4] = repr(float(row[4]) - 1e-5 * ((variant * 7919 + seed) % 1000))  # val_accuracy
         (run / "metrics.csv").write_text("".join(",".join(row) for row in rows))
         of_run = status | {"run_id": run_id, "variant": key, "variant_id": f"{variant:064x}"}
-        of_run["seal"] = seal_of(run, SEALED)
+        of_run = with_own_sum(of_run | {"seal": seal_of(run, SEALED)})
         (run / "status.json").write_text(json.dumps(of_run, indent=2))
 
 

@@ -20,7 +20,7 @@ from study.analysis import unchanged
 from study.analysis.figures.specs import Spec
 from study.analysis.figures.style import PNG_DPI, as_drawn
 from study.analysis.figures.view import View
-from study.errors import ConfigError, StudyError, one_line
+from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 from study.recording import write_whole
 
 MOST_LAYOUTS = 5
@@ -110,7 +110,7 @@ def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) ->
 def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
     with plt.rc_context(view.style.rc(usetex)):
         try:
-            figure = spec.draw(view.filtered(spec.filter), **spec.options)
+            figure = _drawn_by(spec, view.filtered(spec.filter))
         except ConfigError as error:
             raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
         if selection and figure.get_suptitle() == "":
@@ -137,3 +137,20 @@ def _change_texts(figure: Figure) -> None:
             changed.append(axis.get_major_formatter())
     for text in figure.findobj(Text):
         text.set_text(as_drawn(text.get_text()))
+
+
+def _drawn_by(spec: Spec, view: View) -> Figure:
+    """The figure that a function returns; what goes wrong in one that is not this package's is told."""
+    own = spec.draw.__module__.startswith(f"{__name__.partition('.')[0]}.")
+    function = f"{spec.draw.__module__}.{getattr(spec.draw, '__qualname__', spec.draw)}"
+    try:
+        figure = spec.draw(view, **spec.options)
+    except USER_ERRORS:
+        raise
+    except Exception as error:
+        if own:
+            raise
+        raise ConfigError(f"{function} fails ({type(error).__name__}: {one_line(error)})") from error
+    if not isinstance(figure, Figure):
+        raise ConfigError(f"{function} returns no matplotlib.figure.Figure")
+    return figure

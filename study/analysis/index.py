@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -60,11 +59,15 @@ def load(study_folder: Path) -> dict[str, Entry]:
     try:
         with np.load(study_folder / INDEX, allow_pickle=False) as arrays:
             head = json.loads(arrays["head"].tobytes())
-            stored = {key: arrays[key] for key in arrays if key != "head"}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            if head["version"] != VERSION:
+                return {}
+            return _entries(head, {key: arrays[key] for key in arrays if key != "head"})
+    except Exception:  # what was read can be read again: whatever is wrong with the index costs time only
         return {}
-    if head["version"] != VERSION:
-        return {}
+
+
+def _entries(head: Mapping[str, Any], stored: Mapping[str, np.ndarray]) -> dict[str, Entry]:
+    """The entries, from what `save` has put together."""
     entries, begin = {}, dict.fromkeys(stored, 0)
 
     def cut(name: str, length: int) -> np.ndarray:

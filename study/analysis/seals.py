@@ -15,7 +15,7 @@ from typing import Any
 from study.analysis.index import Entry
 from study.analysis.reading import DamagedError, read_tables
 from study.analysis.unsealed import check_unsealed
-from study.changes import MAY_GO, MEND, changes, described
+from study.changes import MAY_GO, MEND, changes, described, own_changes
 from study.recording import SEALED
 
 FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # what a run's seal says
@@ -45,7 +45,10 @@ def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callabl
             warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
             sealed = [(run, {"seal": status.get("seal")}) for run, status in runs]
             found = pool.map(_changes, sealed, chunksize=MANY // 4)
-        yield lambda: _waited(found, sealed)
+        yield lambda: [
+            of_files if of_files is None else [*own_changes(status), *of_files]
+            for of_files, (_, status) in zip(_waited(found, sealed), runs, strict=True)
+        ]
 
 
 def _waited(found: Iterator[list[str] | None], runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Changes:

@@ -47,8 +47,13 @@ def select(study: Study, rows: pd.DataFrame, variants: Iterable[str]) -> tuple[S
         The study and the rows of what is shown, and a line that says so; an empty one where everything is.
 
     Raises:
-        ConfigError: no variant fits.
+        ConfigError: no variant fits, or `variants` holds no patterns.
     """
+    if not isinstance(variants, list | tuple | Mapping) or not all(isinstance(pattern, str) for pattern in variants):
+        raise ConfigError(
+            f"variants={variants}: must be a list of patterns, or labels by pattern. Examples: variants=[none,'l1*'],"
+            " variants={none: Plain}"
+        )
     patterns, there = list(variants), list(study.runs["variant"].unique())
     fitting = [v for v in there if not patterns or any(fnmatchcase(v, pattern) for pattern in patterns)]
     useless = [pattern for pattern in patterns if not any(fnmatchcase(v, pattern) for v in there)]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import products, run_folders, run_here
+from tests.conftest import products, reseal, run_folders, run_here
 
 TABLES = ("figures=[]",)  # what is asserted on tables alone need not wait for figures
 
@@ -239,6 +239,7 @@ def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small):
     run = run_folders(small)[0]
     status = json.loads((run / "status.json").read_text())
     (run / "status.json").write_text(json.dumps(status | {"numerics": 1}))
+    reseal(run)
     refused = study("analyze", "name=small", *TABLES)
     assert refused.code == 1
     assert "allow=[numerics]" in refused.err

@@ -282,6 +282,45 @@ def test_a_figure_of_ones_own_is_a_yaml_file(study, paths, tmp_path):
     assert "y is missing; lines needs x, y" in study(*command).err
 
 
+CODE = """
+def nothing(view):
+    return None
+
+
+def failing(view):
+    return view.rows["luck"]
+"""
+REFUSED_FIGURES = {  # by content of the file
+    "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is no function that draws a figure",
+    "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
+    "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: must be a name or a list of",
+    "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",
+    "_target_: drawn_here.failing": "figure own: drawn_here.failing fails (KeyError: 'luck')",
+    "_target_: drawn_here.nothing": "figure own: drawn_here.nothing returns no matplotlib.figure.Figure",
+    "[" * 2000: "cannot be read",
+}
+
+
+@pytest.mark.parametrize("content", REFUSED_FIGURES, ids=list(REFUSED_FIGURES.values()))
+def test_mistakes_in_a_figure_of_ones_own_are_told_in_one_line(study, finished, tmp_path, monkeypatch, content):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    (tmp_path / "mine" / "figure").mkdir(parents=True)
+    (tmp_path / "mine" / "figure" / "own.yaml").write_text(content)
+    (tmp_path / "mine" / "drawn_here.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+    refused = study("analyze", "--config-dir=mine", "name=small", "figures=[own]")
+    assert refused.code == 1
+    assert REFUSED_FIGURES[content] in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_variants_that_are_no_patterns_are_refused(study, finished, tmp_path):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    refused = study("analyze", "name=small", "variants=5", "figures=[]")
+    assert refused.code == 1
+    assert "variants=5: must be a list of patterns, or labels by pattern" in refused.err
+
+
 def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
     folder = tmp_path / "outputs" / "paths"

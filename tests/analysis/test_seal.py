@@ -219,6 +219,17 @@ def test_other_processes_find_what_this_one_would(small, monkeypatch):
     pd.testing.assert_frame_equal(together.runs, alone.runs)
 
 
+def test_status_json_vouches_for_itself(study, small):
+    """What it says of the run cannot be changed unseen either: here the name of the variant."""
+    run = run_folders(small)[0]
+    status = (run / "status.json").read_text()
+    (run / "status.json").write_text(status.replace('"variant": "', '"variant": "my_', 1))
+    result = study("analyze", "name=small", "figures=[]")
+    assert result.code == 1
+    assert f"{run.name} has changed since the run ended: status.json (other content)" in result.err
+    assert study("status", "name=small", "check=true").code == 1
+
+
 @pytest.mark.parametrize("seal", ["nonsense", {"metrics.csv": 3}, {"../x": {"size": 1, "sha256": ""}}])
 def test_a_seal_that_cannot_be_read_fits_nothing(small, seal):
     run = run_folders(small)[0]

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from study.analysis.escaping import mathtext
 from study.analysis.figures.style import group_looks, legend_below
-from study.analysis.figures.view import View, known, label, shown
+from study.analysis.figures.view import View, known, label, listed, shown
 from study.analysis.statistics import INTERVALS_FROM, mean_interval
 from study.errors import ConfigError
 from study.measures import MEASURES
@@ -92,7 +92,7 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
     table = view.contrasts
     if table.empty:
         raise ConfigError("figures: forest needs a baseline, and none is here; give one: baseline=...")
-    measures = [measures] if isinstance(measures, str) else list(measures)
+    measures = listed(measures, "measures")
     unknown = [measure for measure in measures if measure not in set(table["measure"])]
     if unknown:
         raise ConfigError(f"measures: {unknown[0]} is none of {', '.join(table['measure'].unique())}")

@@ -21,7 +21,7 @@ from study.analysis.figures.style import (
     legend_below,
     reference_label,
 )
-from study.analysis.figures.view import View, known, label, shown
+from study.analysis.figures.view import View, known, label, listed, shown
 from study.errors import ConfigError
 
 COLUMNS = 3  # panels side by side
@@ -52,7 +52,7 @@ def lines(
     Raises:
         ConfigError: there is no such column, none of its values can be drawn, or a line would average variants.
     """
-    y = [y] if isinstance(y, str) else list(y)
+    y = listed(y, "y")
     table = view.per_epoch if x == "epoch" else view.complete()
     for key, column in {"x": x, "colour": colour, **{f"y[{i}]": name for i, name in enumerate(y)}}.items():
         known(table, column, key)

@@ -119,6 +119,18 @@ def known(table: pd.DataFrame, column: str, key: str) -> str:
     return column
 
 
+def listed(values: str | Sequence[str], key: str) -> list[str]:
+    """Names as a list, of which one is as good as a list of it.
+
+    Raises:
+        ConfigError: they are something else, or none.
+    """
+    names = [values] if isinstance(values, str) else values
+    if not (isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)):
+        raise ConfigError(f"{key}={values}: must be a name or a list of names")
+    return list(names)
+
+
 def shown(values: pd.Series | Sequence[float], column: str) -> np.ndarray:
     """Values of a column in the unit of its axis."""
     factor = MEASURES[column].factor if column in MEASURES else 100 if column == "label_noise" else 1

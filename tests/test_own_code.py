@@ -1,0 +1,67 @@
+"""What goes wrong in option files and code of the user's is told in one line before anything is trained."""
+
+import pytest
+
+CODE = """
+import math
+
+import torch
+from torch import nn
+
+
+def failing(*arguments):
+    raise KeyError("width")
+
+
+def nothing(*arguments):
+    return None
+
+
+def without_parameters(image_shape, classes):
+    return nn.Flatten()
+
+
+def of_unknown_type(w, power: "NoSuchType" = 2.0):
+    return w.abs().pow(power).sum()
+"""
+REFUSED = {  # by group and content of an option's file
+    ("model", "_target_: own_code.failing"): "model=own: own_code.failing fails (KeyError: 'width')",
+    ("data", "_target_: own_code.failing"): "data=own: own_code.failing fails (KeyError: 'width')",
+    ("optimizer", "_target_: own_code.failing"): "optimizer=own: own_code.failing fails (KeyError: 'width')",
+    ("model", "_target_: own_code.nothing"): "model=own: own_code.nothing returns no torch.nn.Module",
+    ("data", "_target_: own_code.nothing"): "data=own: own_code.nothing returns no study.data.DataSet",
+    ("model", "_target_: own_code.without_parameters"): "own_code.without_parameters has no parameters that could be",
+    ("model", "_target_: torch.zeros"): "zeros does not tell its arguments; name a function of yours",
+    ("reg", "defaults: [own]"): "nested too deeply, or its defaults lead back to itself",
+    ("reg", b"\xff\xfe"): "reg/own.yaml is no UTF-8 text; save it as UTF-8",
+}
+
+
+@pytest.fixture
+def own(study, tmp_path, monkeypatch):
+    """Run `study` with an option file mine/<group>/own.yaml, and the module above in mine/."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own_code.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+
+    def run(group, content, *overrides):
+        (tmp_path / "mine" / group).mkdir()
+        file = tmp_path / "mine" / group / "own.yaml"
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        few = ("epochs=1", "workers=1", *(["data=digits", "data.train_size=50"] if group != "data" else []))
+        return study("--config-dir=mine", *few, f"{group}=own", *overrides)
+
+    return run
+
+
+@pytest.mark.parametrize(("group", "content"), REFUSED)
+def test_it_is_refused_in_one_line(own, tmp_path, group, content):
+    result = own(group, content)
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert REFUSED[group, content] in result.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_an_annotation_that_names_nothing_does_no_harm(own):
+    assert own("reg", "_target_: own_code.of_unknown_type\nlam: 1e-4\n", "model.hidden=[5]").code == 0
