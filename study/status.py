@@ -47,7 +47,7 @@ def study_folder(folder: Path) -> Path:
 
 
 def study_status(arguments: list[str]) -> int:
-    """study status name=mine: how many runs are complete, running, interrupted (or stale), failed or missing, and which.
+    """study status name=mine: how many runs are complete, running, interrupted, stale, failed or missing, and which.
 
     check=true compares size and SHA-256 of all files of all complete and diverged runs with the runs' seals, names
     each file that has changed since its run ended, and exits with 1 if there is one.

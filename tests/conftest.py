@@ -122,7 +122,7 @@ def under_way(outputs: Path) -> list[Path]:
 
 
 def reseal(run: Path, keep: bool = True) -> None:
-    """Make a run's seal fit the files that a test has changed, status.json too; without `keep` it has none, as before."""
+    """Make a run's seal fit the files that a test has changed, status.json too; without `keep` it has none, as once."""
     status = json.loads((run / "status.json").read_text())
     for key in ("seal", OWN):
         status.pop(key, None)
