@@ -1,7 +1,7 @@
 """Figures as YAML files: conf/figure/, or the folder figure/ of one's own --config-dir."""
 
-import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,9 +67,8 @@ def _read(name: str, file: Path) -> Spec:
 
 def _located(file: Path, path: str) -> Callable[..., Figure]:
     """The function that a figure names."""
-    module, _, function = path.rpartition(".")
     try:
-        draw = getattr(importlib.import_module(module), function)
+        draw = pkgutil.resolve_name(path)
     except Exception as error:  # anything may come out of a module of the user's
         raise ConfigError(f"figures: {file}: {TARGET} cannot be found ({one_line(error)})") from None
     if not callable(draw) or not hasattr(draw, "__module__"):
