@@ -3,4 +3,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-exec python -m pytest -n auto "$@"
+exec python -m pytest -n auto --dist loadfile "$@" # a file keeps to one process, which sets its fixtures up once

@@ -6,7 +6,9 @@ already, to read how the sweep is to be run.
 """
 
 import copy
+import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -23,48 +25,45 @@ from study.grid import Point, each_value
 from study.hydra_settings import check_hydra
 
 
-def compose_each(parts: Sequence[tuple[DictConfig, Sequence[Point]]], loader: ConfigLoader) -> list[RunConfig]:
-    """The checked configs of points that have different base configs; see `compose_all`."""
-    configs, errors = [], []
-    for base, points in parts:
-        try:
-            configs += compose_all(base, loader, points)
-        except ConfigError as error:
-            errors.append(str(error))
-    if errors:
-        raise ConfigError("\n".join(errors))
-    return configs
+class Composer:
+    """Composes the points of one command; what Hydra has composed for some points is kept for the later ones."""
+
+    def __init__(self, loader: ConfigLoader):
+        self.loader = loader
+        self.bases: list[tuple[DictConfig, BaseComposer]] = []
+
+    def compose_each(self, parts: Sequence[tuple[DictConfig, Sequence[Point]]]) -> list[RunConfig]:
+        """The checked configs of points.
+
+        Args:
+            parts: base configs, composed from the overrides that do not sweep, with Hydra's own node; and the overrides
+                of each point that belongs to it.
+
+        Raises:
+            ConfigError: one or more points are not allowed; all mistakes are listed, a line each.
+        """
+        configs, errors = [], []
+        for base, points in parts:
+            try:
+                configs += self._of(base).compose_all(points)
+            except ConfigError as error:
+                errors.append(str(error))
+        if errors:
+            raise ConfigError("\n".join(errors))
+        return configs
+
+    def _of(self, base: DictConfig) -> "BaseComposer":
+        for known, composer in self.bases:
+            if known is base:
+                return composer
+        composer = BaseComposer(base, self.loader)
+        self.bases.append((base, composer))
+        return composer
 
 
-def compose_all(base: DictConfig, loader: ConfigLoader, points: Sequence[Point]) -> list[RunConfig]:
-    """The checked config of every point.
+class BaseComposer:
+    """The points of one base config."""
 
-    Args:
-        base: the config composed from the overrides that do not sweep, with Hydra's own node.
-        loader: composes configs.
-        points: overrides of each point.
-
-    Raises:
-        ConfigError: one or more points are not allowed; all mistakes are listed, a line each.
-    """
-    composer = _Composer(base, loader)
-    configs, errors = [], {}
-    for point in points:
-        try:
-            configs.append(resolve(*composer.compose(point), composer.reg_option))
-        except USER_ERRORS as error:
-            errors.setdefault(one_line(error), []).append(" ".join(point))
-    if errors:
-        lines = [
-            line if len(points) == 1 else f"{line}  [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]"
-            for line, where in errors.items()
-        ]
-        raise ConfigError("\n".join(lines))
-    composer.check_once()
-    return configs
-
-
-class _Composer:
     def __init__(self, base: DictConfig, loader: ConfigLoader):
         self.config_name = base.hydra.job.config_name
         self.hydra_overrides = list(base.hydra.overrides.hydra)
@@ -73,22 +72,43 @@ class _Composer:
         parser = OverridesParser.create(config_loader=loader)
         self.parse = lru_cache(maxsize=None)(lambda line: parser.parse_overrides([line])[0])
         self.once_composed: dict[tuple[str, ...], dict[str, Any]] = {}
-        self.composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, str]]] = {}
+        self.composed: dict[tuple[str, ...], _Composed] = {}
+        self.checked: dict[tuple[str, ...], RunConfig] = {}
         self.once = once_per_sweep(base)
-        self.base = _split(copy.deepcopy(base))
+        self.base = _Composed.of(copy.deepcopy(base))
         given = [self.parse(line) for line in base.hydra.overrides.task]
         self.given = [override.key_or_group for override in given]
         self.of_base = {line for override in given if not override.is_sweep_override() for line in each_value(override)}
         self.groups_of_base = {line for line in self.of_base if self.parse(line).key_or_group in self.groups}
+
+    def compose_all(self, points: Sequence[Point]) -> list[RunConfig]:
+        """The checked config of every point; see `Composer.compose_each`."""
+        configs, errors = [], {}
+        for point in points:
+            try:
+                if tuple(point) not in self.checked:
+                    self.checked[tuple(point)] = resolve(*self.compose(point), self.reg_option)
+                configs.append(self.checked[tuple(point)])
+            except USER_ERRORS as error:
+                errors.setdefault(one_line(error), []).append(" ".join(point))
+        if errors:
+            lines = [
+                line
+                if len(points) == 1
+                else f"{line}  [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]"
+                for line, where in errors.items()
+            ]
+            raise ConfigError("\n".join(lines))
+        self.check_once()
+        return configs
 
     def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
         """The config of a point, without Hydra's own node, and the option chosen for each group."""
         overrides = [self.parse(line) for line in point]
         values = [override for override in overrides if self._is_plain_value(override)]
         rest = tuple(line for line, override in zip(point, overrides, strict=True) if override not in values)
-        same = self.of_base <= set(point) and set(rest) <= self.of_base and MISSING not in self.base[1].values()
-        cfg, choices = self.base if same else self._by_hydra(rest)
-        cfg = copy.deepcopy(cfg)
+        same = self.of_base <= set(point) and set(rest) <= self.of_base and MISSING not in self.base.choices.values()
+        cfg, choices = self.base.copy() if same else self._by_hydra(rest)
         try:
             for override in values:
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
@@ -134,13 +154,25 @@ class _Composer:
             cfg = self.loader.load_configuration(self.config_name, [*self.hydra_overrides, *overrides], RunMode.RUN)
             check_hydra(cfg.hydra)
             self.once_composed[overrides] = once_per_sweep(cfg)
-            self.composed[overrides] = _split(cfg)
-        return self.composed[overrides]
+            self.composed[overrides] = _Composed.of(cfg)
+        return self.composed[overrides].copy()
 
 
-def _split(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:
+@dataclass(frozen=True)
+class _Composed:
     """A composed config without Hydra's own node, and the option chosen for each group."""
-    choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg, choices
+
+    pickled: bytes  # which copies a config in a third of the time that copy.deepcopy takes
+    choices: dict[str, str]
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> "_Composed":
+        """Takes Hydra's own node out of a config."""
+        choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cls(pickle.dumps(cfg), choices)
+
+    def copy(self) -> tuple[DictConfig, dict[str, str]]:
+        """A copy that may be changed."""
+        return pickle.loads(self.pickled), self.choices

@@ -12,7 +12,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from study import faults, frozen, grid, identity, preload, progress
-from study.compose import compose_each
+from study.compose import Composer
 from study.config import RunConfig, check_name
 from study.errors import ConfigError, StudyError
 from study.experiments import experiments_of
@@ -83,6 +83,7 @@ class _Command:
 
     def __init__(self, base: DictConfig, context: HydraContext):
         self.base, self.context = base, context
+        self.composer = Composer(context.config_loader)
         self.study_folder = OUTPUTS / base.name
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
         self.states: set[str] = set()
@@ -127,7 +128,7 @@ class _Command:
         return [identity.run_id(config) for config in configs]
 
     def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[RunConfig]:
-        return [replace(config, test=test) for config in compose_each(parts, self.context.config_loader)]
+        return [replace(config, test=test) for config in self.composer.compose_each(parts)]
 
     def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
         base = self.base

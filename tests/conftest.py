@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,12 @@ def small(finished, tmp_path) -> Path:
     """A copy of the study `small` of `finished`, to be changed."""
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
     return tmp_path / "outputs" / "small"
+
+
+def first_fast(values: Iterable) -> list:
+    """Parameters of a long test: the first in every run of the tests, the others with the slow ones."""
+    first, *others = values
+    return [first, *(pytest.param(other, marks=pytest.mark.slow) for other in others)]
 
 
 def snapshot(folder: Path) -> dict[Path, bytes]:

@@ -165,6 +165,7 @@ def test_a_run_trained_twice_is_compared_and_counted(study, tmp_path, capfd, sam
 SHARED = ("-m", "data=digits", "epochs=30", "model.hidden=[200]", "reg=l1", "lam=1e-4,3e-4,1e-3,3e-3")
 
 
+@pytest.mark.slow
 def test_the_same_sweep_started_twice_shares_the_work(study, tmp_path):
     command = [sys.executable, "-m", "study", *SHARED, "name=shared", "workers=1"]
     both = [

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from study.__main__ import CONF
-from study.compose import _Composer, compose_all
+from study.compose import BaseComposer
 from study.config import register_schemas
 from study.grid import points
 from tests.conftest import run_folders
@@ -36,7 +36,7 @@ def test_every_variant_of_every_experiment_is_valid(experiment):
         grid = points(base, OverridesParser.create(), [], multirun=False)
         assert grid
         grid = [[f"experiment={experiment}", *point] for point in grid]
-        found = compose_all(base, GlobalHydra.instance().config_loader(), grid)
+        found = BaseComposer(base, GlobalHydra.instance().config_loader()).compose_all(grid)
     assert [run.name for run in found] == [experiment] * len(grid)
 
 
@@ -77,10 +77,10 @@ def test_what_hydra_has_composed_for_a_command_is_its_single_point(arguments):
         loader = GlobalHydra.instance().config_loader()
         of_point, of_nothing = (compose("config", overrides=o, return_hydra_config=True) for o in (arguments, []))
         (point,) = points(of_point, OverridesParser.create(config_loader=loader), arguments, multirun=False)
-        again = _Composer(of_nothing, loader)
+        again = BaseComposer(of_nothing, loader)
         expected = again.compose(point)
         assert again.composed
-        once = _Composer(of_point, loader)
+        once = BaseComposer(of_point, loader)
         assert once.compose(point) == expected
         assert not once.composed
         other = [*point, "seed=3"]

@@ -199,6 +199,7 @@ def limited_command(size, *arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_one_worker_s_fault_stops_all_workers_and_their_runs_resume(study, tmp_path):
     sweep = ("-m", "data=digits", "epochs=12", "model.hidden=[20]", "reg=none,l1,l2", "name=mine")
     done = limited_command(40_000, *sweep, "workers=2", cwd=tmp_path)

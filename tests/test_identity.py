@@ -8,18 +8,18 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from study.__main__ import CONF
-from study.compose import _Composer
+from study.compose import BaseComposer
 from study.config import RunConfig, register_schemas, resolve
 from study.identity import run_id, settings, variant_id, variant_key, varying_keys
 
 
 @lru_cache(maxsize=1)
-def composer() -> _Composer:
+def composer() -> BaseComposer:
     """One for all tests, since it keeps what Hydra has composed."""
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         base = compose("config", return_hydra_config=True)
-        return _Composer(base, GlobalHydra.instance().config_loader())
+        return BaseComposer(base, GlobalHydra.instance().config_loader())
 
 
 def config(*overrides: str) -> RunConfig:

@@ -16,6 +16,7 @@ def outputs(tmp_path):
     return tmp_path / "outputs"
 
 
+@pytest.mark.slow
 def test_a_launcher_gives_the_bytes_of_our_own_workers_and_trains_what_is_missing(study, outputs):
     assert study(*SWEEP, "name=own").code == 0
     assert study(*SWEEP[:1], "reg=l1", *SWEEP[2:], *JOBLIB, "name=launched").code == 0

@@ -12,6 +12,7 @@ from study.data.digits import digits
 from study.models import MLP
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, shrink_groups
 from study.sparsity import dead_units
+from tests.conftest import first_fast
 from tests.regularizing import combined
 
 OPTIMIZERS = {
@@ -42,7 +43,7 @@ def step(model, hooks, optimizer, train):
     return gradients
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", first_fast(OPTIMIZERS))
 def test_l1_proximal_reaches_the_minimizer_of_the_l1_penalty_with_exact_zeros(train, optimizer):
     """Of logistic regression, which is convex: the data's gradient is −λ sign(w), and at most λ where w = 0."""
     torch.manual_seed(0)
@@ -85,7 +86,7 @@ def test_without_lam_groups_stay_as_they_are():
     assert torch.equal(shrink_groups(rows, torch.ones(3, 4), 0.0), rows)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", first_fast(OPTIMIZERS))
 def test_group_lasso_kills_units_exactly(train, optimizer):
     torch.manual_seed(0)
     model = MLP(64, [20], 10).double()

@@ -79,6 +79,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp
     same_bytes(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_path, undisturbed):
     code, out, err = break_off(tmp_path, signal.SIGINT, *LONG, "checkpoint_every=7")
     assert code == 130
@@ -95,7 +96,9 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
     same_bytes(run, undisturbed)
 
 
-@pytest.mark.parametrize("damage", ["cut", "foreign", "other threads", "rows lost"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "foreign", pytest.param("other threads", marks=pytest.mark.slow), "rows lost"]
+)
 def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_path, undisturbed, killed, damage):
     shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     (broken_off,) = under_way(tmp_path / "outputs" / "default")

@@ -10,6 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from study import claims, progress
@@ -144,6 +145,7 @@ def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
     assert [state(folder) for folder in under_way(outputs)] == ["interrupted", "interrupted"]
 
 
+@pytest.mark.slow
 def test_workers_die_with_their_parent(tmp_path):
     command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=5000", "reg=none,l1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -160,6 +162,7 @@ def test_workers_die_with_their_parent(tmp_path):
     assert not any(claims._start_of(pid) for pid in owners)
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_general_loop_trains_all_runs_after_a_word_of_warning(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "numba.py").write_text("raise ImportError('no compiler on this machine')\n")

@@ -19,7 +19,7 @@ from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, WeightDecay
 from study.scoring import score
 from study.training import penalty_and_gradient_ratio
-from tests.conftest import run_command
+from tests.conftest import first_fast, run_command
 from tests.regularizing import combined
 
 PENALTIES = {
@@ -54,7 +54,7 @@ LOOPS = [(training, [20, 15]), (mlp_training, [30]), (mlp_training, []), (mlp_tr
 
 
 @pytest.mark.parametrize(("loop", "hidden"), LOOPS, ids=lambda part: str(getattr(part, "PATH", part)))
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", first_fast(OPTIMIZERS))
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_each_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penalty, optimizer, loop, hidden):
     """In float64; 1,249 images in batches of 25 are 50 steps an epoch, the last of 24 images."""
@@ -139,7 +139,7 @@ IN_STEP = {
 
 
 @pytest.mark.parametrize("hidden", [[30], [20, 15]], ids=str)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", first_fast(OPTIMIZERS))
 @pytest.mark.parametrize("name", IN_STEP)
 def test_both_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name, optimizer, hidden):
     results = []

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from study.tuning import Candidate, choose
-from tests.conftest import run_folders
+from tests.conftest import first_fast, run_folders
 
 SMALL = """# @package _global_
 defaults:
@@ -190,7 +190,7 @@ def test_a_test_set_in_disguise_is_known_by_its_content(smaller, tmp_path, monke
     assert "the official test set of fashion_mnist_mini (known by its checksum)" in result.err
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("keep", first_fast([False, True]))
 def test_a_trial_that_is_wanted_with_its_test_score_gets_one(study, smaller, tmp_path, keep):
     """From the weights that were kept, or by training again; either way its other files stay as they were."""
     smaller(f"keep_model={str(keep).lower()}")
@@ -253,6 +253,7 @@ def test_an_unequal_grid_is_refused_or_said_under_every_table(study, smaller, tm
             assert line in table.read_text(), table
 
 
+@pytest.mark.slow
 def test_a_protocol_of_an_earlier_version_counts_as_unequal(study, smaller, tmp_path):
     smaller()
     file = tmp_path / "outputs" / "tuned" / "manifest.json"

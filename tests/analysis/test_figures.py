@@ -293,7 +293,7 @@ def failing(view):
 REFUSED_FIGURES = {  # by content of the file
     "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is no function that draws a figure",
     "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
-    "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: collections.abc.Sequence[str] is allowed",
+    "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: collections.abc.Sequence[str]",
     "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",
     "_target_: drawn_here.failing": "figure own: drawn_here.failing fails (KeyError: 'luck')",
     "_target_: drawn_here.nothing": "figure own: drawn_here.nothing returns no matplotlib.figure.Figure",
@@ -321,6 +321,7 @@ def test_variants_that_are_no_patterns_are_refused(study, finished, tmp_path):
     assert "variants=5: must be a list of patterns, or labels by pattern" in refused.err
 
 
+@pytest.mark.slow
 def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
     folder = tmp_path / "outputs" / "paths"

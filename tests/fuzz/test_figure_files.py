@@ -169,7 +169,7 @@ def test_many_figure_files_are_drawn_or_refused(place, before, figures_alone, pa
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=40)
+@settings(FEW, max_examples=20)
 @given(content=figure_files(), line=st.sampled_from(LINES))
 def test_what_is_drawn_can_be_written(place, before, content, line):
     drawn_or_refused(place, before, content, line)
