@@ -147,6 +147,7 @@ def full_in_analysis(result):
     return Path(place).name
 
 
+@pytest.mark.slow
 def test_an_analysis_on_a_full_disk_leaves_the_earlier_one_as_it_was(study, small_disk, small_study):
     assert study(*ANALYZE).code == 0
     earlier = analyzed(small_study)
@@ -178,7 +179,10 @@ def test_a_disk_that_gets_full_at_any_file_of_an_analysis_leaves_whole_files(stu
     assert places >= {"ledger.csv", "runs.csv", "gap_table.tex", "report.md", "gap.pdf"}, places
 
 
-@pytest.mark.parametrize(("hidden", "size", "file"), [(4, 8000, "histogram.csv"), (200, 100_000, "checkpoint.pt")])
+@pytest.mark.parametrize(
+    ("hidden", "size", "file"),
+    [(4, 8000, "histogram.csv"), pytest.param(200, 100_000, "checkpoint.pt", marks=pytest.mark.slow)],
+)
 def test_a_file_that_may_not_grow_stops_the_sweep(study, tmp_path, hidden, size, file):
     sweep = ("-m", *TINY, f"model.hidden=[{hidden}]", "reg=none,l1,l2", "workers=1")
     with file_size_limit(size):

@@ -57,6 +57,7 @@ def test_the_penalty_that_the_readme_writes_is_trained_by_its_command(tmp_path):
     assert "bridge-lam0.001" in done.stdout
 
 
+@pytest.mark.slow
 def test_scripts_analyze_is_study_analyze(study, finished, tmp_path):
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
     by_command = study("analyze", "name=small", "figures=[]").out

@@ -118,6 +118,7 @@ def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_pa
         same_bytes(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_from_a_kept_checkpoint_in_a_run_of_their_own(study, tmp_path, undisturbed):
     study(*LONG, "epochs=13", "keep_checkpoint=true")
     (short,) = run_folders(tmp_path / "outputs" / "default")

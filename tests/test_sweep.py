@@ -102,6 +102,7 @@ def killed(w):
 """
 
 
+@pytest.mark.slow
 def test_a_failing_run_stops_no_other_is_shown_and_makes_the_exit_status(tmp_path):
     (tmp_path / "own" / "reg").mkdir(parents=True)
     (tmp_path / "my_penalties.py").write_text(FAIL_LATER)
@@ -122,6 +123,7 @@ def test_a_failing_run_stops_no_other_is_shown_and_makes_the_exit_status(tmp_pat
         assert cause in json.loads((runs[function] / "status.json").read_text())["cause"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
     command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=2000", "reg=none,l1", "name=long"]
     process = subprocess.Popen(

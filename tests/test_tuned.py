@@ -231,6 +231,7 @@ def test_ties_go_to_the_earliest_trial_whatever_its_values():
     assert choose([*tied, (Candidate("l1", {"lam": 1.0}, {}, 0), 0.8)]).trial == 1
 
 
+@pytest.mark.slow
 def test_an_unequal_grid_is_refused_or_said_under_every_table(study, smaller, tmp_path):
     """Crossed with the learning rates, λ gives l1 and l2 more trials than none."""
     grid = SMALL.replace("trials: 3", "search: grid\n  shared: {optimizer.lr: [1e-3, 1e-2]}").replace(

@@ -98,6 +98,7 @@ LATEX = r"""\documentclass{article}
     shutil.which("pdflatex") is None and "REGSTUDY_CI" not in os.environ,
     reason="LaTeX is not installed; .ci/run installs it",
 )
+@pytest.mark.slow
 def test_pdflatex_sets_every_table(study, tmp_path):
     few = ("data=digits", "data.train_size=100", "epochs=2", "model.hidden=[20]", "seeds=3", "workers=1", "name=paper")
     variants = "variants=[{reg: none}, {reg: l1, lam: [1e-4, 1e-3, 3e-2]}, {reg: l2_norm, lam: [1e-4, 1e-3, 0.5]}]"
@@ -120,6 +121,7 @@ def test_pdflatex_sets_every_table(study, tmp_path):
     assert "looked at once" in text
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_bytes(study, small, analyzed):
     assert study("analyze", "name=small").code == 0
     assert products(small) == products(analyzed[0])

@@ -49,6 +49,7 @@ def test_two_values_of_lam_are_no_path():
     assert matched(few[few["lam"].isin(LAM[:2])]).empty
 
 
+@pytest.mark.slow
 def test_a_study_of_two_paths_has_the_table(study, tmp_path):
     few = ("data=digits", "data.train_size=200", "epochs=5", "model.hidden=[20]", "seeds=3", "name=path", "workers=1")
     paths = "variants=[{reg: none}, {reg: l1, lam: [1e-3, 1e-2, 3e-2]}, {reg: l2, lam: [1e-3, 1e-2, 3e-2]}]"

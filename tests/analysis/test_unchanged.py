@@ -41,12 +41,14 @@ def test_nothing_is_drawn_again_unless_the_memory_of_it_is_lost(study, figures):
     assert contents(figures) == first
 
 
+@pytest.mark.slow
 def test_an_argument_that_figures_follow_from(study, figures):
     for argument in FOLLOWS_FROM:
         assert drawn(study, figures, "figures=[forest]", argument) == FILES, argument
     assert drawn(study, figures, "figures=[forest]", argument) == set()
 
 
+@pytest.mark.slow
 def test_a_figure_whose_files_are_gone_or_others_is_drawn_alone(study, figures):
     study("analyze", "name=small", "figures=[forest,scatter]")
     first = contents(figures)
@@ -56,6 +58,7 @@ def test_a_figure_whose_files_are_gone_or_others_is_drawn_alone(study, figures):
     assert contents(figures) == first
 
 
+@pytest.mark.slow
 def test_runs_settings_of_matplotlib_and_its_version(study, figures, monkeypatch):
     small = figures.parent.parent
     run = run_folders(small)[0]

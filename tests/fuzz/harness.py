@@ -23,7 +23,7 @@ COMMON = {
     "phases": (Phase.generate, Phase.shrink),
     "suppress_health_check": list(HealthCheck),
 }
-FEW = settings(max_examples=12, **COMMON)  # in every run of the tests
+FEW = settings(max_examples=10, **COMMON)  # in every run of the tests
 PARTS = 4  # of the many examples, so that they are shared among pytest's workers
 MANY = settings(max_examples=500, **COMMON)  # of each part
 
