@@ -186,7 +186,7 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
     try:
         for argument in sys.argv[1:]:
-            if argument.startswith("="):
+            if argument.lstrip("+~").startswith("="):
                 raise ConfigError(f"{' '.join(argument.split())}: there is no key before the '='")
         _check_own_options(sys.argv)
         with ended_by_signals():

@@ -14,7 +14,7 @@ from study.data import DataSet
 from study.errors import ConfigError
 from study.hidden_decay import refuse_decay
 from study.options import locate, told_of_target
-from study.regularizers import Combined, Part, Regularizer
+from study.regularizers import Combined, LamRange, Part, Regularizer
 from study.regularizers.penalties import FunctionPenalty
 from study.regularizers.scope import in_scope
 
@@ -89,7 +89,13 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
             " or a function of one tensor is allowed"
         )
     with told_of_target("reg", part):
-        return target(**options)
+        regularizer = target(**options)
+    if not isinstance(regularizer.lam_range, LamRange):
+        raise ConfigError(
+            f"reg._target_={part['_target_']}: its lam_range is {regularizer.lam_range}. It must be a"
+            " study.regularizers.LamRange. Example: lam_range = LamRange(high=1.0)"
+        )
+    return regularizer
 
 
 def takes_lam(config: RunConfig) -> bool:

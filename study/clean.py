@@ -16,7 +16,7 @@ from study.sweep import OUTPUTS
 
 
 def study_clean(arguments: list[str]) -> int:
-    """study clean name=mine: list runs that were broken off, and runs that are outdated; remove=true removes them.
+    """study clean name=mine: list runs that were interrupted, and runs that are outdated; remove=true removes them.
 
     A run is outdated when its config no longer gives its id: the code or the data behind it have changed, so no
     command would use it again. Runs that are being trained, complete ones that are up to date, and folders that are
@@ -40,7 +40,7 @@ def removable(folder: Path) -> Iterator[tuple[Path, str]]:
     """Run folders that may go, with the reason."""
     for work in work_folders(folder):
         if not is_held(work):
-            yield work, "broken off; the sweep's command would go on with it"
+            yield work, "interrupted; the sweep's command would resume it"
     for run in existing_runs(folder).values():
         if run.folder != run.published or run.config is None:
             continue

@@ -20,6 +20,13 @@ USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError, yaml
 # OmegaConf's types, in words.
 KINDS = {"Float": "a number", "Integer": "a whole number", "Bool": "true or false", "String": "a text"}
 
+EVALUATING = r"Error parsing override '([^\n]*)'\n\w+ while evaluating '([^\n]*)': "
+REWORDED = (  # messages of Hydra's, in words of a user
+    (EVALUATING + r"Unknown function '(\w+)'\nAvailable: ([\w,]+)", r"\1: there is no function \3; allowed: \4"),
+    (EVALUATING, r"\1: \2 has arguments that the function does not take"),
+    (r"force-add of config groups is not supported: '(.*)'", r"\1: an option of a group is given without ++: reg=l1"),
+)
+
 
 def one_line(error: BaseException) -> str:
     """The message of an error on one line.
@@ -46,6 +53,9 @@ def one_line(error: BaseException) -> str:
             f"{ambiguous[1]}: one value is allowed here. A list is written {ambiguous[2]}=[a,b], a text with commas"
             f" \"{ambiguous[2]}='a,b'\""
         )
+    for pattern, told in REWORDED:
+        if found := re.match(pattern, str(error)):
+            return found.expand(told)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     merging = "Error merging override "
     if lines and lines[0].startswith(merging) and error.__cause__ is not None:

@@ -63,7 +63,7 @@ class Plan:
     """What a sweep has to do.
 
     Attributes:
-        tasks: runs to train, in the order of the sweep; those that were broken off among them.
+        tasks: runs to train, in the order of the sweep; those that were interrupted among them.
         resumed: how many of the tasks go on from a checkpoint.
         ended: folders of runs that are complete or diverged.
         failed: folders of runs that failed earlier and are not to be tried again.

@@ -67,7 +67,7 @@ OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     """Train one run and write its files; whatever goes wrong with it is an outcome.
 
-    A run that was broken off goes on from its checkpoint, if that was made by the same torch, device, path and
+    A run that was interrupted resumes from its checkpoint, if that was made by the same torch, device, path and
     number of threads.
 
     Args:

@@ -116,7 +116,7 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize(
     "choice", [*ALONE, *(pytest.param(choice, marks=pytest.mark.slow) for choice in SAMPLE)], ids=label
 )
-def test_it_trains_and_a_run_that_was_broken_off_ends_with_the_same_bytes(place, choice):
+def test_it_trains_and_an_interrupted_run_ends_with_the_same_bytes(place, choice):
     made = config(*overrides(choice))
     identity = run_id(made)
     task = Task(made, identity, identity, "variant", place / identity)

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import nn
 
+from study.regularizers import Penalty
+
 
 def failing(*arguments):
     raise KeyError("width")
@@ -23,6 +25,10 @@ def without_parameters(image_shape, classes):
 
 def of_unknown_type(w, power: "NoSuchType" = 2.0):
     return w.abs().pow(power).sum()
+
+
+class OfNoRange(Penalty):
+    lam_range = None
 """
 REFUSED = {  # by group and content of an option's file
     ("model", "_target_: own_code.failing"): "model=own: own_code.failing fails (KeyError: 'width')",
@@ -32,6 +38,10 @@ REFUSED = {  # by group and content of an option's file
     ("data", "_target_: own_code.nothing"): "data=own: own_code.nothing returns no study.data.DataSet",
     ("model", "_target_: own_code.without_parameters"): "own_code.without_parameters has no parameters that could be",
     ("model", "_target_: torch.zeros"): "zeros does not tell its arguments; name a function of yours",
+    (
+        "reg",
+        "_target_: own_code.OfNoRange\nlam: 0.1",
+    ): "its lam_range is None. It must be a study.regul",
     ("reg", "defaults: [own]"): "nested too deeply, or its defaults lead back to itself",
     ("reg", b"\xff\xfe"): "reg/own.yaml is no UTF-8 text; save it as UTF-8",
 }

@@ -1,4 +1,4 @@
-"""A run that was broken off goes on, and ends with the bytes of one that was not."""
+"""An interrupted run resumes, and ends with the bytes of one that was not."""
 
 import json
 import os
@@ -64,9 +64,9 @@ def killed(tmp_path_factory):
 
 def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp_path, undisturbed, killed):
     shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
-    (broken_off,) = under_way(tmp_path / "outputs" / "default")
-    assert state(broken_off) == "running"
-    with (broken_off / "metrics.csv").open("a") as file:
+    (stopped,) = under_way(tmp_path / "outputs" / "default")
+    assert state(stopped) == "running"
+    with (stopped / "metrics.csv").open("a") as file:
         file.write("99,0.1,0.")  # what a kill in the middle of a write leaves
     result = study(*LONG)
     assert result.code == 0
@@ -101,14 +101,14 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
 )
 def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_path, undisturbed, killed, damage):
     shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
-    (broken_off,) = under_way(tmp_path / "outputs" / "default")
-    checkpoint = broken_off / "checkpoint.pt"
+    (stopped,) = under_way(tmp_path / "outputs" / "default")
+    checkpoint = stopped / "checkpoint.pt"
     if damage == "cut":
         checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     elif damage == "foreign":
         checkpoint.write_text("my thesis")
     elif damage == "rows lost":
-        (broken_off / "weights.csv").write_text("")
+        (stopped / "weights.csv").write_text("")
     assert study(*LONG, *(["threads=2"] if damage == "other threads" else [])).code == 0
     (run,) = run_folders(tmp_path / "outputs" / "default")
     assert "goes on" not in (run / "run.log").read_text()

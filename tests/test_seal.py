@@ -113,7 +113,7 @@ def test_a_test_score_that_is_added_later_is_sealed_and_nothing_else(study, tmp_
     assert "weights.csv (other content)\n1 runs checked" in checked
 
 
-def test_a_test_score_that_was_broken_off_is_taken_again(study, tmp_path):
+def test_a_test_score_that_was_interrupted_is_taken_again(study, tmp_path):
     assert study(*TRIAL).code == 0
     (run,) = run_folders(tmp_path / "outputs" / "default")
     whole = (run / "test.csv").read_bytes()

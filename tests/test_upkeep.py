@@ -91,7 +91,7 @@ def test_merged_variants_that_share_a_name_are_told_apart(study, tmp_path):
         assert run.name.startswith(json.loads((run / "status.json").read_text())["variant"] + "-seed0-")
 
 
-def test_clean_lists_first_and_removes_only_what_is_broken_off_or_outdated(study, small):
+def test_clean_lists_first_and_removes_only_what_is_interrupted_or_outdated(study, small):
     runs = run_folders(small)
     live = as_work(runs[0], f"{claims._host()}~{os.getpid()}~{claims._start_of(os.getpid())}~aaaa")
     stale = as_work(runs[1], f"{claims._host()}~{os.getpid()}~1~aaaa")

@@ -206,7 +206,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
     for path in work_folders(folder):
         state = (read_status(path) or {"state": "running"})["state"]
         name = path.name.rpartition("@")[0]
-        left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or broken off'}: left out")
+        left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or stale'}: left out")
     problems = tuple(f"{path} {damaged[path]}" for path in sorted(damaged))
     if not entries:
         reasons = "; ".join([*problems, *left_out]) or "it is empty"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from study.errors import StudyError
 from study.recording import append_whole, now
 
 LEDGER = "ledger.csv"  # in a study's folder, outside analysis/
@@ -15,8 +16,27 @@ def look(study_folder: Path, variants: int, n: int) -> int:
         study_folder: outputs/<name>.
         variants: how many have a test score.
         n: the number of their runs.
+
+    Raises:
+        StudyError: the file is there and is no ledger, so that the count would be wrong; it is left as it is.
     """
     ledger = study_folder / LEDGER
+    looks = _looks(ledger)
     line = f"{now()},{variants},{n}\n"
-    append_whole(ledger, (line if ledger.exists() else HEADER + line).encode())
-    return ledger.read_text().count("\n") - 1
+    append_whole(ledger, (line if looks is not None else HEADER + line).encode())
+    return (looks or 0) + 1
+
+
+def _looks(ledger: Path) -> int | None:
+    """How often test scores have been looked at; None if there is no ledger yet."""
+    try:
+        content = ledger.read_bytes()
+    except FileNotFoundError:
+        return None
+    head, *lines, end = content.split(b"\n") if b"\n" in content else (content, b"cut")
+    if head.decode(errors="replace") != HEADER.strip() or end or not all(line.count(b",") == 2 for line in lines):
+        raise StudyError(
+            f"{ledger} has been damaged: it counts how often test scores were looked at. Restore it, or delete it to"
+            " count anew"
+        )
+    return len(lines)

@@ -3,6 +3,7 @@
 import shutil
 
 import pandas as pd
+import pytest
 
 TABLES = ("figures=[]",)
 
@@ -31,3 +32,13 @@ def test_an_epoch_without_test_scores_is_no_look(study, small):
     before = (small / "ledger.csv").read_text() if (small / "ledger.csv").exists() else None
     study("analyze", "name=small", "at=1", *TABLES)
     assert ((small / "ledger.csv").read_text() if (small / "ledger.csv").exists() else None) == before
+
+
+@pytest.mark.parametrize("content", [b"\xac\x00", b"", b"when,variants,n\n2026-01-01T00:00:00,3", b"run,ended\n"])
+def test_a_damaged_ledger_is_named_and_left_as_it_is(study, small, content):
+    (small / "ledger.csv").write_bytes(content)
+    refused = study("analyze", "name=small", *TABLES)
+    assert refused.code == 1
+    assert refused.err.startswith("study: error: outputs/small/ledger.csv has been damaged: it counts how often")
+    assert refused.err.count("\n") == 1
+    assert (small / "ledger.csv").read_bytes() == content
