@@ -192,7 +192,7 @@ def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequ
     w = torch.ones(scoped[0].parameter.shape)
     try:
         value = regularizer.value(w)
-    except Exception as error:  # anything may come out of the user's code
+    except (Exception, SystemExit) as error:  # anything may come out of the user's code
         raise ConfigError(
             f"reg={part['option']}: {part['_target_']} fails on a tensor of shape {tuple(w.shape)}"
             f" ({type(error).__name__}: {one_line(error)}); it takes one tensor and returns a scalar"

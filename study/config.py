@@ -178,6 +178,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     for group in GROUPS:
         if "_target_" not in values[group] and "parts" not in values[group]:
             raise ConfigError(f"{group}={choices.get(group)}: its YAML file names no _target_")
+        if "option" in values[group]:
+            raise ConfigError(f"{group}.option is no key: {group}={choices[group]} names the option")
         if not choices[group].isprintable():
             raise ConfigError(f"{group}={choices[group]!a}: the name of an option is printable text. Rename its file")
         values[group] = {"option": choices[group], **values[group]}

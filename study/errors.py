@@ -75,7 +75,7 @@ def one_line(error: BaseException) -> str:
             text = f"{key}: {text}" if key and f"'{key}'" not in text else text
         else:
             text += (" " if text.endswith((":", ".", ",")) or line.startswith("(") else ", ") + line
-    return text.replace(":,", ":")
+    return re.sub(r"\w+ raised while resolving interpolation: ", "cannot be resolved: ", text).replace(":,", ":")
 
 
 def told_of_hydra(error: BaseException) -> str | None:

@@ -51,7 +51,7 @@ def told_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
         yield
     except USER_ERRORS:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if faults.is_fault(error):
             raise
         raise ConfigError(

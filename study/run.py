@@ -127,7 +127,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     except KeyboardInterrupt:
         _record_interruption(folder, "interrupted")
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the user's may try to end the program
         if not os.path.isdir(work):
             return Outcome("elsewhere", "another process has taken it over")
         if faults.is_fault(error) or _is_of_own_files(error, work):
@@ -143,7 +143,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     return outcome
 
 
-def _is_of_own_files(error: Exception, work: Path) -> bool:
+def _is_of_own_files(error: BaseException, work: Path) -> bool:
     """Whether a run cannot use its own files, for whatever reason: that is never what it was asked."""
     return isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(work)
 

@@ -113,12 +113,15 @@ def _trained_twice(folder: Path) -> Iterator[str]:
     """How often two commands trained the same run, and where that did not give the same bytes."""
     try:
         twice = [json.loads(line) for line in (folder / TWICE).read_text().splitlines()]
-    except (OSError, ValueError):
+        unlike = {run["run"]: ", ".join(run["differing"]) for run in twice if run["differing"]}
+    except FileNotFoundError:
         return
-    unlike = [run for run in twice if run["differing"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        yield f"{folder / TWICE} cannot be read: it tells which runs were trained twice"
+        return
     yield f"{len(twice)} runs trained twice, {len(twice) - len(unlike)} of them with the same bytes"
-    for run in unlike:
-        yield f"other bytes   {run['run']}  in {', '.join(run['differing'])}"
+    for run, files in unlike.items():
+        yield f"other bytes   {run}  in {files}"
 
 
 def _progress(work: Path, status: Mapping[str, Any]) -> str:

@@ -149,6 +149,7 @@ SPELLINGS = {
     "lam=foo(1)": "there is no function foo; allowed: bool,choice",
     "lam=range(0,3,a)": "range(0,3,a) has arguments that the function does not take",
     "++reg=l1": "an option of a group is given without ++: reg=l1",
+    "name=${oc.env:NOT_SET_HERE}": "name: cannot be resolved: \"Environment variable 'NOT_SET_HERE' not found\"",
     "++=1": "there is no key before the '='",
     "name=a\nb": "a value is printable text, without line breaks",
     "λ=1": "λ=1: there is no such key. Keys look like lam, optimizer.lr or reg",

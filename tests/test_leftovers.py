@@ -38,6 +38,7 @@ def start(cwd, *arguments):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # ignored where nohup runs the tests
     )
     runs, deadline = 2 if "-m" in arguments else 1, time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:

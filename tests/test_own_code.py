@@ -27,6 +27,16 @@ def of_unknown_type(w, power: "NoSuchType" = 2.0):
     return w.abs().pow(power).sum()
 
 
+def ending(w):
+    if w.requires_grad:
+        raise SystemExit(3)
+    return w.sum()
+
+
+def ending_at_once(*arguments):
+    raise SystemExit(3)
+
+
 class OfNoRange(Penalty):
     lam_range = None
 """
@@ -34,6 +44,8 @@ REFUSED = {  # by group and content of an option's file
     ("model", "_target_: own_code.failing"): "model=own: own_code.failing fails (KeyError: 'width')",
     ("data", "_target_: own_code.failing"): "data=own: own_code.failing fails (KeyError: 'width')",
     ("optimizer", "_target_: own_code.failing"): "optimizer=own: own_code.failing fails (KeyError: 'width')",
+    ("model", "_target_: own_code.ending_at_once"): "own_code.ending_at_once fails (SystemExit: 3)",
+    ("reg", "_target_: own_code.ending_at_once\nlam: 0.1"): "own_code.ending_at_once fails on a tensor of shape",
     ("model", "_target_: own_code.nothing"): "model=own: own_code.nothing returns no torch.nn.Module",
     ("data", "_target_: own_code.nothing"): "data=own: own_code.nothing returns no study.data.DataSet",
     ("model", "_target_: own_code.without_parameters"): "own_code.without_parameters has no parameters that could be",
@@ -42,6 +54,10 @@ REFUSED = {  # by group and content of an option's file
         "reg",
         "_target_: own_code.OfNoRange\nlam: 0.1",
     ): "its lam_range is None. It must be a study.regul",
+    (
+        "reg",
+        "_target_: own_code.of_unknown_type\nlam: 0.1\noption: x",
+    ): "reg.option is no key: reg=own names the op",
     ("reg", "defaults: [own]"): "nested too deeply, or its defaults lead back to itself",
     ("reg", b"\xff\xfe"): "reg/own.yaml is no UTF-8 text; save it as UTF-8",
 }
@@ -71,6 +87,13 @@ def test_it_is_refused_in_one_line(own, tmp_path, group, content):
     assert result.err.count("\n") == 1
     assert REFUSED[group, content] in result.err
     assert not (tmp_path / "outputs").exists()
+
+
+def test_code_that_ends_the_program_fails_its_run_alone(own, tmp_path):
+    result = own("reg", "_target_: own_code.ending\nlam: 0.1", "model.hidden=[5]")
+    assert result.code == 1
+    assert "failed outputs/default/own-lam0.1-seed0" in result.out
+    assert "SystemExit: 3" in result.out
 
 
 def test_an_annotation_that_names_nothing_does_no_harm(own):

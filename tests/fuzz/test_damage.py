@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.analysis import command as analysis
-from study.analysis import drawing, formats
+from study.analysis import drawing, formats, matched
 from tests.conftest import reseal, run_folders
 from tests.fuzz.damage import KINDS, damaged
 from tests.fuzz.harness import FEW, MANY, PARTS, Tree, check_told, run
@@ -20,7 +20,7 @@ RESULTS = ("analysis/", "ledger.csv", ".analysis-index.npz", ".figures-drawn.jso
 ANALYZE = ["analyze", "name=small", "figures=[]"]
 SWEEP = ["-m", "reg=none,l1,l2", "seeds=2", "data=digits", "epochs=3", "model.hidden=[20]", "name=small"]
 COMMANDS = [
-    *[ANALYZE] * 8,
+    *[ANALYZE] * 5,
     [*ANALYZE, "allow=[changed]"],
     ["analyze", "name=small", "figures=[weights,gap,fan]"],
     [*ANALYZE, "at=best", "export=parquet"],
@@ -77,6 +77,7 @@ def quickly(monkeypatch, composed_once):
     """Nothing that takes long and is the same for all damage: figures are laid out here, and not written."""
     monkeypatch.setattr(formats, "to_latex", lambda *_: "")
     monkeypatch.setattr(analysis, "print_report", lambda _: None)
+    monkeypatch.setattr(matched, "matched", lambda rows: rows.iloc[:0])
     monkeypatch.setattr(drawing, "sys", SimpleNamespace(platform="here"))
     monkeypatch.setattr(drawing, "METADATA", {})
 

@@ -132,9 +132,16 @@ def listed(values: str | Sequence[str], key: str) -> list[str]:
 
 
 def shown(values: pd.Series | Sequence[float], column: str) -> np.ndarray:
-    """Values of a column in the unit of its axis."""
+    """Values of a column in the unit of its axis.
+
+    Raises:
+        ConfigError: they are no numbers.
+    """
     factor = MEASURES[column].factor if column in MEASURES else 100 if column == "label_noise" else 1
-    return factor * np.asarray(values, float)
+    try:
+        return factor * np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{column} holds text, and a column of numbers is needed. Example: val_accuracy") from None
 
 
 def label(column: str) -> str:
