@@ -32,10 +32,10 @@ def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEAL
         return [f"{STATUS} (unreadable seal)"]
     names = [*seal, *(name for name in SEALED if name not in seal)]
     found = {name: _change(f"{run}/{name}", name, seal.get(name), name in summed) for name in names}
-    return [*own_changes(status), *(f"{name} ({change})" for name, change in found.items() if change)]
+    return [*_own_changes(status), *(f"{name} ({change})" for name, change in found.items() if change)]
 
 
-def own_changes(status: Mapping[str, Any]) -> list[str]:
+def _own_changes(status: Mapping[str, Any]) -> list[str]:
     """The same of status.json alone, by its checksum of itself; none where it has none, as in an earlier version."""
     return [f"{STATUS} (other content)"] if status.get(OWN) not in (None, own_sum(status)) else []
 

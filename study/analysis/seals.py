@@ -15,7 +15,7 @@ from typing import Any
 from study.analysis.index import Entry
 from study.analysis.reading import DamagedError, read_tables
 from study.analysis.unsealed import check_unsealed
-from study.changes import MAY_GO, MEND, changes, described, own_changes
+from study.changes import MAY_GO, MEND, changes, described
 from study.recording import SEALED
 
 FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # what a run's seal says
@@ -40,15 +40,12 @@ def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callabl
         yield lambda: [_changes(run) for run in runs]
         return
     workers = min(MOST_PROCESSES, max(1, len(os.sched_getaffinity(0)) - 1))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+    # A forked process has the runs already; sending it their seals would take longer than the checking.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _take_over, (runs,)) as pool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
-            sealed = [(run, {"seal": status.get("seal")}) for run, status in runs]
-            found = pool.map(_changes, sealed, chunksize=MANY // 4)
-        yield lambda: [
-            of_files if of_files is None else [*own_changes(status), *of_files]
-            for of_files, (_, status) in zip(_waited(found, sealed), runs, strict=True)
-        ]
+            found = pool.map(_changes_of, range(len(runs)), chunksize=MANY // 4)
+        yield lambda: _waited(found, runs)
 
 
 def _waited(found: Iterator[list[str] | None], runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Changes:
@@ -60,6 +57,17 @@ def _waited(found: Iterator[list[str] | None], runs: Sequence[tuple[Path, Mappin
 
 def _changes(run: tuple[Path, Mapping[str, Any]]) -> list[str] | None:
     return changes(*run, READ)
+
+
+_RUNS: list[tuple[Path, Mapping[str, Any]]] = []  # of the process that checks
+
+
+def _take_over(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
+    _RUNS[:] = runs
+
+
+def _changes_of(number: int) -> list[str] | None:
+    return _changes(_RUNS[number])
 
 
 def heed_seals(
