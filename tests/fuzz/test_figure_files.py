@@ -14,6 +14,7 @@ from study.analysis import drawing
 from study.analysis.figures.style import STYLES
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
 from tests.fuzz.words import words
+from tests.fuzz.yaml_files import after
 
 SHIPPED = [yaml.safe_load(file.read_text()) for file in sorted((CONF / "figure").glob("*.yaml"))]
 OPTIONS = sorted({key for figure in SHIPPED for key in figure} - {"_target_"})
@@ -104,17 +105,7 @@ def figure_files(draw):
     if draw(st.integers(0, 19)) == 0:
         return draw(st.sampled_from(RAW))
     content = dict(draw(st.sampled_from(SHIPPED)))
-    for kind, what in draw(st.lists(change, min_size=1, max_size=3)):
-        if not isinstance(content, dict) or kind == "root":
-            content = what if kind == "root" else content
-        elif kind == "target":
-            content["_target_"] = what
-        elif kind == "set":
-            content[what[0]] = what[1]
-        elif kind == "drop" and content:
-            del content[list(content)[what % len(content)]]
-        elif kind == "value" and content:
-            content[list(content)[what[0] % len(content)]] = what[1]
+    content = after(draw(st.lists(change, min_size=1, max_size=3)), content)
     return yaml.safe_dump(content, allow_unicode=True).encode()
 
 

@@ -13,6 +13,7 @@ from study.__main__ import CONF
 from tests.fuzz import targets
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
 from tests.fuzz.words import words
+from tests.fuzz.yaml_files import after
 
 GROUPS = ("reg", "model", "optimizer", "data", "experiment")
 SHIPPED = {group: [file.read_text() for file in sorted((CONF / group).glob("*.yaml"))] for group in GROUPS}
@@ -106,17 +107,7 @@ def option_files(draw):
         return group, draw(st.sampled_from(RAW))
     text = draw(st.sampled_from(SHIPPED[group]))
     content = yaml.safe_load(text)
-    for kind, what in draw(st.lists(change, min_size=1, max_size=3)):
-        if not isinstance(content, dict) or kind == "root":
-            content = what if kind == "root" else content
-        elif kind == "target":
-            content["_target_"] = what
-        elif kind == "set":
-            content[what[0]] = what[1]
-        elif kind == "drop" and content:
-            del content[list(content)[what % len(content)]]
-        elif kind == "value" and content:
-            content[list(content)[what[0] % len(content)]] = what[1]
+    content = after(draw(st.lists(change, min_size=1, max_size=3)), content)
     header = "# @package _global_\n" if text.startswith("# @package") else ""
     return group, (header + yaml.safe_dump(content, allow_unicode=True)).encode()
 
