@@ -10,6 +10,7 @@ import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from study import __main__ as command
@@ -26,7 +27,8 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
 }
 FEW = settings(max_examples=10, **COMMON)  # in every run of the tests
-PARTS = 4  # of the many examples, so that they are shared among pytest's workers
+# Parts of the many examples, shared among pytest's workers. All take 20 minutes on two cores: .ci/run runs the first.
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.longest) for part in (1, 2, 3))]
 MANY = settings(max_examples=500, **COMMON)  # of each part
 
 # What a user cannot make sense of: names of exceptions, and words of Python's own messages.

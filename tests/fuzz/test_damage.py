@@ -153,7 +153,7 @@ def test_damage_is_named_or_does_no_harm(place, expected, undamaged, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 @MANY
 @given(case=accident)
 def test_much_damage_is_named_or_does_no_harm(place, expected, undamaged, part, case):

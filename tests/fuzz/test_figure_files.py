@@ -152,7 +152,7 @@ def test_a_figure_file_is_drawn_or_refused(place, before, figures_alone, content
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 @MANY
 @given(content=figure_files(), line=st.sampled_from(LINES))
 def test_many_figure_files_are_drawn_or_refused(place, before, figures_alone, part, content, line):

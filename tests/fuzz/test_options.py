@@ -147,7 +147,7 @@ def test_an_option_file_is_used_or_refused(place, before, monkeypatch, file, cho
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 @MANY
 @given(file=option_files(), choice=st.integers(0, 9))
 def test_many_option_files_are_used_or_refused(place, before, monkeypatch, part, file, choice):
