@@ -181,7 +181,7 @@ def _one_line_errors(command: Callable[[], int]) -> NoReturn:
     """Run a command and exit with its status; mistakes are told in one line, bugs with a traceback."""
     _keep_caches_together()
     register_schemas()
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads configs in half the time
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # composing takes a quarter less
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come out as they are, and are told here
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
     try:

@@ -92,13 +92,9 @@ class BaseComposer:
             except USER_ERRORS as error:
                 errors.setdefault(one_line(error), []).append(" ".join(point))
         if errors:
-            lines = [
-                line
-                if len(points) == 1
-                else f"{line}  [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]"
-                for line, where in errors.items()
-            ]
-            raise ConfigError("\n".join(lines))
+            more = {line: f" and {len(where) - 1} more" if where[1:] else "" for line, where in errors.items()}
+            lines = [f"{line}  [{where[0]}{more[line]}]" for line, where in errors.items()]
+            raise ConfigError("\n".join(errors if len(points) == 1 else lines))
         self.check_once()
         return configs
 

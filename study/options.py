@@ -9,7 +9,7 @@ from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from study import faults
@@ -85,14 +85,12 @@ def checked_arguments(
     if unknown:
         allowed = ", ".join(known) if known else "none"
         raise ConfigError(f"{group}.{unknown[0]}: {_name(target)} has no such argument; allowed: {allowed}")
-    schema = OmegaConf.structured(make_dataclass(group, [_field(p) for p in parameters]))
     try:
+        schema = OmegaConf.structured(make_dataclass(group, [_field(p, p.name in given) for p in parameters]))
         merged = OmegaConf.merge(schema, dict(given))
     except OmegaConfBaseException as error:
         key = str(error.full_key).split("[")[0].split(".")[0]
         if key not in known or key not in given:
-            key = next((each for each in given if not _merges(schema, {each: given[each]})), None)
-        if key is None:
             raise ConfigError(f"{group}: {one_line(error)}") from None
         allowed = {p.name: inspect.formatannotation(p.annotation) for p in parameters}[key]
         raise ConfigError(f"{group}.{key}={given[key]}: {allowed} is allowed") from None
@@ -100,15 +98,6 @@ def checked_arguments(
     if missing:
         raise ConfigError(f"{group}.{missing[0]} is missing: {_name(target)} needs it")
     return OmegaConf.to_container(merged, resolve=True)
-
-
-def _merges(schema: DictConfig, given: Mapping[str, Any]) -> bool:
-    """Whether some arguments are of the types that a schema has; OmegaConf does not always say which is not."""
-    try:
-        OmegaConf.merge(schema, given)
-    except OmegaConfBaseException:
-        return False
-    return True
 
 
 def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -124,7 +113,7 @@ def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Paramete
         return [p.replace(annotation=p.empty) if isinstance(p.annotation, str) else p for p in as_written]
 
 
-def _field(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
+def _field(parameter: inspect.Parameter, given: bool) -> tuple[str, Any, Any]:
     """A dataclass field for a parameter; a type that OmegaConf does not know becomes Any."""
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     default = MISSING if parameter.default is parameter.empty else parameter.default
@@ -133,6 +122,8 @@ def _field(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
         OmegaConf.structured(make_dataclass("probe", [(parameter.name, annotation, made)]))
     except OmegaConfBaseException:
         annotation = Any
+    if annotation is Any and given and isinstance(default, list | tuple):
+        made = field(default=None)  # with a list there, OmegaConf would let nothing but a list take its place
     return parameter.name, annotation, made
 
 

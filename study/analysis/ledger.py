@@ -33,8 +33,9 @@ def _looks(ledger: Path) -> int | None:
         content = ledger.read_bytes()
     except FileNotFoundError:
         return None
-    head, *lines, end = content.split(b"\n") if b"\n" in content else (content, b"cut")
-    if head.decode(errors="replace") != HEADER.strip() or end or not all(line.count(b",") == 2 for line in lines):
+    lines = content.removeprefix(HEADER.encode()).splitlines(keepends=True)
+    whole = all(line.endswith(b"\n") and line.count(b",") == 2 for line in lines)
+    if not (content.startswith(HEADER.encode()) and whole):
         raise StudyError(
             f"{ledger} has been damaged: it counts how often test scores were looked at. Restore it, or delete it to"
             " count anew"

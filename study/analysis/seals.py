@@ -40,7 +40,7 @@ def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callabl
         yield lambda: [_changes(run) for run in runs]
         return
     workers = min(MOST_PROCESSES, max(1, len(os.sched_getaffinity(0)) - 1))
-    # A forked process has the runs already; sending it their seals would take longer than the checking.
+    # A forked process has the runs already: nothing of them has to be sent.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _take_over, (runs,)) as pool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks

@@ -293,7 +293,7 @@ def failing(view):
 REFUSED_FIGURES = {  # by content of the file
     "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is no function that draws a figure",
     "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
-    "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: collections.abc.Sequence[str]",
+    "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: must be a name or a list of",
     "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",
     "_target_: drawn_here.failing": "figure own: drawn_here.failing fails (KeyError: 'luck')",
     "_target_: drawn_here.nothing": "figure own: drawn_here.nothing returns no matplotlib.figure.Figure",

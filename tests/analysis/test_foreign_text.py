@@ -40,7 +40,7 @@ def analyzed(tmp_path_factory):
     listed = ",".join(f'"{name}"' for name in NAMES)
     trained = run_here("-m", "--config-dir=own", *FEW, f"reg=none,{listed}", "seeds=3", "name=names", cwd=folder)
     assert trained.code == 0, trained.err
-    result = run_here("analyze", "name=names", "figures=[curves,forest]", cwd=folder)
+    result = run_here("analyze", "name=names", "figures=[curves,gap,weights,forest]", cwd=folder)
     assert result.code == 0, result.err
     return folder / "outputs" / "names", result
 

@@ -36,7 +36,7 @@ def test_the_second_analysis_opens_no_csv_and_gives_the_same_bytes(study, small,
 
 @pytest.mark.parametrize("name", first_fast(["weights.csv", "metrics.csv", "histogram.csv"]))
 def test_a_file_that_has_changed_is_read_again(study, small, name):
-    drawn = "figures=[cumulative]" if name == "histogram.csv" else "figures=[]"
+    drawn = "figures=[cumulative]" if name == "histogram.csv" else "figures=[forest]"
     study("analyze", "name=small", drawn)
     before = products(small)
     run = run_folders(small)[0]
@@ -90,7 +90,7 @@ def test_a_missing_histogram_is_told_in_one_line(study, small):
     run = run_folders(small)[0]
     (run / "histogram.csv").unlink()
     reseal(run, keep=False)
-    result = study("analyze", "name=small", "figures=[cumulative]")
+    result = study("analyze", "name=small")
     assert result.code == 1
     assert result.err.splitlines() == [
         f"study: error: outputs/small/{run.name} has an unreadable histogram.csv (No such file or directory);"
