@@ -93,3 +93,11 @@ def test_every_subcommand_has_help(study, command):
     result = study(command, "--help")
     assert result.code == 0
     assert f"study {command}" in result.out
+
+
+@pytest.mark.parametrize("content", ["{", "[]\n", '{"run": "x"}\n', "3\n"])
+def test_a_damaged_list_of_runs_trained_twice_is_named(study, small, content):
+    (small / "twice.jsonl").write_text(content)
+    result = study("status", "name=small")
+    assert result.code == 0
+    assert "outputs/small/twice.jsonl cannot be read: it tells which runs were trained twice" in result.out

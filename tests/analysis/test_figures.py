@@ -1,4 +1,4 @@
-"""Figures: every kind in every style, text inside and not on top of other text, YAML files of one's own, filters."""
+"""Figures: every kind in every style, text inside and not on top of other text, filters."""
 
 import itertools
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
@@ -246,72 +245,6 @@ def test_variants_give_order_and_labels(study, paths, tmp_path):
     drawing = (tmp_path / "outputs" / "paths" / "analysis" / "figures" / "gap.svg").read_text()
     assert drawing.index(">Ridge<") < drawing.index(">Plain<")
     assert "proximal" not in drawing
-
-
-MINE = {
-    "_target_": "study.analysis.figures.lines.lines",
-    "x": "lam",
-    "y": ["val_loss"],
-    "colour": "reg",
-    "panel": "seed",
-}
-
-
-def test_a_figure_of_ones_own_is_a_yaml_file(study, paths, tmp_path):
-    shutil.copytree(paths, tmp_path / "outputs")
-    (tmp_path / "mine" / "figure").mkdir(parents=True)
-    file = tmp_path / "mine" / "figure" / "my_figure.yaml"
-    file.write_text(yaml.safe_dump({**MINE, "filter": {"reg": ["none", "l2"], "label_noise": 0.0}}))
-    command = ("analyze", "--config-dir", "mine", "name=paths", "figures=[gap,my_figure]", "style=ieee")
-    result = study(*command)
-    assert result.code == 0, result.err
-    drawing = (tmp_path / "outputs" / "paths" / "analysis" / "figures" / "my_figure.svg").read_text()
-    for word in ("Seed: 0", "Seed: 2", "Val loss (nats)", "No regularizer"):
-        assert word in drawing
-    for change, message in {
-        "x": "x: luck is no column; there are run, variant",
-        "size": "size is no option of lines; allowed: x, y, colour, panel, band, filter",
-        "_target_": "_target_ cannot be found",
-    }.items():
-        file.write_text(yaml.safe_dump({**MINE, change: "luck"}))
-        refused = study(*command)
-        assert refused.code == 1
-        assert message in refused.err
-        assert refused.err.count("\n") == 1
-    file.write_text(yaml.safe_dump({k: v for k, v in MINE.items() if k != "y"}))
-    assert "y is missing; lines needs x, y" in study(*command).err
-
-
-CODE = """
-def nothing(view):
-    return None
-
-
-def failing(view):
-    return view.rows["luck"]
-"""
-REFUSED_FIGURES = {  # by content of the file
-    "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is no function that draws a figure",
-    "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
-    "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: must be a name or a list of",
-    "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",
-    "_target_: drawn_here.failing": "figure own: drawn_here.failing fails (KeyError: 'luck')",
-    "_target_: drawn_here.nothing": "figure own: drawn_here.nothing returns no matplotlib.figure.Figure",
-    "[" * 2000: "cannot be read",
-}
-
-
-@pytest.mark.parametrize("content", REFUSED_FIGURES, ids=list(REFUSED_FIGURES.values()))
-def test_mistakes_in_a_figure_of_ones_own_are_told_in_one_line(study, finished, tmp_path, monkeypatch, content):
-    shutil.copytree(finished / "outputs", tmp_path / "outputs")
-    (tmp_path / "mine" / "figure").mkdir(parents=True)
-    (tmp_path / "mine" / "figure" / "own.yaml").write_text(content)
-    (tmp_path / "mine" / "drawn_here.py").write_text(CODE)
-    monkeypatch.syspath_prepend(tmp_path / "mine")
-    refused = study("analyze", "--config-dir=mine", "name=small", "figures=[own]")
-    assert refused.code == 1
-    assert REFUSED_FIGURES[content] in refused.err
-    assert refused.err.count("\n") == 1
 
 
 def test_variants_that_are_no_patterns_are_refused(study, finished, tmp_path):
