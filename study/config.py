@@ -176,7 +176,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     elif lam is None:
         raise ConfigError("lam=null: a number is allowed")
     for group in GROUPS:
-        if "_target_" not in values[group] and "parts" not in values[group]:
+        combined = group == "reg" and "parts" in values[group]
+        if "_target_" not in values[group] and not combined:
             raise ConfigError(f"{group}={choices.get(group)}: its YAML file names no _target_")
         if "option" in values[group]:
             raise ConfigError(f"{group}.option is no key: {group}={choices[group]} names the option")

@@ -49,6 +49,7 @@ REFUSED = {  # by group and content of an option's file
     ("model", "_target_: own_code.nothing"): "model=own: own_code.nothing returns no torch.nn.Module",
     ("data", "_target_: own_code.nothing"): "data=own: own_code.nothing returns no study.data.DataSet",
     ("model", "_target_: own_code.without_parameters"): "own_code.without_parameters has no parameters that could be",
+    ("model", "parts: null"): "model=own: its YAML file names no _target_",
     ("model", "_target_: torch.zeros"): "zeros does not tell its arguments; name a function of yours",
     ("reg", "_target_: own_code.OfNoRange\nlam: 0.1"): "its lam_range is None. It must be a study",
     ("reg", "_target_: own_code.ending\noption: x\nlam: 0.1"): "reg.option is no key: reg=own names the option",
