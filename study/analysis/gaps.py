@@ -22,9 +22,9 @@ PAIRS = "pairs"  # of `allow` as well: seeds that only one variant of a pair has
 TUNING = "tuning"  # likewise: variants that were tuned unequally
 ALLOWED = (*FIXED, PAIRS, TUNING, CHANGED)
 PATH = "path"  # was to be allowed once: loops may be mixed
-MOST_NAMED = 3  # runs that a line names
+NAMED_RUNS = 3  # at most, in a note
 SMALLER_GAP = "smaller gap, worse val"
-MOST_NAMED = 6  # variants in a note
+NAMED_VARIANTS = 6  # likewise
 SHARES = ("zero_fraction", "near_zero_fraction")
 
 
@@ -41,8 +41,8 @@ def model_notes(runs: pd.DataFrame) -> list[str]:
     notes, everything = [], runs["variant"].nunique()
     for names, own in runs[runs["model_regularizers"] != ""].groupby("model_regularizers"):
         variants = list(own["variant"].unique())
-        more = f" and {len(variants) - MOST_NAMED} more" if len(variants) > MOST_NAMED else ""
-        where = "all variants" if len(variants) == everything else ", ".join(variants[:MOST_NAMED]) + more
+        more = f" and {len(variants) - NAMED_VARIANTS} more" if len(variants) > NAMED_VARIANTS else ""
+        where = "all variants" if len(variants) == everything else ", ".join(variants[:NAMED_VARIANTS]) + more
         notes.append(f"The model itself regularizes, outside reg, in {where}: {names}.")
     return notes
 
@@ -81,7 +81,7 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
         )
     changed = list(runs.loc[runs["seal"] == CHANGED, "run"])
     if changed:
-        named = f" ({', '.join(changed)})" if len(changed) <= MOST_NAMED else ""
+        named = f" ({', '.join(changed)})" if len(changed) <= NAMED_RUNS else ""
         counted = f"{len(changed)} of {len(runs)} runs{named}"
         notes.append(f"Compared all the same, as allowed: files changed since the run ended in {counted}.")
     threads = sorted(runs["threads"].unique())
