@@ -33,6 +33,6 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Called by Hydra with the overrides of the command line."""
-        from study.sweep import sweep
+        from study.sweep.command import sweep
 
         return sweep(self.config, self.context, arguments)

@@ -1,6 +1,6 @@
 """Tables and figures of a study: python scripts/analyze.py name=mine; the same as study analyze name=mine."""
 
-from study.__main__ import analyze
+from study.cli.main import analyze
 
 if __name__ == "__main__":
     analyze()

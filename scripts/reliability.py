@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.claims import is_held
+from study.records.claims import is_held
 
 EPOCHS = 150
 SWEEP = ("-m", "data=digits", f"epochs={EPOCHS}", "reg=l1,l2", "lam=1e-4,1e-3", "seeds=4", "retry_failed=true")

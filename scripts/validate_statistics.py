@@ -20,16 +20,17 @@ import numpy as np
 import torch
 from scipy import stats
 
-from study import mlp_training, optimizers
-from study.analysis import statistics
+from study.analysis.statistics import inference
 from study.data import load_splits
 from study.data.digits import digits
+from study.measures.scoring import score
 from study.models import MLP
+from study.optimizers import first_order
 from study.randomness import Stream, global_stream, torch_generator
-from study.recording import write_whole
+from study.records.files import write_whole
 from study.regularizers import Combined
-from study.run import prepare_process
-from study.scoring import score
+from study.training.compiled import mlp
+from study.training.run import prepare_process
 
 TARGET = Path("outputs/validation/validation.md")
 SEEDS, ARMS, EPOCHS = 10, 5, 5  # of a group; of a seed, the first being the baseline; of a training
@@ -50,9 +51,9 @@ def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
         own = 1_000_000 + ARMS * seed + arm  # of the streams that the arms do not share
         with global_stream(own, Stream.INITIALIZATION):
             model = MLP(64, [50], 10)
-        optimizer, order = optimizers.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
+        optimizer, order = first_order.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
         for _ in range(EPOCHS):
-            mlp_training.train_epoch(model, Combined([]), optimizer, splits.train, 32, order)
+            mlp.train_epoch(model, Combined([]), optimizer, splits.train, 32, order)
         val.append(score(model, splits.val).score().accuracy)
         said = score(model, splits.test).predictions()
         test.append((said.label == said.predicted).numpy())
@@ -76,23 +77,23 @@ def same_and_same(groups: int) -> list[list[str]]:
     lines = []
     for n in SIZES:
         differences = [group[:n, 1] - group[:n, 0] for group in val]
-        flips = np.array([statistics.sign_flip(d) for d in differences])
+        flips = np.array([inference.sign_flip(d) for d in differences])
         attainable = np.floor(LEVEL * 2 ** (n - 1)) / 2 ** (n - 1)
         lines.append([f"A/A, n = {n}: sign flips, val", *rate(flips <= LEVEL, attainable)])
-        t = np.array([statistics.paired_t(d)[1] for d in differences])
+        t = np.array([inference.paired_t(d)[1] for d in differences])
         lines.append([f"A/A, n = {n}: paired t, val", *rate(t <= LEVEL, LEVEL)])
-        wide = [statistics.new_data_interval(d, VAL_IMAGES / TRAIN_IMAGES) for d in differences]
+        wide = [inference.new_data_interval(d, VAL_IMAGES / TRAIN_IMAGES) for d in differences]
         lines.append(
             [f"A/A, n = {n}: paired t with new data, val", *rate(np.array([p for _, p in wide]) <= LEVEL, LEVEL)]
         )
-        crossed = [statistics.new_images_interval(group[:n, 1] - group[:n, 0]) for group in test]
+        crossed = [inference.new_images_interval(group[:n, 1] - group[:n, 0]) for group in test]
         excluded = np.array([not i.low <= 0 <= i.high for i in crossed])
         lines.append([f"A/A, n = {n}: seeds crossed with images, test", *rate(excluded, LEVEL)])
-        if n >= statistics.STARS_FROM:
+        if n >= inference.STARS_FROM:
             starred = []
             for group in val:
-                p = [statistics.paired_t(group[:n, arm] - group[:n, 0])[1] for arm in range(1, ARMS)]
-                starred.append(bool(np.any(statistics.holm(np.array(p)) < LEVEL)))
+                p = [inference.paired_t(group[:n, arm] - group[:n, 0])[1] for arm in range(1, ARMS)]
+                starred.append(bool(np.any(inference.holm(np.array(p)) < LEVEL)))
             lines.append([f"A/A, n = {n}: a star among {ARMS - 1} contrasts (Holm)", *rate(np.array(starred), LEVEL)])
     return lines
 
@@ -106,27 +107,27 @@ def coverage(generator: np.random.Generator) -> list[list[str]]:
     lines = []
     for n in (3, 5, 10, 20):
         for name, draw in draws.items():
-            intervals = [statistics.mean_interval(draw(n)) for _ in range(DRAWS)]
+            intervals = [inference.mean_interval(draw(n)) for _ in range(DRAWS)]
             missed = np.array([not i.low <= 0 <= i.high for i in intervals])
             level = LEVEL if name == "normal" else None  # no t-interval promises more of skewed values
             lines.append([f"Missed truth, n = {n}: t, {name}", *rate(missed, level)])
         missed = []
         for _ in range(DRAWS // 4):
             of_seeds, of_images = generator.normal(size=(n, 1)), generator.normal(size=(1, 200)) * 3
-            interval = statistics.new_images_interval(of_seeds + of_images + generator.normal(size=(n, 200)) * 5)
+            interval = inference.new_images_interval(of_seeds + of_images + generator.normal(size=(n, 200)) * 5)
             missed.append(not interval.low <= 0 <= interval.high)
         lines.append([f"Missed truth, n = {n}: seeds crossed with images", *rate(np.array(missed), LEVEL)])
     return lines
 
 
 def power(generator: np.random.Generator, sd: float) -> list[list[str]]:
-    """How often an effect is found, beside what `statistics.power` says."""
+    """How often an effect is found, beside what `inference.power` says."""
     lines = []
     for effect in (0.2, 0.5, 1.0):
         for n in (3, 5, 7, 10, 20):
             draws = generator.normal(effect, sd, size=(DRAWS, n))
-            found = np.array([statistics.paired_t(d)[1] < LEVEL for d in draws])
-            says = statistics.power(effect / sd, n)
+            found = np.array([inference.paired_t(d)[1] < LEVEL for d in draws])
+            says = inference.power(effect / sd, n)
             lines.append([f"Power, {effect} points, sd {sd} points, n = {n}", *rate(found), f"{says:.3f}", ""])
     return lines
 

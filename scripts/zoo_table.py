@@ -17,10 +17,10 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from study.analysis.collect import Study, collect
-from study.analysis.gaps import at_epoch, gap_table
-from study.build import build_regularizer
-from study.sweep import OUTPUTS
+from study.analysis.reading.collect import Study, collect
+from study.analysis.statistics.gaps import at_epoch, gap_table
+from study.config.build import build_regularizer
+from study.records.contract import OUTPUTS
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "regularizers.md"

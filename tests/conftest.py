@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from study import __main__ as command
-from study.recording import SEALED
-from study.seal import OWN, seal_of, with_own_sum
+from study.cli import main, startup
+from study.records.contract import SEALED
+from study.records.seal import OWN, seal_of, with_own_sum
 
 ROOT = Path(__file__).parent.parent
 # pytest-xdist gives each core a process; several threads in each would wait for one another, ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / command.compiled_version()))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / startup.compiled_version()))
 
-COMPILE = "import torch; torch.set_default_dtype({}); from study import mlp_training; mlp_training.unavailable()"
+COMPILE = "import torch; torch.set_default_dtype({}); from study.training.compiled import mlp; mlp.unavailable()"
 
 
 def pytest_configure(config):
@@ -57,7 +57,7 @@ def study(tmp_path, monkeypatch, capfd):
 
 def _exit_status() -> int:
     with pytest.raises(SystemExit) as exit_:
-        command.main()
+        main.main()
     return exit_.value.code or 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study import recording
+from study.records import files
 from tests.conftest import run_folders, under_way
 from tests.test_resume import same_bytes
 from tests.test_sweep import state
@@ -67,7 +67,7 @@ def failing_disk(at, number):
         return lambda path, *rest, **options: (fails(path), function(path, *rest, **options))[1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recording._Fault, "point", point)
+        patch.setattr(files._Fault, "point", point)
         for name in ("replace", "rename", "mkdir", "truncate"):
             patch.setattr(os, name, checked(getattr(os, name)))
         yield disk

@@ -4,11 +4,13 @@ import pandas as pd
 import pytest
 import torch
 
-from study import mlp_training, optimizers, training
 from study.data import Part
 from study.models import MLP
+from study.optimizers import first_order
 from study.regularizers import Combined
-from study.training import batch_order
+from study.training import general
+from study.training.compiled import mlp
+from study.training.general import batch_order
 from tests.conftest import run_folders
 
 
@@ -39,18 +41,18 @@ def test_an_epoch_of_more_images_than_there_are_goes_through_them_again_and_agai
 def test_the_general_loop_takes_as_many_steps_as_that_is():
     model = MLP(8, [4], 3)
     optimizer = Counting(model.parameters(), lr=0.1)
-    training.train_epoch(model, Combined([]), optimizer, part(10), 4, torch.Generator().manual_seed(0), 25)
+    general.train_epoch(model, Combined([]), optimizer, part(10), 4, torch.Generator().manual_seed(0), 25)
     assert optimizer.steps == 7
 
 
 def test_both_loops_agree_on_it():
     results = []
-    for loop in (training, mlp_training):
+    for loop in (general, mlp):
         torch.manual_seed(0)
         model = MLP(8, [4], 3).double()
         few = part(10)
         few = Part(few.all_images.double(), few.all_labels)
-        optimizer = optimizers.sgd(model.parameters(), 0.1)
+        optimizer = first_order.sgd(model.parameters(), 0.1)
         objective = loop.train_epoch(model, Combined([]), optimizer, few, 4, torch.Generator().manual_seed(1), 25)
         results.append([torch.tensor(objective), *model.parameters()])
     for p, q in zip(*results, strict=True):

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from study import claims
-from study.progress import Display
-from study.run import Outcome
-from study.workers import _Crew
+from study.records import claims
+from study.sweep.progress import Display
+from study.sweep.workers import _Crew
+from study.training.run import Outcome
 from tests.conftest import run_folders, under_way
 from tests.test_resume import same_bytes
 from tests.test_sweep import state

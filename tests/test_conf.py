@@ -7,10 +7,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from study.__main__ import CONF
-from study.compose import BaseComposer
-from study.config import register_schemas
-from study.grid import points
+from study.cli.startup import CONF
+from study.config.points.compose import BaseComposer
+from study.config.points.grid import points
+from study.config.schema import register_schemas
 from tests.conftest import run_folders
 from tests.test_identity import config
 

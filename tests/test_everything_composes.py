@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 
-from study.__main__ import CONF
-from study.comparison import differing
+from study.cli.startup import CONF
+from study.config.identity import run_id
 from study.errors import ConfigError
-from study.identity import run_id
-from study.loops import choose_loops
-from study.plan import Task
-from study.run import train_run
+from study.records.comparison import differing
+from study.training.loops import choose_loops
+from study.training.run import train_run
+from study.training.task import Task
 from tests.test_identity import config
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from study import claims, faults, recording
+from study.errors import faults
+from study.records import claims, run_folder
 from tests.conftest import run_command, run_folders, under_way
 from tests.faulty_disk import STOPPED, TINY, failing_disk, stopped
 from tests.test_sweep import state
@@ -82,7 +83,7 @@ def test_a_mistake_of_one_s_own_code_is_a_failed_run_as_ever(study, tmp_path, mo
 
 
 def test_what_ends_a_run_costs_no_checkpoint_where_it_cannot_be_written(study, tmp_path, monkeypatch):
-    write_status = recording.RunFolder._write_status
+    write_status = run_folder.RunFolder._write_status
 
     def full(folder):
         if folder._status["state"] == "complete":
@@ -90,7 +91,7 @@ def test_what_ends_a_run_costs_no_checkpoint_where_it_cannot_be_written(study, t
         write_status(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording.RunFolder, "_write_status", full)
+        patch.setattr(run_folder.RunFolder, "_write_status", full)
         assert study(*TINY).code == 1
     (given_back,) = under_way(tmp_path / "outputs" / "default")
     assert "seal" not in json.loads((given_back / "status.json").read_text())
@@ -155,10 +156,12 @@ def test_a_worker_killed_for_want_of_memory_or_before_its_run_began_stops_the_sw
     kill = "import signal; os.kill(os.getpid(), signal.SIGKILL)"
     sweep = own_penalty(tmp_path, monkeypatch, kill)[:-1]
     for patch, cause in {
-        "study.faults.out_of_memory_kills = iter([0, 1, 1]).__next__": "the system ran out of memory and killed",
-        "study.workers._serve = print": "its process ended by itself with code 0, before the run began",
+        "study.errors.faults.out_of_memory_kills = iter([0, 1, 1]).__next__": "the system ran out of memory and killed",
+        "study.sweep.workers._serve = print": "its process ended by itself with code 0, before the run began",
     }.items():
-        code = f"import study.workers, study.faults; {patch}; from study.__main__ import program; program()"
+        code = (
+            f"import study.sweep.workers, study.errors.faults; {patch}; from study.cli.main import program; program()"
+        )
         command = [sys.executable, "-c", code, *sweep, "workers=2"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from study.weights import QUANTILES
+from study.measures.weights import QUANTILES
 from tests.conftest import run_folders
 
 METRICS = (

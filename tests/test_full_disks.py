@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from study import faults
+from study.errors import faults
 from tests.conftest import run_command, run_folders, run_here, under_way, without_looks
 from tests.faulty_disk import AGAIN, BIG, STOPPED, TINY, failing_disk, file_size_limit, resumed, stopped
 
@@ -198,7 +198,7 @@ def test_a_file_that_may_not_grow_stops_the_sweep(study, tmp_path, hidden, size,
 def limited_command(size, *arguments, cwd):
     """`study ...` as a process whose workers, too, may not write files beyond so many bytes."""
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
-    code = f"{limit}; import sys; from study.__main__ import program; program()"
+    code = f"{limit}; import sys; from study.cli.main import program; program()"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 

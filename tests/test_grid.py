@@ -4,8 +4,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from study.config.points.grid import points
 from study.errors import ConfigError
-from study.grid import points
 
 
 def grid(*arguments, variants=(), seeds=None, multirun=True):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from study.build import build_combined, build_optimizer
+from study.config.build import build_combined, build_optimizer
 from study.errors import ConfigError
 from tests.conftest import run_folders
 from tests.test_identity import config

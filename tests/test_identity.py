@@ -7,10 +7,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from study.__main__ import CONF
-from study.compose import BaseComposer
-from study.config import RunConfig, register_schemas, resolve
-from study.identity import run_id, settings, variant_id, variant_key, varying_keys
+from study.cli.startup import CONF
+from study.config.identity import run_id, settings, variant_id, variant_key, varying_keys
+from study.config.points.compose import BaseComposer
+from study.config.resolve import resolve
+from study.config.run_config import RunConfig
+from study.config.schema import register_schemas
 
 
 @lru_cache(maxsize=1)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from study.data import Part
-from study.invariants import effective_rank, in_out, invariant_rows, path_norm, stable_rank
+from study.measures.invariants import effective_rank, in_out, invariant_rows, path_norm, stable_rank
+from study.measures.scoring import score
 from study.models import MLP
-from study.scoring import score
 from tests.conftest import run_folders
 
 W1, W2 = torch.tensor([[1.0, -2.0], [3.0, 0.0]]).double(), torch.tensor([[2.0, 1.0]]).double()

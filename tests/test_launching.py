@@ -2,9 +2,9 @@
 
 import pytest
 
-from study import recording
-from study.comparison import differing
-from study.plan import existing_runs
+from study.records.comparison import differing
+from study.records.existing import existing_runs
+from study.records.status import read_status
 from tests.conftest import run_command, run_folders, under_way
 
 SWEEP = ("-m", "reg=l1,l2", "lam=1e-4", "data=digits", "epochs=3", "model.hidden=[20]")
@@ -41,7 +41,7 @@ def test_a_run_that_fails_in_a_launcher_s_job_is_told_and_the_others_end(outputs
     result = run_command(*sweep, cwd=tmp_path, PYTHONPATH=str(tmp_path))  # joblib's workers outlive a test
     assert result.code == 1
     assert "outputs/mine: 1 failed, 1 complete" in result.out
-    states = {run.name.split("-")[0]: recording.read_status(run)["state"] for run in run_folders(outputs / "mine")}
+    states = {run.name.split("-")[0]: read_status(run)["state"] for run in run_folders(outputs / "mine")}
     assert states == {"fragile": "failed", "l2": "complete"}
     assert under_way(outputs / "mine") == []
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from study import claims, temporary
-from study.signals import ToldToEndError, ended_by_signals
+from study.cli.signals import ToldToEndError, ended_by_signals
+from study.records import claims
+from study.sweep import temporary
 from tests.conftest import run_command, run_folders, under_way
 from tests.test_sweep import state
 

@@ -4,9 +4,10 @@ import time
 
 from numba import njit
 
-from study import loops, mlp_training
-from study.loops import COMPILING, choose_loops
-from study.plan import Task
+from study.training import loops
+from study.training.compiled import mlp
+from study.training.loops import COMPILING, choose_loops
+from study.training.task import Task
 from tests.test_identity import config
 
 
@@ -16,14 +17,14 @@ def chosen(said):
 
 
 def test_compiling_is_said_where_numba_compiles_something(monkeypatch):
-    monkeypatch.setattr(mlp_training, "unavailable", lambda: njit(lambda x: x + 1)(1) and None)
+    monkeypatch.setattr(mlp, "unavailable", lambda: njit(lambda x: x + 1)(1) and None)
     said = []
-    assert chosen(said) == mlp_training.PATH
+    assert chosen(said) == mlp.PATH
     assert said == [COMPILING]
 
 
 def test_it_is_not_said_where_all_is_compiled_however_long_the_start_takes(monkeypatch):
-    monkeypatch.setattr(loops.mlp_training, "unavailable", lambda: time.sleep(2.2))
+    monkeypatch.setattr(loops.mlp, "unavailable", lambda: time.sleep(2.2))
     said = []
-    assert chosen(said) == mlp_training.PATH
+    assert chosen(said) == mlp.PATH
     assert said == []

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from study.build import build_dataset
-from study.comparison import differing
-from study.model_regularizers import model_regularizers
+from study.config.build import build_dataset
+from study.records.comparison import differing
+from study.training.model_regularizers import model_regularizers
 from tests.conftest import reseal, run_folders, run_here
 from tests.test_identity import config
 
@@ -183,7 +183,7 @@ def test_looking_at_the_model_changes_no_number(study, tmp_path, monkeypatch):
     own, before = ("--config-dir=mine", "model=InCode", *FEW), torch.get_rng_state()
     assert study(*own, "name=looked").code == 0
     assert torch.equal(before, torch.get_rng_state())
-    monkeypatch.setattr("study.run.model_regularizers", lambda *_: [])
+    monkeypatch.setattr("study.training.run.model_regularizers", lambda *_: [])
     assert study(*own, "name=not_looked").code == 0
     looked, not_looked = (run_folders(tmp_path / "outputs" / name)[0] for name in ("looked", "not_looked"))
     assert differing(looked, not_looked) == []

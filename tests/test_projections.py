@@ -6,12 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from study import optimizers, training
 from study.data import Part, load_splits
 from study.data.digits import digits
+from study.measures.sparsity import dead_units
 from study.models import MLP
+from study.optimizers import first_order
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, shrink_groups
-from study.sparsity import dead_units
+from study.training import general
 from tests.conftest import first_fast
 from tests.regularizing import combined
 
@@ -109,9 +110,9 @@ def test_max_norm_limits_the_weights_into_each_hidden_unit_and_nothing_else(trai
     model, limit = MLP(64, [20], 10).double(), 0.55
     free = copy.deepcopy(model)
     for net, hooks in ((model, combined(MaxNorm(), limit, model)), (free, combined(MaxNorm(), 100.0, free))):
-        optimizer = optimizers.adam(net.parameters(), lr=0.01)
+        optimizer = first_order.adam(net.parameters(), lr=0.01)
         for _ in range(5):
-            training.train_epoch(net, hooks, optimizer, train, 32, torch.Generator().manual_seed(0))
+            general.train_epoch(net, hooks, optimizer, train, 32, torch.Generator().manual_seed(0))
     norms, free_norms = (net.hidden[0].weight.norm(dim=1) for net in (model, free))
     assert (free_norms > limit).any()
     assert (norms <= limit * (1 + 1e-12)).all()

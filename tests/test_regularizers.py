@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from study.build import build_regularizer
+from study.config.build import build_regularizer
 from study.errors import ConfigError
 from study.models import MLP
 from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Orthogonal, Penalty, Spectral

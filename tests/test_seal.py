@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from study import merge, tuned
+from study.cli import merge
 from study.errors import StudyError
-from study.plan import Existing, read_config
-from study.recording import read_status
+from study.records.existing import Existing, read_config
+from study.records.status import read_status
+from study.sweep import tuned
 from tests.conftest import reseal, run_folders, snapshot
 
 TRIAL = ("data=digits", "epochs=2", "reg=l1", "model.hidden=[5]", "keep_model=true")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from study.search import dimension, near_ends, points, unit_points
+from study.config.tuning.search import dimension, near_ends, points, unit_points
 
 LR = dimension("lr", {"log": [1e-4, 1e-2]}, "sobol")
 LAM = dimension("lam", {"log": [1e-6, 1e-2]}, "sobol")

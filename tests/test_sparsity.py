@@ -7,10 +7,10 @@ import torch
 from sklearn.metrics import brier_score_loss
 
 from study.data import Part
+from study.measures.scoring import Scored, score
+from study.measures.sparsity import dead_units, effective_parameters, gini, hoyer, pruning_rows, sparsity_rows
+from study.measures.weights import ALL
 from study.models import MLP
-from study.scoring import Scored, score
-from study.sparsity import dead_units, effective_parameters, gini, hoyer, pruning_rows, sparsity_rows
-from study.weights import ALL
 
 
 def test_hoyer_and_gini_of_the_worked_example():

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from study import claims
+from study.records import claims
 from tests.conftest import run_folders
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from study import claims, progress
+from study.records import claims
+from study.sweep import progress
 from tests.conftest import run_command, run_folders, under_way
 
 QUICK = ("data=digits", "epochs=2", "model.hidden=[10]")

@@ -8,17 +8,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from study import __main__ as command
-from study import mlp_training, optimizers, training
+from study.cli import startup
 from study.data import Part, load_splits
 from study.data.digits import digits
+from study.measures.scoring import score
 from study.models import MLP
+from study.optimizers import first_order
 from study.randomness import Stream, global_stream, torch_generator
 from study.regularizers.data_side import LabelSmoothing, Noise
 from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Unpenalized
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, WeightDecay
-from study.scoring import score
-from study.training import penalty_and_gradient_ratio
+from study.training import general
+from study.training.compiled import mlp
+from study.training.general import penalty_and_gradient_ratio
 from tests.conftest import first_fast, run_command
 from tests.regularizing import combined
 
@@ -30,9 +32,9 @@ PENALTIES = {
     "elastic_net": (ElasticNet(0.3), lambda p: 0.3 * p.abs().sum() + 0.7 * (p * p).sum()),
 }
 OPTIMIZERS = {
-    "adam": (lambda p: optimizers.adam(p, lr=1e-3), lambda p: torch.optim.Adam(p, lr=1e-3)),
+    "adam": (lambda p: first_order.adam(p, lr=1e-3), lambda p: torch.optim.Adam(p, lr=1e-3)),
     "sgd": (
-        lambda p: optimizers.sgd(p, lr=0.1, momentum=0.9),
+        lambda p: first_order.sgd(p, lr=0.1, momentum=0.9),
         lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
     ),
 }
@@ -50,7 +52,7 @@ def train():
 
 
 # Of the general loop, which knows no layers, one model is enough.
-LOOPS = [(training, [20, 15]), (mlp_training, [30]), (mlp_training, []), (mlp_training, [20, 15])]
+LOOPS = [(general, [20, 15]), (mlp, [30]), (mlp, []), (mlp, [20, 15])]
 
 
 @pytest.mark.parametrize(("loop", "hidden"), LOOPS, ids=lambda part: str(getattr(part, "PATH", part)))
@@ -97,11 +99,11 @@ def wide_images(share_of_background, count=200, inputs=150):
 @pytest.mark.parametrize("share", [0.5, 0.0, 1.0], ids=["half", "no", "all"])
 def test_background_makes_no_difference_to_the_compiled_loop_and_its_scores(share, hidden, batch_size):
     part, results = wide_images(share), []
-    for loop in (training, mlp_training):
+    for loop in (general, mlp):
         torch.manual_seed(1)
         model = MLP(150, hidden, 10).double()
         regularizer = combined(GroupLasso() if hidden else L2(), 1e-3, model)
-        adam = optimizers.adam(model.parameters(), 1e-3)
+        adam = first_order.adam(model.parameters(), 1e-3)
         order = torch.Generator().manual_seed(5)
         objectives = [loop.train_epoch(model, regularizer, adam, part, batch_size, order) for _ in range(4)]
         scored = score(model, part, loop.logits_of)
@@ -114,13 +116,13 @@ def test_moments_do_not_linger_where_a_cpu_is_slow():
     """With subnormal numbers Adam takes up to twice as long; outside the compiled loop they are left alone."""
     part = Part(torch.zeros(8, 5), torch.zeros(8, dtype=torch.int64))
     model = MLP(5, [3], 2)
-    adam = optimizers.adam(model.parameters(), 1e-3)
+    adam = first_order.adam(model.parameters(), 1e-3)
     order = torch.Generator().manual_seed(0)
     for moment in (0.0, 1e-39):
         first = model.hidden[0].weight
         if moment:
             adam.state[first]["exp_avg"].fill_(moment)
-        mlp_training.train_epoch(model, combined(Unpenalized(), 0.0, model), adam, part, 4, order)
+        mlp.train_epoch(model, combined(Unpenalized(), 0.0, model), adam, part, 4, order)
     assert (adam.state[first]["exp_avg"] == 0).all()
     assert torch.tensor(1e-39) * 0.9 != 0
 
@@ -143,7 +145,7 @@ IN_STEP = {
 @pytest.mark.parametrize("name", IN_STEP)
 def test_both_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name, optimizer, hidden):
     results = []
-    for loop in (training, mlp_training):
+    for loop in (general, mlp):
         torch.manual_seed(1)
         model = MLP(64, hidden, 10).double()
         regularizer, lam, scope = IN_STEP[name]
@@ -158,7 +160,7 @@ def test_both_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name,
 
 def test_the_compiled_loop_is_for_what_it_knows_alone():
     mlp, adam, cpu = MLP(4, [3], 2), "study.optimizers.adam", torch.device("cpu")
-    fits = mlp_training.fits
+    fits = mlp.fits
     assert fits(mlp, [L1(), L2(), L1Proximal()], adam, cpu)
     assert not fits(mlp, [L1()], adam, torch.device("cuda"))
     assert not fits(mlp, [L1()], "my_optimizers.adam", cpu)
@@ -175,7 +177,7 @@ def test_the_compiled_loop_is_for_what_it_knows_alone():
 def test_the_compiled_loop_leaves_the_optimizer_as_its_own_steps_would(train, optimizer):
     """So that a checkpoint of either loop is the same thing."""
     states = []
-    for loop in (training, mlp_training):
+    for loop in (general, mlp):
         torch.manual_seed(1)
         model = MLP(64, [30], 10).double()
         regularizer = combined(L2(), 0.01, model)
@@ -191,7 +193,7 @@ def test_weights_that_nothing_pulls_stay_where_they_are_in_float32(train):
     start = model.hidden[0].weight.detach().clone()
     part = Part(train.images.float(), train.labels)
     regularizer = combined(Unpenalized(), 0.0, model)
-    mlp_training.train_epoch(model, regularizer, optimizers.adam(model.parameters(), 0.1), part, 32, torch.Generator())
+    mlp.train_epoch(model, regularizer, first_order.adam(model.parameters(), 0.1), part, 32, torch.Generator())
     dark = part.images.flatten(1).amax(dim=0) == 0
     assert dark.any()
     assert torch.equal(model.hidden[0].weight[:, dark], start[:, dark])
@@ -202,19 +204,19 @@ def test_a_loss_that_is_not_finite_shows_in_the_compiled_loop_too(train):
     model = MLP(64, [30], 10)
     part = Part(train.images.float(), train.labels)
     regularizer = combined(L2(), 1e30, model)
-    sgd = optimizers.sgd(model.parameters(), 1e10)
-    assert not math.isfinite(mlp_training.train_epoch(model, regularizer, sgd, part, 32, torch.Generator()))
+    sgd = first_order.sgd(model.parameters(), 1e10)
+    assert not math.isfinite(mlp.train_epoch(model, regularizer, sgd, part, 32, torch.Generator()))
 
 
 def test_float32_losses_of_the_compiled_loop_are_the_general_ones_to_1e_4(train):
     part = Part(train.images.float(), train.labels)
     for penalty, _ in PENALTIES.values():
         objectives = []
-        for loop in (training, mlp_training):
+        for loop in (general, mlp):
             torch.manual_seed(1)
             model = MLP(64, [30], 10)
             regularizer = combined(penalty, 0.001, model)
-            adam = optimizers.adam(model.parameters(), lr=1e-3)
+            adam = first_order.adam(model.parameters(), lr=1e-3)
             order = torch.Generator().manual_seed(5)
             objectives.append([loop.train_epoch(model, regularizer, adam, part, 32, order) for _ in range(5)])
         assert objectives[1] == pytest.approx(objectives[0], rel=1e-4)
@@ -283,6 +285,6 @@ def test_compiled_code_gives_the_same_bytes_whenever_it_was_compiled(tmp_path):
 
 def test_whatever_is_compiled_has_a_part_in_the_name_of_its_cache():
     """Numba looks at the file of the outermost function alone: what has been inlined would go stale."""
-    sources = {file.stem: file.read_text() for file in command.PACKAGE.rglob("*.py")}
+    sources = {file.stem: file.read_text() for file in startup.PACKAGE.rglob("*.py")}
     decorated = re.compile(r"^(@|\w+ = )(inlined|compiled|intrinsic|njit)\b", re.MULTILINE)
-    assert set(command.COMPILED) == {name for name, text in sources.items() if decorated.search(text)}
+    assert set(startup.COMPILED) == {name for name, text in sources.items() if decorated.search(text)}

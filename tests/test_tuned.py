@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from study.tuning import Candidate, choose
+from study.config.tuning.protocol import Candidate, choose
 from tests.conftest import first_fast, run_folders
 
 SMALL = """# @package _global_

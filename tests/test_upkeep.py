@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 
-from study import claims
+from study.records import claims
 from tests.conftest import reseal, run_folders, snapshot
 from tests.test_status import as_work
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from study.weights import BINS, EDGES, QUANTILES, histogram, is_histogram_epoch, ordered, summarize
+from study.measures.weights import BINS, EDGES, QUANTILES, histogram, is_histogram_epoch, ordered, summarize
 
 RANDOM = np.random.default_rng(3).normal(0, 0.05, (60, 50)).astype(np.float32)
 
@@ -41,7 +41,7 @@ def test_statistics_of_a_diverged_tensor_show_it(bad):
 @pytest.mark.parametrize("compiled", [True, False])
 def test_values_are_put_in_order_by_compiled_code_and_without(compiled, monkeypatch):
     if not compiled:
-        monkeypatch.setattr("study.weights._compiled_sort", lambda: None)
+        monkeypatch.setattr("study.measures.weights._compiled_sort", lambda: None)
     w = np.concatenate([RANDOM.ravel(), [0, -0.0, np.inf, -np.inf, 1e-40, -1e-40, np.nan, -np.nan]]).astype(np.float32)
     found = ordered(w.reshape(2, -1))
     assert found.tobytes()[:-16] == (np.sort(w[:-2]).astype(np.float64) + 0.0).tobytes()

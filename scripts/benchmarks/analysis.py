@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from study.recording import SEALED
-from study.seal import seal_of, with_own_sum
+from study.records.contract import SEALED
+from study.records.seal import seal_of, with_own_sum
 
 SEEDS = 5
 PLAIN_LOOP = """

@@ -8,24 +8,24 @@ from typing import Any
 
 import pandas as pd
 
-from study import faults
-from study.analysis import contrasts, tuned_report
-from study.analysis.collect import ANALYSIS, Study, collect
-from study.analysis.drawing import draw_all
-from study.analysis.figures.specs import Spec, read_specs
-from study.analysis.figures.style import looks, style_of
-from study.analysis.figures.view import View, matches
-from study.analysis.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
+from study.analysis.drawing.draw import draw_all
+from study.analysis.drawing.selection import arranged, select
+from study.analysis.drawing.specs import Spec, read_specs
+from study.analysis.drawing.style import looks, style_of
+from study.analysis.drawing.view import View, matches
+from study.analysis.reading.collect import ANALYSIS, Study, collect
+from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
-from study.analysis.seals import CHANGED, UNSEALED
-from study.analysis.selection import arranged, select
-from study.analysis.tables import SD
+from study.analysis.statistics import contrasts
+from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
+from study.analysis.tables import tuned_report
+from study.analysis.tables.main_tables import SD
 from study.analysis.tidy import export
-from study.config import check_name
-from study.errors import ConfigError, StudyError
-from study.frozen import recorded_primaries
-from study.sweep import OUTPUTS
-from study.tuning import read_manifest
+from study.config.run_config import check_name
+from study.errors import ConfigError, StudyError, faults
+from study.records.contract import OUTPUTS
+from study.records.manifest import read_manifest
+from study.records.sweeps import recorded_primaries
 
 PHASES = ("fresh", "trials", "all")
 

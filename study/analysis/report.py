@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis import contrasts, final_tables, formats, matched, tables, tuned_report
-from study.analysis.collect import Study
-from study.analysis.figures.style import variant_label
-from study.analysis.gaps import gap_table
-from study.analysis.ledger import look
-from study.recording import write_whole
+from study.analysis.drawing.style import variant_label
+from study.analysis.reading.collect import Study
+from study.analysis.reading.ledger import look
+from study.analysis.statistics import contrasts, matched
+from study.analysis.statistics.gaps import gap_table
+from study.analysis.tables import final_tables, formats, main_tables, tuned_report
+from study.records.files import write_whole
 
 MOST_PRINTED = 40  # rows of a table on the terminal
 STEMS = {
@@ -49,7 +50,7 @@ def make_sections(
     baselines: Mapping[str, str],
     primary: str,
     notes: Sequence[str],
-    spread: str = tables.SD,
+    spread: str = main_tables.SD,
 ) -> list[Section]:
     """The gap table, the contrasts, the comparison at matched strength, and what runs write once.
 
@@ -71,16 +72,23 @@ def make_sections(
     looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
     table = gap_table(rows, baselines)
     variants = list(table["variant"])
-    text = tables.gap_text(table, contrasts.near_best(rows, "val_accuracy"), tables.chosen_by_val(rows, at), spread)
-    lines = tables.gap_notes(rows, at, notes, looks, spread) + tables.scale_notes(study)
+    text = main_tables.gap_text(
+        table, contrasts.near_best(rows, "val_accuracy"), main_tables.chosen_by_val(rows, at), spread
+    )
+    lines = main_tables.gap_notes(rows, at, notes, looks, spread) + main_tables.scale_notes(study)
     found = [Section("gap_table", "Train and val", table, text, lines, len(text))]
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         compared = contrasts.contrasts(rows, baselines, primary, shares, study.test_correct(tested))
-        lines = [*contrasts.notes(compared, primary), *tables.scope_notes(rows), *tables.test_note(looks), *notes]
-        if tables.chosen_by_val(rows, at):
-            lines.append(tables.SELECTED)
-        text = tables.contrast_text(compared, primary)
+        lines = [
+            *contrasts.notes(compared, primary),
+            *main_tables.scope_notes(rows),
+            *main_tables.test_note(looks),
+            *notes,
+        ]
+        if main_tables.chosen_by_val(rows, at):
+            lines.append(main_tables.SELECTED)
+        text = main_tables.contrast_text(compared, primary)
         printed = int((compared["measure"] == primary).sum())
         found.append(Section("significance", "Against the baseline", compared, text, lines, printed))
     at_equal_strength = matched.matched(rows)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from study.analysis.collect import Study, collect
-from study.analysis.entries import coded, joined
-from study.analysis.gaps import at_epoch, with_gaps
-from study.analysis.index import Entry
-from study.analysis.reading import DamagedError, read_tables
+from study.analysis.reading.collect import Study, collect
+from study.analysis.reading.csv_files import DamagedError, read_tables
+from study.analysis.reading.entries import coded, joined
+from study.analysis.reading.index import Entry
+from study.analysis.statistics.gaps import at_epoch, with_gaps
 from study.errors import ConfigError, StudyError
-from study.recording import write_whole
+from study.records.files import write_whole
 
 PARQUET = "parquet"  # a kind of export, and the folder of its files in analysis/
 

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from study.analysis import contrasts
-from study.measures import MEASURES
+from study.analysis.statistics import contrasts
+from study.measures.catalog import MEASURES
 from tests.conftest import run_folders, run_here
 
 TABLES = ("figures=[]",)

@@ -14,15 +14,15 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 
-from study.__main__ import CONF
-from study.analysis import contrasts
-from study.analysis.collect import collect
-from study.analysis.drawing import lay_out
-from study.analysis.figures.bands import summarized
-from study.analysis.figures.specs import read_specs
-from study.analysis.figures.style import STYLES, looks, variant_label
-from study.analysis.figures.view import View, matches
-from study.analysis.gaps import at_epoch
+from study.analysis.drawing.bands import summarized
+from study.analysis.drawing.draw import lay_out
+from study.analysis.drawing.specs import read_specs
+from study.analysis.drawing.style import STYLES, looks, variant_label
+from study.analysis.drawing.view import View, matches
+from study.analysis.reading.collect import collect
+from study.analysis.statistics import contrasts
+from study.analysis.statistics.gaps import at_epoch
+from study.cli.startup import CONF
 from study.errors import ConfigError
 from tests.conftest import run_folders, run_here
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from study.analysis.figures.histograms import absolute, density, share_above, spread, zero_share
-from study.weights import BINS
+from study.analysis.drawing.histograms import absolute, density, share_above, spread, zero_share
+from study.measures.weights import BINS
 
 COLUMNS = ["bin_left", "bin_right", "count"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.analysis.matched import LEVELS, branch, matched
+from study.analysis.statistics.matched import LEVELS, branch, matched
 
 LAM = [1e-4, 1e-3, 1e-2, 1e-1]
 

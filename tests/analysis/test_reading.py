@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.analysis import index, reading
-from study.analysis.collect import collect
-from study.analysis.gaps import at_epoch
-from study.analysis.selection import BEST, MOST, select
+from study.analysis.drawing.selection import BEST, MOST, select
+from study.analysis.reading import csv_files, index
+from study.analysis.reading.collect import collect
+from study.analysis.statistics.gaps import at_epoch
 from study.errors import ConfigError
 from tests.conftest import first_fast, products, reseal, run_folders
 
@@ -27,8 +27,8 @@ def test_the_second_analysis_opens_no_csv_and_gives_the_same_bytes(study, small,
     assert study("analyze", "name=small", "figures=[cumulative]").code == 0
     first = products(small)
     shutil.rmtree(small / "analysis")
-    monkeypatch.setattr(reading, "_whole", None)  # whoever reads now fails
-    monkeypatch.setattr(reading, "_of_epoch", None)
+    monkeypatch.setattr(csv_files, "_whole", None)  # whoever reads now fails
+    monkeypatch.setattr(csv_files, "_of_epoch", None)
     again = study("analyze", "name=small", "figures=[cumulative]")
     assert again.code == 0, again.err
     assert products(small) == first
@@ -68,7 +68,7 @@ def test_files_that_have_just_changed_are_not_trusted(small, monkeypatch):
 @pytest.mark.parametrize("tail", [1 << 16, 50])
 @pytest.mark.parametrize("epoch", [0, 1, 2, 3])
 def test_the_histogram_of_an_epoch_is_what_the_whole_file_says(small, monkeypatch, epoch, tail):
-    monkeypatch.setattr(reading, "TAIL", tail)
+    monkeypatch.setattr(csv_files, "TAIL", tail)
     study = collect(small)
     found = study.histograms(study.runs.assign(epoch=epoch))
     for variant, runs in study.runs.groupby("variant"):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study import changes
-from study.analysis import index, load, seals
-from study.analysis.collect import collect
+from study.analysis import load
+from study.analysis.reading import index, seals
+from study.analysis.reading.collect import collect
+from study.records import changes
 from tests.conftest import products, reseal, run_folders
 
 FILES = (

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from study.analysis import index, unchanged
-from study.analysis.drawing import FOLDER
+from study.analysis.drawing import unchanged
+from study.analysis.drawing.draw import FOLDER
+from study.analysis.reading import index
 from tests.conftest import run_folders
 
 FILES = {"forest.pdf", "forest.svg", "forest.png"}

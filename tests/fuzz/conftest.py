@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from study import __main__ as command
-from study import grid, sweep
+from study.cli import main
+from study.config.points import grid
+from study.sweep import command
 from tests.conftest import ROOT
 from tests.fuzz.harness import Tree
 
@@ -41,14 +42,14 @@ def planned_only(monkeypatch):
     def refuse(*_):
         raise TrainedError
 
-    monkeypatch.setattr(sweep._Command, "_train_tasks", refuse)
+    monkeypatch.setattr(command._Command, "_train_tasks", refuse)
     monkeypatch.setattr(grid, "MOST_RUNS", 40, raising=False)
 
 
 @pytest.fixture
 def composed_once(monkeypatch):
     """Hydra composes each command line of `study analyze` once: it takes as long as all else."""
-    compose = command._run_hydra
+    compose = main._run_hydra
 
     def once(config_name, mode=None):
         key = (config_name, *sys.argv)
@@ -56,7 +57,7 @@ def composed_once(monkeypatch):
             COMPOSED[key] = compose(config_name, mode)
         return COMPOSED[key] if mode is None else compose(config_name, mode)
 
-    monkeypatch.setattr(command, "_run_hydra", once)
+    monkeypatch.setattr(main, "_run_hydra", once)
 
 
 COMPOSED = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from study import __main__ as command
+from study.cli import main
 from tests.conftest import Result
 
 # A failure prints the example and what reproduces it. pyproject.toml fixes the seed of all examples, so that a test
@@ -45,7 +45,7 @@ def run(arguments: list[str], cwd: Path) -> Result:
     sys.argv = ["study", *arguments]
     try:
         with redirect_stdout(out), redirect_stderr(err):
-            command.main()
+            main.main()
     except SystemExit as end:
         code = end.code or 0
     except Exception:

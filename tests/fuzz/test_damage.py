@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.analysis import command as analysis
-from study.analysis import drawing, formats, matched
+from study.analysis.drawing import draw
+from study.analysis.statistics import matched
+from study.analysis.tables import formats
 from tests.conftest import reseal, run_folders
 from tests.fuzz.damage import KINDS, damaged
 from tests.fuzz.harness import FEW, MANY, PARTS, Tree, check_told, run
@@ -78,8 +80,8 @@ def quickly(monkeypatch, composed_once):
     monkeypatch.setattr(formats, "to_latex", lambda *_: "")
     monkeypatch.setattr(analysis, "print_report", lambda _: None)
     monkeypatch.setattr(matched, "matched", lambda rows: rows.iloc[:0])
-    monkeypatch.setattr(drawing, "sys", SimpleNamespace(platform="here"))
-    monkeypatch.setattr(drawing, "METADATA", {})
+    monkeypatch.setattr(draw, "sys", SimpleNamespace(platform="here"))
+    monkeypatch.setattr(draw, "METADATA", {})
 
 
 class Copies:

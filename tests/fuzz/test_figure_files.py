@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from study.__main__ import CONF
 from study.analysis import command as analysis
-from study.analysis import drawing
-from study.analysis.figures.style import STYLES
+from study.analysis.drawing import draw
+from study.analysis.drawing.style import STYLES
+from study.cli.startup import CONF
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
 from tests.fuzz.words import words
 from tests.fuzz.yaml_files import after
@@ -141,8 +141,8 @@ def figures_alone(monkeypatch, composed_once):
     monkeypatch.setattr(analysis, "make_sections", sections)
     monkeypatch.setattr(analysis, "write_report", lambda target, *_: target.mkdir(exist_ok=True))
     monkeypatch.setattr(analysis, "print_report", lambda _: None)
-    monkeypatch.setattr(drawing, "sys", SimpleNamespace(platform="here"))
-    monkeypatch.setattr(drawing, "METADATA", {})
+    monkeypatch.setattr(draw, "sys", SimpleNamespace(platform="here"))
+    monkeypatch.setattr(draw, "METADATA", {})
 
 
 @FEW

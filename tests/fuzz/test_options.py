@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study import sweep
-from study.__main__ import CONF
+from study.cli.startup import CONF
+from study.sweep import command
 from tests.fuzz import targets
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
 from tests.fuzz.words import words
@@ -126,7 +126,7 @@ def planned_or_trained(place, before, group, content, trains, monkeypatch):
             tiny = ("epochs=1", "data.train_size=50", "model.hidden=[5]")
             tiny = tiny[: 2 if group in ("model", "experiment") else 3]
             with monkeypatch.context() as patch:
-                patch.setattr(sweep._Command, "_train_tasks", TRAIN)
+                patch.setattr(command._Command, "_train_tasks", TRAIN)
                 check_told(run([*arguments, *tiny], place), [shown, *arguments], of_the_user=True)
     except AssertionError as error:
         raise AssertionError(f"{shown}\n{error}") from None
@@ -137,7 +137,7 @@ def planned_or_trained(place, before, group, content, trains, monkeypatch):
     assert not before.new()
 
 
-TRAIN = sweep._Command._train_tasks
+TRAIN = command._Command._train_tasks
 
 
 @FEW

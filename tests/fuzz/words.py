@@ -1,6 +1,6 @@
 """Keys, values and flags that command lines are made of, sensible ones and others."""
 
-from study.config import StudySchema
+from study.config.schema import StudySchema
 
 
 def words(text: str) -> list[str]:

@@ -5,10 +5,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.figures.histograms import extent, parts, spread, zero_share
-from study.analysis.figures.scaling import RAW, chosen, in_rms
-from study.analysis.figures.style import wrapped
-from study.analysis.figures.view import View
+from study.analysis.drawing.histograms import extent, parts, spread, zero_share
+from study.analysis.drawing.scaling import RAW, chosen, in_rms
+from study.analysis.drawing.style import wrapped
+from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True
 BINS = 81

@@ -7,12 +7,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.escaping import mathtext
-from study.analysis.figures.style import group_looks, legend_below
-from study.analysis.figures.view import View, known, label, listed, shown
-from study.analysis.statistics import INTERVALS_FROM, mean_interval
+from study.analysis.drawing.style import group_looks, legend_below
+from study.analysis.drawing.view import View, known, label, listed, shown
+from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
+from study.analysis.tables.escaping import mathtext
 from study.errors import ConfigError
-from study.measures import MEASURES
+from study.measures.catalog import MEASURES
 
 
 def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> Figure:

@@ -6,9 +6,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.figures.bands import RANGE, draw_band
-from study.analysis.figures.style import grid_shape, legend_below, wrapped
-from study.analysis.figures.view import View
+from study.analysis.drawing.bands import RANGE, draw_band
+from study.analysis.drawing.style import grid_shape, legend_below, wrapped
+from study.analysis.drawing.view import View
 
 COLUMNS = 4  # panels side by side
 TITLE_WIDTH = 19  # characters over a panel, as far as the font of 9 points on 7 inches allows

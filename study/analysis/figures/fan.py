@@ -4,9 +4,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from study.analysis.figures.scaling import chosen
-from study.analysis.figures.style import grid_shape, wrapped
-from study.analysis.figures.view import View
+from study.analysis.drawing.scaling import chosen
+from study.analysis.drawing.style import grid_shape, wrapped
+from study.analysis.drawing.view import View
 from study.errors import ConfigError
 
 COLUMNS = 4

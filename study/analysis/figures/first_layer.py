@@ -6,12 +6,13 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from study.analysis.figures.style import wrapped
-from study.analysis.figures.view import View
-from study.analysis.seals import FITS
-from study.changes import MEND, refuse_changed
+from study.analysis.drawing.style import wrapped
+from study.analysis.drawing.view import View
+from study.analysis.reading.seals import FITS
 from study.errors import StudyError, one_line
-from study.recording import MODEL, read_status
+from study.records.changes import MEND, refuse_changed
+from study.records.contract import MODEL
+from study.records.status import read_status
 
 UNITS = 12  # of each variant
 

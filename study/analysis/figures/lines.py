@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.escaping import mathtext
-from study.analysis.figures.bands import RANGE, draw_band, summarized
-from study.analysis.figures.style import (
+from study.analysis.drawing.bands import RANGE, draw_band, summarized
+from study.analysis.drawing.style import (
     REFERENCE,
     Look,
     grid_shape,
@@ -21,7 +20,8 @@ from study.analysis.figures.style import (
     legend_below,
     reference_label,
 )
-from study.analysis.figures.view import View, known, label, listed, shown
+from study.analysis.drawing.view import View, known, label, listed, shown
+from study.analysis.tables.escaping import mathtext
 from study.errors import ConfigError
 
 COLUMNS = 3  # panels side by side

@@ -6,12 +6,12 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from study.analysis.figures.histograms import absolute, extent, spread, zero_share
-from study.analysis.figures.scaling import chosen
-from study.analysis.figures.style import grid_shape, group_looks, power, wrapped
-from study.analysis.figures.view import View
+from study.analysis.drawing.histograms import absolute, extent, spread, zero_share
+from study.analysis.drawing.scaling import chosen
+from study.analysis.drawing.style import grid_shape, group_looks, power, wrapped
+from study.analysis.drawing.view import View
 from study.errors import ConfigError
-from study.weights import is_histogram_epoch
+from study.measures.weights import is_histogram_epoch
 
 READS_HISTOGRAMS = True
 COLUMNS = 3

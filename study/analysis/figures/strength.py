@@ -5,12 +5,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.figures.style import group_looks, legend_below
-from study.analysis.figures.view import View, label, shown
-from study.analysis.matched import MATCHES, interpolated
-from study.analysis.statistics import INTERVALS_FROM, half_width_factor
+from study.analysis.drawing.style import group_looks, legend_below
+from study.analysis.drawing.view import View, label, shown
+from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor
+from study.analysis.statistics.matched import MATCHES, interpolated
 from study.errors import ConfigError
-from study.measures import MEASURES
+from study.measures.catalog import MEASURES
 
 POINTS = 60  # of a line
 PANELS = (("train_loss", "val_accuracy"), ("val_accuracy", "near_zero_fraction"))

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from study.analysis.figures.histograms import parts, share_above
-from study.analysis.figures.scaling import RAW, chosen, in_rms
-from study.analysis.figures.style import grid_shape, legend_below
-from study.analysis.figures.view import View
+from study.analysis.drawing.histograms import parts, share_above
+from study.analysis.drawing.scaling import RAW, chosen, in_rms
+from study.analysis.drawing.style import grid_shape, legend_below
+from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True
 COLUMNS = 2

@@ -6,12 +6,12 @@ from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from study.analysis.escaping import mathtext
-from study.analysis.figures.style import Look, group_looks, is_logarithmic, legend_below
-from study.analysis.figures.view import View, label, shown
-from study.analysis.tuned_report import TRIAL_KEYS
+from study.analysis.drawing.style import Look, group_looks, is_logarithmic, legend_below
+from study.analysis.drawing.view import View, label, shown
+from study.analysis.tables.escaping import mathtext
+from study.analysis.tables.tuned_report import TRIAL_KEYS
 from study.errors import ConfigError
-from study.measures import MEASURES
+from study.measures.catalog import MEASURES
 
 NAMES = {"optimizer.lr": "Learning rate", "lam": "$\\lambda$"}
 STEEPER = 4.0  # how many times the distance from the best to the median trial is shown; what is worse lies on the edge

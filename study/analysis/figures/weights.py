@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from study.analysis.figures.histograms import density, extent, parts, zero_share
-from study.analysis.figures.scaling import RAW, chosen, in_rms
-from study.analysis.figures.style import legend_below
-from study.analysis.figures.view import View
+from study.analysis.drawing.histograms import density, extent, parts, zero_share
+from study.analysis.drawing.scaling import RAW, chosen, in_rms
+from study.analysis.drawing.style import legend_below
+from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True
 MOST_BINS = 121  # odd: zero lies in the middle of a bin

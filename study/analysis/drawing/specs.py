@@ -1,0 +1,102 @@
+"""Figures as YAML files: conf/figure/, or the folder figure/ of one's own --config-dir."""
+
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from matplotlib.figure import Figure
+
+from study.config.options import checked_arguments
+from study.errors import USER_ERRORS, ConfigError, one_line
+
+TARGET, FILTER = "_target_", "filter"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One figure: its name, the function that draws it, the options of that, and which runs it shows."""
+
+    name: str
+    draw: Callable[..., Figure]
+    options: Mapping[str, Any]
+    filter: Mapping[str, Any]
+
+    @property
+    def reads_histograms(self) -> bool:
+        """Whether it is drawn from histogram.csv."""
+        return getattr(sys.modules[self.draw.__module__], "READS_HISTOGRAMS", False)
+
+
+def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
+    """The figures of some names.
+
+    Args:
+        names: of YAML files.
+        folders: that hold a folder figure/, in the order in which they are searched.
+
+    Raises:
+        ConfigError: there is no such file, or something in it is not allowed.
+    """
+    there = {file.stem: file for folder in reversed(folders) for file in sorted((folder / "figure").glob("*.yaml"))}
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise ConfigError(f"figures: there is no {unknown[0]}; allowed: {', '.join(sorted(there))}")
+    return [_read(name, there[name]) for name in dict.fromkeys(names)]
+
+
+def _read(name: str, file: Path) -> Spec:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"figures: {file} cannot be read ({reason})") from None
+    if not isinstance(content, dict) or TARGET not in content:
+        raise ConfigError(f"figures: {file} names no {TARGET}, such as study.analysis.figures.lines.lines")
+    draw = _located(file, str(content[TARGET]))
+    options = {key: value for key, value in content.items() if key not in (TARGET, FILTER)}
+    wanted = content.get(FILTER) or {}
+    if not isinstance(wanted, dict):
+        raise ConfigError(f"figures: {file}: filter={wanted}: must be a mapping. Example: filter: {{reg: [l1, l2]}}")
+    return Spec(name, draw, _checked(file, draw, options), wanted)
+
+
+def _located(file: Path, path: str) -> Callable[..., Figure]:
+    """The function that a figure names."""
+    try:
+        draw = pkgutil.resolve_name(path)
+    except Exception as error:  # anything may come out of a module of the user's
+        raise ConfigError(f"figures: {file}: {TARGET} cannot be found ({one_line(error)})") from None
+    if not callable(draw) or not hasattr(draw, "__module__"):
+        raise ConfigError(f"figures: {file}: {TARGET}: {path} is no function that draws a figure")
+    return draw
+
+
+def _checked(file: Path, draw: Callable[..., Figure], options: Mapping[Any, Any]) -> dict[str, Any]:
+    """The options of a figure, as its function's signature has them."""
+    function = getattr(draw, "__name__", type(draw).__name__)
+    try:
+        parameters = list(inspect.signature(draw).parameters.values())[1:]
+    except (TypeError, ValueError):
+        raise ConfigError(f"figures: {file}: {TARGET}: {function} does not tell its arguments") from None
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    allowed = [parameter.name for parameter in parameters]
+    for key in options:
+        if key not in allowed and not (open_ended and isinstance(key, str)):
+            raise ConfigError(
+                f"figures: {file}: {key} is no option of {function}; allowed: {', '.join([*allowed, FILTER])}"
+            )
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    needed = [parameter.name for parameter in named if parameter.default is parameter.empty]
+    for key in needed:
+        if key not in options:
+            raise ConfigError(f"figures: {file}: {key} is missing; {function} needs {', '.join(needed)}")
+    try:
+        checked = checked_arguments("figures", draw, options, supplied=1)
+    except USER_ERRORS as error:
+        raise ConfigError(f"figures: {file}: {one_line(error).removeprefix('figures.')}") from None
+    return {key: checked[key] for key in options}

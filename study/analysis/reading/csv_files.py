@@ -1,0 +1,168 @@
+"""The CSVs and predictions of runs, checked against the file contract."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from study.errors import one_line
+from study.errors.faults import is_fault
+from study.records.contract import COLUMNS, PREDICTIONS
+
+TOGETHER = 200  # files that are parsed in one go: a call of pandas costs more than a short file
+TAIL = 1 << 16  # bytes of a file's end that are looked at first
+AGAIN = "delete the folder and train the run again"
+WORDS = ("parameter", "split", "labels", "measure")  # columns that hold words
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one CSV holds.
+
+    Attributes:
+        values: float64 (rows, columns), in the contract's order; a word is its position in `words`.
+        words: by column, for those of `WORDS` that the CSV has; all that occur, and perhaps more.
+    """
+
+    values: np.ndarray
+    words: Mapping[str, Sequence[str]]
+
+
+class DamagedError(Exception):
+    """Why a folder is no sound run, and what to do."""
+
+
+def read_tables(runs: Sequence[Path], name: str) -> Iterator[Rows | DamagedError]:
+    """A CSV of each run, in their order; where it is missing, half-written, or not what the contract says, what is
+    wrong with it.
+
+    Args:
+        runs: folders.
+        name: of the file, a key of `COLUMNS`.
+    """
+    return _read([lambda run=run: _whole(run / name) for run in runs], name)
+
+
+def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
+    """histogram.csv of each run at one epoch, and nothing else of it.
+
+    Args:
+        runs: folders.
+        epochs: of each run, those that would do, the best first.
+
+    Yields:
+        Its rows of that epoch; none where the run has none of the epochs.
+    """
+    name = "histogram.csv"
+    yield from _read(
+        [lambda run=run, of=of: _of_epoch(run / name, of) for run, of in zip(runs, epochs, strict=True)], name
+    )
+
+
+def read_correct(run: Path, split: str) -> np.ndarray:
+    """Which images of a split a run gets right by its predictions.npz, bool (images,).
+
+    Raises:
+        DamagedError: the file is missing, is not one of this project's, or has no such split.
+    """
+    try:
+        with open(run / PREDICTIONS, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            label, predicted = stored[f"{split}_label"], stored[f"{split}_predicted"]
+        if label.ndim != 1 or label.shape != predicted.shape:
+            raise ValueError(f"shapes {label.shape} and {predicted.shape}")
+    except OSError as error:
+        raise DamagedError(f"has an unreadable {PREDICTIONS} ({error.strerror}); {AGAIN}") from None
+    except Exception as error:  # numpy, zipfile and zlib each have their own for bytes that are not theirs
+        if is_fault(error):
+            raise
+        reason = one_line(error).partition(".")[0]
+        raise DamagedError(f"has a {PREDICTIONS} without sound {split} predictions ({reason}); {AGAIN}") from None
+    return label == predicted
+
+
+def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[Rows | DamagedError]:
+    for first in range(0, len(contents), TOGETHER):
+        found = [_attempted(content) for content in contents[first : first + TOGETHER]]
+        sound = [content for content in found if isinstance(content, bytes)]
+        tables = _parsed(sound, name)
+        if tables is None:  # one of them is to blame
+            alone = [_parsed([content], name) for content in sound]
+            half = DamagedError(f"has a half-written {name}; {AGAIN}")
+            tables = [half if table is None else table[0] for table in alone]
+        rest = iter(tables)
+        yield from (next(rest) if isinstance(content, bytes) else content for content in found)
+
+
+def _attempted(content: Callable[[], bytes]) -> bytes | DamagedError:
+    try:
+        return content()
+    except DamagedError as problem:
+        return problem
+
+
+def _whole(file: Path) -> bytes:
+    """The rows of a CSV, without its header."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
+    rows = _after_header(file, content)
+    if not rows and file.name != "test.csv":  # which is empty where the test set serves as val
+        raise DamagedError(f"has a half-written {file.name}; {AGAIN}")
+    return rows
+
+
+def _after_header(file: Path, content: bytes) -> bytes:
+    header = (",".join(COLUMNS[file.name]) + "\n").encode()
+    if not content.startswith(header):
+        raise DamagedError(f"has a {file.name} with other columns than this project writes; {AGAIN}")
+    if not content.endswith(b"\n"):
+        raise DamagedError(f"has a half-written {file.name}; {AGAIN}")
+    return content[len(header) :]
+
+
+def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
+    """The rows of the first of some epochs that a CSV has; epochs lie in it in their order, late ones last."""
+    try:
+        size, length = file.stat().st_size, TAIL
+        with open(file, "rb") as opened:
+            while True:
+                whole = length >= size
+                opened.seek(0 if whole else size - length)
+                rows = b"\n" + _after_header(file, opened.read()) if whole else opened.read()
+                for epoch in epochs:
+                    start = b"\n%d," % epoch
+                    begin = rows.find(start)
+                    if begin >= 0 and (whole or rows.find(b"\n", 0, begin) >= 0):  # a row before it: it begins here
+                        return rows[begin + 1 : rows.find(b"\n", rows.rfind(start) + 1) + 1]
+                    if begin >= 0:
+                        break  # it may have begun earlier
+                if whole:
+                    return b""
+                length *= 8
+    except OSError as error:
+        raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
+
+
+def _parsed(contents: Sequence[bytes], name: str) -> list[Rows] | None:
+    """The rows of each of the contents; None where one of them does not have the right form."""
+    columns = COLUMNS[name]
+    kinds = dict.fromkeys([column for column in columns if column in WORDS], "category")
+    counts = [content.count(b"\n") for content in contents]
+    if not sum(counts):
+        return [Rows(np.empty((0, len(columns))), dict.fromkeys(kinds, ())) for _ in contents]
+    try:
+        table = pd.read_csv(io.BytesIO(b"".join(contents)), names=columns, header=None, dtype=kinds)
+    except ValueError:
+        return None
+    numeric = table.drop(columns=list(kinds)).infer_objects()
+    extra = not isinstance(table.index, pd.RangeIndex)  # pandas takes a column too many for an index
+    if extra or len(table) != sum(counts) or any(dtype.kind not in "if" for dtype in numeric.dtypes):
+        return None
+    words = {column: (*table[column].cat.categories, "") for column in kinds}
+    codes = {column: table[column].cat.codes.astype(int) % len(words[column]) for column in kinds}  # -1 is no word
+    values = table.assign(**codes).to_numpy(float)
+    return [Rows(of_one, words) for of_one in np.split(values, np.cumsum(counts)[:-1])]

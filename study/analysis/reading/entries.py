@@ -1,0 +1,103 @@
+"""A run's CSVs as numbers, checked, as the index keeps them, and back again as the tables of a study."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.analysis.reading import index
+from study.analysis.reading.csv_files import AGAIN, WORDS, DamagedError, Rows
+from study.analysis.reading.index import Entry
+from study.measures.weights import ALL, BINS
+from study.records.contract import COLUMNS, INVARIANTS, STATUS
+
+COUNTED = ("epoch", "count", "removed", "effective_parameters")  # columns of integers
+_LEFT, _RIGHT = np.array(BINS).T
+SPLITS, LABELS = ("train", "val", "test"), ("given", "clean", "flipped")
+
+
+def joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
+    """One CSV of all runs that have it."""
+    having = [entry for entry in entries.values() if name in entry.tables]
+    tables = [entry.tables[name] for entry in having]
+    lengths = [len(rows) for rows in tables]
+    columns = COLUMNS[name]
+    table = pd.DataFrame(np.concatenate([np.empty((0, len(columns))), *tables]), columns=columns)
+    table = table.astype({column: int for column in columns if column in COUNTED})
+    for column in columns:
+        if column in WORDS:
+            words = [_words(entry.facts, column) for entry in having]
+            begin = np.repeat(np.cumsum([0, *map(len, words)])[:-1], lengths)
+            table[column] = _texts(itertools.chain.from_iterable(words)).take(begin + table[column].to_numpy(int))
+    for key in ("run", "variant"):
+        table[key] = _texts(entry.facts[key] for entry in having).repeat(lengths)
+    table["seed"] = np.repeat([entry.facts["seed"] for entry in having], lengths)
+    return table
+
+
+def _texts(words: Iterable[str]) -> pd.api.extensions.ExtensionArray:
+    return pd.array(list(words), dtype="str")
+
+
+def _words(facts: Mapping[str, Any], column: str) -> list[str]:
+    """What the codes of a column stand for."""
+    known = {"parameter": [*facts["parameters"], ALL, ""], "split": SPLITS, "labels": LABELS, "measure": INVARIANTS}
+    return list(known[column])
+
+
+def entry_of(
+    identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, Rows | DamagedError]
+) -> Entry:
+    """A run as read, checked; raises DamagedError where rows are missing."""
+    for table in tables.values():
+        if isinstance(table, DamagedError):
+            raise table
+    weights = tables["weights.csv"]
+    epochs = tables["metrics.csv"].values[:, 0]
+    last, expected = len(epochs) - 1, np.arange(len(epochs))
+    if not np.array_equal(epochs, expected) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
+        raise DamagedError(
+            f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs_trained']}; train it again"
+        )
+    if facts["state"] == "complete" and not 0 <= facts["scored_epoch"] <= last:
+        raise DamagedError(f"has a scored_epoch in {STATUS} that was not trained; {AGAIN}")
+    if not np.array_equal(np.unique(weights.values[:, 0]), expected):
+        raise DamagedError("has another set of epochs in weights.csv than in metrics.csv; delete it and train it again")
+    codes = dict.fromkeys(weights.values[:, COLUMNS["weights.csv"].index("parameter")].astype(int).tolist())
+    facts = {**facts, "parameters": [weights.words["parameter"][code] for code in codes]}
+    if facts["state"] == "diverged":
+        facts |= {"epochs_trained": last, "scored_epoch": last}
+    return Entry(identity, facts, {name: coded(table, name, facts) for name, table in tables.items()})
+
+
+def histogram_of(rows: Rows | DamagedError, facts: Mapping[str, Any]) -> np.ndarray:
+    """A histogram as the index keeps it, see `Entry`; raises DamagedError where it is not one of this project's."""
+    name = "histogram.csv"
+    columns = dict(zip(COLUMNS[name], coded(rows, name, facts).T, strict=True))
+    left, right = columns["bin_left"], columns["bin_right"]
+    bins = np.searchsorted(_LEFT, left) + ((left == 0) & (right > 0))  # exact zeros are a bin before these
+    if (bins >= len(BINS)).any() or (_LEFT[bins] != left).any() or (_RIGHT[bins] != right).any():
+        raise DamagedError(f"has a {name} with other bins than this project writes; {AGAIN}")
+    return np.stack([columns["parameter"], bins, columns["count"]], 1).astype(np.int32)
+
+
+def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.ndarray:
+    """A table with its words as codes of the run, as an `Entry` has it; raises DamagedError where one is unknown."""
+    if isinstance(rows, DamagedError):
+        raise rows
+    values = rows.values.copy()
+    for column in COUNTED:
+        if column in COLUMNS[name]:
+            counts = values[:, COLUMNS[name].index(column)]
+            if not (np.isfinite(counts) & (counts == np.floor(counts))).all():
+                raise DamagedError(f"has a {column} in {name} that is no whole number; {AGAIN}")
+    for column, words in rows.words.items():
+        allowed = {word: code for code, word in enumerate(_words(facts, column))}
+        place = COLUMNS[name].index(column)
+        codes = np.array([allowed.get(word, -1) for word in words], int)[values[:, place].astype(int)]
+        if (codes < 0).any():
+            raise DamagedError(f"has an unknown {column} in {name}; delete it and train it again")
+        values[:, place] = codes
+    return values

@@ -1,0 +1,194 @@
+"""Regularizers at matched strength: λ of L1 and λ of L2 are not the same thing, so they are compared where they fit
+alike.
+
+Along its λ path each regularizer's val accuracy is a function of its train loss. Within each seed that function is
+interpolated (PCHIP: Fritsch and Carlson 1980) on the longest branch where more λ means more train loss, and read off at
+train losses that all seeds and regularizers reach; nothing is extrapolated. Likewise sparsity as a function of val
+accuracy.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy  # whose modules are imported where they are used first
+
+from study.analysis.statistics import inference
+from study.analysis.tables.formats import signed
+
+FEWEST = 3  # values of λ that make a path
+LEVELS = 5  # at which paths are compared
+COLUMNS = (
+    *("matched_on", "level", "measure", "reg", "other", "n", "mean", "other_mean", "mean_difference"),
+    *("ci_low", "ci_high"),
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    """What is held equal, and what is then compared: columns of `gaps.at_epoch`; `rises` with λ, or falls."""
+
+    on: str
+    rises: bool
+    measures: Sequence[str]
+
+
+MATCHES = (
+    Match("train_loss", True, ("val_accuracy", "weights_l1", "weights_l2")),
+    Match("val_accuracy", False, ("near_zero_fraction", "zero_fraction")),
+)
+
+
+def paths(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The complete runs of each regularizer with three or more λ, and those without a regularizer as λ = 0 of each.
+
+    Args:
+        rows: one row per run.
+
+    Returns:
+        By regularizer rows sorted by seed and λ; nothing where variants differ in more than regularizer and λ.
+    """
+    complete = rows[(rows["state"] == "complete") & rows["lam"].notna()]
+    none = complete[complete["reg"] == "none"]
+    found = {}
+    for reg, own in complete[complete["takes_lam"]].groupby("reg", sort=False):
+        if own["lam"].nunique() >= FEWEST and not own.duplicated(["seed", "lam"]).any():
+            start = none if not none.duplicated("seed").any() and (own["lam"] > 0).all() else none.iloc[:0]
+            found[reg] = pd.concat([start, own]).sort_values(["seed", "lam"])
+    return found
+
+
+def branch(x: np.ndarray, rises: bool) -> slice:
+    """The longest part of a path, in the order of λ, on which x strictly rises (or falls); of equally long ones the one
+    over which x changes most.
+
+    Args:
+        x: by λ, (k,).
+        rises: whether it rises with λ.
+    """
+    signed = x if rises else -x
+    cuts = [0, *(np.flatnonzero(np.diff(signed) <= 0) + 1), len(x)]
+    runs = [
+        (int(end - begin), float(signed[end - 1] - signed[begin]), int(begin))
+        for begin, end in itertools.pairwise(cuts)
+    ]
+    length, _, begin = max(runs)
+    return slice(begin, begin + length)
+
+
+def matched(rows: pd.DataFrame) -> pd.DataFrame:
+    """Differences between regularizers at equal train loss, and at equal val accuracy, paired by seed.
+
+    Args:
+        rows: one row per run, from `gaps.at_epoch`.
+
+    Returns:
+        COLUMNS, a row per match, level, measure and pair of regularizers; none where there are no two paths, or where
+        they have no range in common.
+    """
+    lines = []
+    for match in MATCHES:
+        for measure in match.measures:
+            levels, values = interpolated(rows, match, measure, LEVELS)
+            for (one, a), (other, b) in itertools.combinations(values.items(), 2):
+                lines += _compared(match.on, measure, levels, (one, a), (other, b))
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def interpolated(
+    rows: pd.DataFrame, match: Match, measure: str, points: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """A measure along each path, at equally spaced levels of what is held equal, for drawing.
+
+    Args:
+        rows: one row per run.
+        match: what is held equal.
+        measure: what is read off.
+        points: how many levels.
+
+    Returns:
+        The levels, (points,), and by regularizer the values, (seeds, points); no levels where nothing can be compared.
+    """
+    found, branches = _branches(rows, match)
+    levels = (
+        _common_levels([own[match.on].to_numpy() for b in branches.values() for own in b], points) if found else None
+    )
+    if levels is None:
+        return np.zeros(0), {}
+    return levels, {reg: _read_off(own, match.on, measure, levels) for reg, own in branches.items()}
+
+
+def _branches(rows: pd.DataFrame, match: Match) -> tuple[bool, dict[str, list[pd.DataFrame]]]:
+    """Whether there is something to compare, and the branch of each regularizer and of each seed that all have."""
+    found = paths(rows)
+    seeds = sorted(set.intersection(*(set(path["seed"]) for path in found.values()))) if len(found) > 1 else []
+    return bool(seeds), {reg: [_branch_of(path, seed, match) for seed in seeds] for reg, path in found.items()}
+
+
+def _branch_of(path: pd.DataFrame, seed: int, match: Match) -> pd.DataFrame:
+    own = path[path["seed"] == seed]
+    return own.iloc[branch(own[match.on].to_numpy(), match.rises)]
+
+
+def _common_levels(branches: Sequence[np.ndarray], points: int) -> np.ndarray | None:
+    """Equally spaced values within the range of all branches; None where they have none in common."""
+    low, high = max(b.min() for b in branches), min(b.max() for b in branches)
+    return np.linspace(low, high, points) if low < high else None
+
+
+def _read_off(branches: Sequence[pd.DataFrame], on: str, measure: str, levels: np.ndarray) -> np.ndarray:
+    """A measure at some levels, (seeds, levels)."""
+    values = []
+    for own in branches:
+        ordered = own.sort_values(on)
+        x, y = ordered[on].to_numpy(), ordered[measure].to_numpy()
+        values.append(scipy.interpolate.PchipInterpolator(x, y, extrapolate=False)(np.clip(levels, x[0], x[-1])))
+    return np.array(values)
+
+
+def _compared(
+    on: str, measure: str, levels: np.ndarray, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray]
+) -> list[dict]:
+    (name, a), (other_name, b) = one, other
+    rows = []
+    for i, level in enumerate(levels):
+        interval = inference.mean_interval(a[:, i] - b[:, i])
+        rows.append(
+            {
+                **{"matched_on": on, "level": float(level), "measure": measure, "reg": name, "other": other_name},
+                **{"n": len(a), "mean": a[:, i].mean(), "other_mean": b[:, i].mean()},
+                **{"mean_difference": interval.mean, "ci_low": interval.low, "ci_high": interval.high},
+            }
+        )
+    return rows
+
+
+def matched_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The comparison as text."""
+    units = {"val_accuracy": (100, 2), "near_zero_fraction": (100, 1), "zero_fraction": (100, 1)}
+    lines = []
+    for row in table.itertuples():
+        factor, decimals = units.get(row.measure, (1, 1))
+        lines.append(
+            {
+                "Measure": f"{row.measure} at {row.matched_on} {row.level:.4g}",
+                "Variant": f"{row.reg} − {row.other}",
+                "n": str(row.n),
+                "First": f"{factor * row.mean:.{decimals}f}",
+                "Second": f"{factor * row.other_mean:.{decimals}f}",
+                "Difference": signed(factor * row.mean_difference, decimals),
+                "95 % interval": "–"
+                if pd.isna(row.ci_low)
+                else f"[{signed(factor * row.ci_low, decimals)}, {signed(factor * row.ci_high, decimals)}]",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+NOTES = (
+    "Matched strength: within each seed, interpolated (PCHIP) between λ on the longest monotone branch, over the range"
+    " that all seeds and regularizers have in common.",
+    "Σ|w| favours L1, and ‖w‖₂ favours L2, each being what its penalty makes small: read them side by side only.",
+)

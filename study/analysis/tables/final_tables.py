@@ -1,0 +1,116 @@
+"""What runs write of their result alone, per variant: sparsity, pruning, invariants; and train by its labels."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from study.analysis.reading.collect import Study
+from study.analysis.tables.formats import number
+from study.measures.weights import ALL, THRESHOLDS
+
+# Of one network: header, measure of invariants.csv, decimals
+OF_NETWORK = (
+    ("ℓ1 path norm", "path_norm_l1", 4),
+    ("ℓ2 path norm", "path_norm_l2", 4),
+    ("Σ‖in‖‖out‖", "in_out", 4),
+    ("Median margin", "margin_median", 3),
+    ("Margin / ℓ1 path norm", "margin_median_over_path_norm_l1", 3),
+    ("Margin / ℓ2 path norm", "margin_median_over_path_norm_l2", 3),
+)
+RANKS = (("Stable rank", "stable_rank"), ("Effective rank", "effective_rank"))
+SPARSITY_NOTES = (
+    "Exact zeros apart from small weights; under Adam a subgradient L1 leaves weights near zero at the scale of the"
+    " learning rate, so the shares below a threshold partly measure Adam. Hoyer and Gini: 0 for equal weights, 1 for a"
+    " single one. Dead units: never active on train. Accuracy: on val, with all weights below the threshold removed.",
+)
+INVARIANT_NOTES = (
+    "None of these changes when the weights into a ReLU unit are multiplied and those out of it divided by the same"
+    " number, except the ranks; norms and histograms of weights do. Margins are those of train.",
+)
+LABEL_NOTES = (
+    "Train at the scored epoch, by the labels that training was given, by the true ones, and, of the images whose"
+    " labels were flipped, by the flipped ones: how many were learned by heart. Gaps elsewhere use the true labels.",
+)
+
+
+def sparsity_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
+    """Mean and sd over seeds of sparsity.csv (all parameters together) and pruning.csv, a row per variant."""
+    whole = study.tables["sparsity.csv"].query("parameter == @ALL", local_dict={"ALL": ALL})
+    columns = ["zero_fraction", *(f"below_{t:g}" for t in THRESHOLDS), "hoyer", "gini", "units", "dead_units"]
+    pruned = study.tables["pruning.csv"].query("split == 'val'")
+    wide = pruned.pivot(index="run", columns="threshold", values=["accuracy", "effective_parameters"])
+    wide.columns = [f"{measure}_at_{threshold:g}" for measure, threshold in wide.columns]
+    table = whole.set_index("run")[["variant", *columns]].join(wide)
+    return _summary(table, variants)
+
+
+def sparsity_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same as text, accuracies and shares in percent."""
+    text = pd.DataFrame({"Variant": table["variant"]})
+    text["w = 0 (%)"] = _column(table, "zero_fraction", 100, 1)
+    for threshold in THRESHOLDS:
+        text[f"|w| < {threshold:g} (%)"] = _column(table, f"below_{threshold:g}", 100, 1)
+    text["Hoyer"], text["Gini"] = _column(table, "hoyer", 1, 3), _column(table, "gini", 1, 3)
+    if (table["units"] > 0).any():
+        text["Dead units"] = _column(table, "dead_units", 1, 1)
+    for threshold in (0.0, *THRESHOLDS):
+        text[f"Acc. pruned at {threshold:g} (%)"] = _column(table, f"accuracy_at_{threshold:g}", 100, 2)
+    return text
+
+
+def invariant_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
+    """Mean and sd over seeds of invariants.csv, a row per variant; ranks by parameter."""
+    rows = study.tables["invariants.csv"]
+    names = rows["measure"] + rows["parameter"].map(lambda parameter: f" {parameter}" if parameter else "")
+    wide = rows.assign(name=names).pivot(index="run", columns="name", values="value")
+    return _summary(rows.drop_duplicates("run").set_index("run")[["variant"]].join(wide), variants)
+
+
+def invariant_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same as text, with three or four significant digits."""
+    text = pd.DataFrame({"Variant": table["variant"]})
+    for header, measure, digits in OF_NETWORK:
+        if measure in table:
+            values = zip(table[measure], table[f"{measure}_sd"], strict=True)
+            text[header] = [_significant(mean, sd, digits) for mean, sd in values]
+    for header, measure in RANKS:
+        for column in table.columns:
+            if column.startswith(f"{measure} ") and not column.endswith("_sd"):
+                text[f"{header}, {column.partition(' ')[2]}"] = _column(table, column, 1, 1)
+    return text
+
+
+def label_table(study: Study, rows: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
+    """Mean and sd over seeds of train accuracy by given, clean and flipped labels, at the epochs in `rows`."""
+    noise = study.tables["label_noise.csv"].merge(rows[["run", "epoch"]], on=["run", "epoch"])
+    wide = noise.pivot(index="run", columns="labels", values="accuracy")
+    return _summary(noise.drop_duplicates("run").set_index("run")[["variant"]].join(wide), variants)
+
+
+def label_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same as text, in percent."""
+    text = pd.DataFrame({"Variant": table["variant"]})
+    for labels in ("given", "clean", "flipped"):
+        if labels in table:
+            text[f"Train acc., {labels} labels (%)"] = _column(table, labels, 100, 2)
+    return text
+
+
+def _summary(by_run: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
+    """Mean and `<column>_sd` of each column by variant, in the order given."""
+    grouped = by_run.groupby("variant")
+    means, deviations = grouped.mean(), grouped.std(ddof=1).add_suffix("_sd")
+    columns = [name for column in means.columns for name in (column, f"{column}_sd")]
+    there = [variant for variant in variants if variant in means.index]
+    return means.join(deviations)[columns].loc[there].reset_index()
+
+
+def _column(table: pd.DataFrame, column: str, factor: float, decimals: int) -> list[str]:
+    pairs = zip(table[column], table[f"{column}_sd"], strict=True)
+    return [number(factor * mean, decimals, factor * sd) for mean, sd in pairs]
+
+
+def _significant(mean: float, sd: float, digits: int) -> str:
+    if pd.isna(mean):
+        return "–"
+    return f"{mean:.{digits}g}" + ("" if pd.isna(sd) else f" ± {sd:.2g}")

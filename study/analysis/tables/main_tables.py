@@ -1,0 +1,209 @@
+"""The tables of a study as text: what is shown of it, with units, rounding, and what a reader must know."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from study.analysis.reading.collect import Study
+from study.analysis.statistics import inference
+from study.analysis.statistics.contrasts import stars
+from study.analysis.tables.formats import number, signed
+from study.errors import ConfigError
+from study.measures.catalog import MEASURES
+
+# Header, column of the gap table, factor, decimals
+COLUMNS = (
+    ("Val acc. (%)", "val_accuracy", 100, 2),
+    ("Train acc. (%)", "train_accuracy", 100, 2),
+    ("Test acc. (%)", "test_accuracy", 100, 2),
+    ("Acc. gap (points)", "accuracy_gap", 1, 2),
+    ("Loss gap (nats)", "loss_gap", 1, 3),
+    ("ECE (%)", "val_ece", 100, 1),
+    ("Max |w|", "abs_max", 1, 3),
+    ("w = 0 (%)", "zero_fraction", 100, 1),
+    ("|w| < 0.001 (%)", "near_zero_fraction", 100, 1),
+)
+DELTAS = (("Δtrain (points)", "delta_train"), ("Δval (points)", "delta_val"), ("Δgap (points)", "delta_gap"))
+SD = "sd"
+SPREADS = {SD: "the standard deviation over seeds", "interval": "half of the 95 % t-interval of the mean over seeds"}
+SELECTED = (
+    "Val chose the epoch of some runs: their val scores are selected, and too high; test scores are shown where every"
+    " run has one of that epoch."
+)
+SHOWN_CONTRASTS = ("val_accuracy", "test_accuracy", "accuracy_gap", "val_loss", "loss_gap", "train_accuracy")
+NAMES = {
+    "val_accuracy": "Val acc. (points)",
+    "test_accuracy": "Test acc. (points)",
+    "train_accuracy": "Train acc. (points)",
+    "accuracy_gap": "Acc. gap (points)",
+    "val_loss": "Val loss (nats)",
+    "loss_gap": "Loss gap (nats)",
+}
+
+
+def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool, spread: str = SD) -> pd.DataFrame:
+    """The gap table as text: mean, and what is asked for behind ± where there are several seeds.
+
+    Args:
+        table: from `gaps.gap_table`.
+        best: variants whose val accuracy is bold: those that are not significantly below the best one.
+        selected: whether val chose the epoch of some runs.
+        spread: `sd`, the standard deviation, or `interval`, half of the 95 % t-interval of the mean.
+
+    Raises:
+        ConfigError: there is no such spread.
+    """
+    text = pd.DataFrame(
+        {"Variant": table["variant"], "n": table["n"].astype(str), "Epochs": table["epochs"].astype(str)}
+    )
+    if (table["epochs_trained"] < table["epochs"].str.split("/").str[-1].astype(int)).any():
+        text["Used"] = [number(mean, 1) for mean in table["epochs_trained"]]
+    if spread not in SPREADS:
+        raise ConfigError(f"spread={spread}: allowed: {', '.join(SPREADS)}")
+    for header, column, factor, decimals in COLUMNS:
+        if table[column].isna().all():
+            continue
+        if column == "val_accuracy" and selected:
+            header = "Val acc., selected (%)"
+        text[header] = [
+            number(mean * factor, decimals, sd * factor)
+            for mean, sd in zip(table[column], _behind(table, column, spread), strict=True)
+        ]
+        if column == "val_accuracy":
+            text[header] = [f"*{t}" if v in best else t for t, v in zip(text[header], table["variant"], strict=True)]
+    if "delta_gap" in table:
+        for header, column in DELTAS:
+            text[header] = [signed(value, 2) for value in table[column]]
+        text["Note"] = table["mark"].fillna("")
+    if table["diverged"].any():
+        text["Diverged"] = table["diverged"].astype(str)
+    return text
+
+
+def _behind(table: pd.DataFrame, column: str, spread: str) -> pd.Series:
+    return table[f"{column}_sd"] if spread == SD else table[f"{column}_ci_high"] - table[column]
+
+
+def gap_notes(
+    rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: int | None, spread: str = SD
+) -> list[str]:
+    """What a reader of the gap table must know, as sentences.
+
+    Args:
+        rows: one row per run.
+        at: which epoch.
+        notes: further sentences.
+        looks: how often test scores have been looked at; None where the table shows none.
+        spread: what stands behind ±.
+    """
+    where = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}.get(at, f"epoch {at}")
+    lines = [
+        f"All values at {where}, sorted by val; train and val by one scorer, in eval mode; losses without the penalty."
+        " Accuracy gap: train − val; loss gap: val − train."
+    ]
+    if chosen_by_val(rows, at):
+        lines.append(SELECTED)
+    if (rows.groupby("variant")["seed"].count() > 1).any():
+        lines.append(f"± is {SPREADS[spread]}.")
+    else:
+        lines.append("One seed per variant: differences of this size may be noise.")
+    if rows["seed"].nunique() >= 3:
+        lines.append("Bold: not significantly below the best val accuracy (paired t-tests, Holm).")
+    seeds = sorted(rows.groupby("variant")["seed"].nunique().unique())
+    counts = [f"{_listed(rows[key])} {words}" for key, words in (("train_images", "training"), ("val_images", "val"))]
+    lines.append(
+        f"Seeds per variant: {_listed(seeds)}; budget: {_listed(rows['epochs'])} epochs; data: {_listed(rows['data'])},"
+        f" data.split={_listed(rows['split'])}, {' and '.join(counts)} images."
+    )
+    if "textbook" in set(rows["split"]):
+        lines.append("Val is the official test set (data.split=textbook): nothing here is an untouched test score.")
+    return [*lines, *test_note(looks), *notes]
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return "/".join(map(str, sorted(set(values))))
+
+
+def scale_notes(study: Study) -> list[str]:
+    """Where sizes of weights are compared across models in which they may be rescaled without changing the output."""
+    if study.weights["parameter"].str.startswith("norms.").any():
+        return [
+            "Max |w| and norms: before batch normalization the scale of weights changes nothing, so they are no measure"
+            " of capacity there."
+        ]
+    if (study.tables["sparsity.csv"]["units"] > 0).any():
+        return [
+            "Max |w| and norms: ReLU units can be rescaled without changing the output; invariants.csv has what stays."
+        ]
+    return []
+
+
+def test_note(looks: int | None) -> list[str]:
+    """How often test scores have been looked at, if the study has any."""
+    if looks is None:
+        return []
+    times = "once, just now" if looks == 1 else f"{looks} times, this one included"
+    return [f"Test scores of this study have been looked at {times} (ledger.csv)."]
+
+
+def chosen_by_val(rows: pd.DataFrame, at: str | int) -> bool:
+    """Whether val chose the epoch of some runs."""
+    return at == "best" or (at == "last" and bool((rows["scored_epoch"] < rows["epochs"]).any()))
+
+
+def contrast_text(table: pd.DataFrame, primary: str) -> pd.DataFrame:
+    """The contrasts as text: the primary measure first, then the usual ones; all are in significance.csv."""
+    measures = list(dict.fromkeys((primary, *SHOWN_CONTRASTS)))
+    marks = pd.Series(stars(table, primary), table.index)
+    lines = []
+    for measure in measures:
+        for index, row in table[table["measure"] == measure].iterrows():
+            factor = 100 if MEASURES[measure].unit == "fraction" else 1
+            decimals = 2 if MEASURES[measure].unit in ("fraction", "points") else 3
+            wide = "new_images" if measure.startswith("test") else "new_data"
+            lines.append(
+                {
+                    "Measure": NAMES.get(measure, measure),
+                    "Variant": row["variant"],
+                    "n": str(row["n"]),
+                    "Difference": signed(row["mean_difference"] * factor, decimals) + marks[index],
+                    "95 % interval": _interval(row["ci_low"], row["ci_high"], factor, decimals),
+                    "and new data": _interval(row[f"{wide}_low"], row[f"{wide}_high"], factor, decimals),
+                    "p": _p(row["p_t"]),
+                    "p (Holm)": _p(row["p_holm"]),
+                    "p (sign flips)": _p(row["p_flip"]),
+                    "Wins": "–" if pd.isna(row["wins"]) else f"{row['wins']:g} of {row['n']}",
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def _interval(low: float, high: float, factor: float, decimals: int) -> str:
+    return "–" if pd.isna(low) else f"[{signed(low * factor, decimals)}, {signed(high * factor, decimals)}]"
+
+
+def _p(value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def scope_notes(rows: pd.DataFrame) -> list[str]:
+    """What the intervals cover."""
+    textbook = "textbook" in set(rows["split"])
+    val = "these val images, with" if textbook else "this pool of data, with another split,"
+    if rows.groupby("variant")["seed"].nunique().max() < 3:
+        return []
+    lines = [
+        f"Intervals of val cover {val} other initial weights and another order of batches; 'and new data' another"
+        " draw of the data as well (Nadeau and Bengio 2003)."
+    ]
+    if rows["test_accuracy"].notna().any():
+        lines.append(
+            "Intervals of test cover these test images; 'and new data' other images as well (seeds crossed with images,"
+            " Satterthwaite's degrees of freedom)."
+        )
+    if rows["seed"].nunique() >= inference.STARS_FROM:
+        lines.append("*: p < .05 after Holm's correction, in the primary measure.")
+    return lines

@@ -1,0 +1,123 @@
+"""`study merge`: bring the runs of two folders of one study together."""
+
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from study.cli.arguments import study_folder
+from study.config import identity
+from study.config.run_config import check_name
+from study.errors import ConfigError, StudyError, faults
+from study.records.changes import MEND, changes, described
+from study.records.claims import WORK
+from study.records.comparison import differing
+from study.records.contract import CONFIG, OUTPUTS, STATUS, WITH_RESULT
+from study.records.existing import Existing, existing_runs, read_config
+from study.records.files import write_whole
+from study.records.seal import with_own_sum
+from study.records.status import read_status
+from study.sweep.progress import console
+
+
+def study_merge(arguments: list[str]) -> int:
+    """study merge <a> <b>: copy the runs of study b that study a lacks into a, which is made if it is not there.
+
+    Each is a study's name, or its folder, which may come from another machine. b is only read. A run that both have
+    is compared: where its files differ, a's is kept, the run is named, and the command exits with 1. So it does where
+    the files of a run in b have changed since it ended, or a copy is not what was copied: that run is not taken.
+    """
+    if len(arguments) != 2:
+        raise ConfigError("study merge takes two studies, by name or folder: the runs of the second go into the first")
+    into, source = (Path(a) if "/" in a else OUTPUTS / check_name(a) for a in arguments)
+    study_folder(source)
+    if into.resolve() == source.resolve():
+        raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder")
+    if "/" in arguments[0]:
+        study_folder(into)
+    into.mkdir(exist_ok=True)
+    there = existing_runs(into)
+    keys = {run.status["variant_id"]: run.status["variant"] for run in there.values()}
+    copied, same, unlike, left, unsound = 0, 0, [], 0, list(_unreadable(source))
+    for run_id, run in existing_runs(source).items():
+        own = there.get(run_id)
+        under_way = own is not None and own.folder != own.published
+        if under_way or run.folder != run.published or run.status["state"] not in WITH_RESULT or run.config is None:
+            left += 1
+        elif found := changes(run.folder, run.status):
+            unsound.append(f"{run.folder} {described(found)}")
+        elif own is None or own.status["state"] not in WITH_RESULT:
+            if found := _copy(run, into, keys, replaces=own.folder if own else None):
+                unsound.append(f"{run.folder} was not copied whole: {', '.join(found)}")
+            else:
+                copied += 1
+        elif differing(run.folder, own.folder):
+            unlike.append((own, run.folder))
+        else:
+            same += 1
+    counts = f"{copied} runs copied, {same} there already with the same bytes"
+    if left:
+        counts += f", {left} left behind: they failed, or have not ended in both"
+    console.print(f"{into}: {counts}", markup=False)
+    for own, other in unlike:
+        found = changes(own.folder, own.status)
+        why = described(found) if found else "study diff tells why"
+        console.print(f"{own.folder} differs from {other}: kept as it was; {why}", markup=False)
+    for line in unsound:
+        print(f"study: error: {line}; it is left out: {MEND}", file=sys.stderr)
+    return 1 if unlike or unsound else 0
+
+
+def _unreadable(source: Path) -> Iterator[str]:
+    """Lines naming folders that look like runs and cannot be read as such."""
+    for folder in sorted(source.glob("*-seed*-*")):
+        status = read_status(folder)
+        if status is None:
+            yield f"{folder} has no readable {STATUS}"
+        elif status["state"] in WITH_RESULT and "seal" not in status and read_config(folder) is None:
+            yield f"{folder} has no readable {CONFIG}"
+
+
+def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
+    """Copy a run beside the others and move it into place; its variant gets the name that it has there.
+
+    Returns:
+        What of the copy does not fit the seal: it is not put into place then.
+    """
+    variant_id, variant = run.status["variant_id"], run.status["variant"]
+    if variant_id not in keys:
+        taken = variant in keys.values()
+        keys[variant_id] = f"{variant}-{variant_id[:6]}" if taken else variant
+    name = identity.run_folder_name(keys[variant_id], run.config, run.status["run_id"])
+    part = into / WORK / f"merge-{uuid.uuid4().hex}"
+    try:
+        shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))
+        status: Mapping = read_status(part) or {}
+        found = changes(part, run.status) or ([] if status == run.status else [f"{STATUS} (other content)"])
+        if found:
+            return found
+        renamed = {**status, "variant": keys[variant_id]}
+        write_whole(part / STATUS, json.dumps(with_own_sum(renamed) if "seal" in status else renamed, indent=2) + "\n")
+        if (into / name).exists() and into / name != replaces:
+            raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
+        if replaces is not None:
+            shutil.rmtree(replaces)
+        os.rename(part, into / name)
+        return []
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if part.parent.is_dir() and not any(part.parent.iterdir()):
+            part.parent.rmdir()
+
+
+def _copy_file(into: Path, source: str, target: str) -> None:
+    """Copy a file of a run into a study; where that fails, the run's other files are not tried."""
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        named = OSError(error.errno, error.strerror or str(error), f"copying {source} into {into}")
+        raise StudyError(faults.told(named)) from error

@@ -1,0 +1,123 @@
+"""`study status`, `study show` and `study diff`: what is there, read from the files alone."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.cli.arguments import key_values, study_folder
+from study.config.run_config import check_name
+from study.records.changes import MEND, changes
+from study.records.claims import FREE, is_held, work_folders
+from study.records.contract import CONFIG, OUTPUTS, STATUS, TWICE, WITH_RESULT
+from study.records.status import read_status
+from study.records.sweeps import recorded_runs
+from study.sweep.progress import console, duration
+
+SHOWN = 40  # rows before the rest is only counted
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One run as `study status` lists it: `stale` is running without a living owner, `planned` has no folder yet."""
+
+    run: str
+    state: str
+    detail: str = ""
+
+
+def study_status(arguments: list[str]) -> int:
+    """study status name=mine: how many runs are complete, running, interrupted, stale, failed or missing, and which.
+
+    check=true compares size and SHA-256 of all files of all complete and diverged runs with the runs' seals, names
+    each file that has changed since its run ended, and exits with 1 if there is one.
+    """
+    given = key_values(arguments, {"name": "default", "check": "false"}, {"check": ("true", "false")})
+    folder = study_folder(OUTPUTS / check_name(given["name"]))
+    runs = sorted(run_states(folder), key=lambda row: (row.state, row.run))
+    counts = Counter(row.state for row in runs)
+    console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
+    for line in _trained_twice(folder):
+        console.print(f"  {line}", markup=False)
+    listed = [row for row in runs if row.state != "complete"]
+    for row in listed[:SHOWN]:
+        console.print(f"  {row.state:<12} {row.run}  {row.detail}".rstrip(), markup=False)
+    if len(listed) > SHOWN:
+        console.print(f"  and {len(listed) - SHOWN} more")
+    return _check_files(folder) if given["check"] == "true" else 0
+
+
+def _check_files(folder: Path) -> int:
+    """Print what does not fit the seals of a study's runs; returns 1 if there is something, else 0."""
+    fitting = unfit = unsealed = 0
+    for run in sorted(folder.glob("*-seed*-*")):
+        status = read_status(run)
+        if status is not None and status["state"] not in WITH_RESULT:
+            continue
+        found = [f"{STATUS} (unreadable)"] if status is None else changes(run, status)
+        unsealed += found is None
+        fitting += found == []
+        if found:
+            unfit += 1
+            console.print(f"  {'changed':<12} {run.name}  {', '.join(found)}", markup=False)
+    line = f"{fitting + unfit} runs checked: {fitting} as they ended, {unfit} changed"
+    if unsealed:
+        line += f"; not checked, since an earlier version trained them without a seal: {unsealed}"
+    console.print(line)
+    if unfit:
+        console.print(f"of what has changed: {MEND}")
+    return 1 if unfit else 0
+
+
+def run_states(folder: Path) -> Iterator[RunState]:
+    """Every run of a study: those in their place, those under way, and those that a sweep planned and did not start."""
+    seen = set()
+    for path in folder.iterdir():
+        status = read_status(path) if path.is_dir() and not path.name.startswith(".") else None
+        if status:
+            seen.add(path.name)
+            yield RunState(path.name, status["state"], status.get("cause") or "")
+    for work in work_folders(folder):
+        run, _, owner = work.name.rpartition("@")
+        if run in seen:
+            continue
+        seen.add(run)
+        status = read_status(work)
+        state = "interrupted" if owner == FREE else "running" if is_held(work, time.time()) else "stale"
+        yield RunState(run, state, _progress(work, status) if status else "")
+    for run in sorted({run["folder"] for run in recorded_runs(folder)} - seen):
+        yield RunState(run, "planned")
+
+
+def _trained_twice(folder: Path) -> Iterator[str]:
+    """How often two commands trained the same run, and where that did not give the same bytes."""
+    try:
+        twice = [json.loads(line) for line in (folder / TWICE).read_text().splitlines()]
+        unlike = {run["run"]: ", ".join(run["differing"]) for run in twice if run["differing"]}
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        yield f"{folder / TWICE} cannot be read: it tells which runs were trained twice"
+        return
+    yield f"{len(twice)} runs trained twice, {len(twice) - len(unlike)} of them with the same bytes"
+    for run, files in unlike.items():
+        yield f"other bytes   {run}  in {files}"
+
+
+def _progress(work: Path, status: Mapping[str, Any]) -> str:
+    try:
+        trained = (work / "metrics.csv").read_bytes().count(b"\n") - 2
+        epochs = yaml.safe_load((work / CONFIG).read_text())["epochs"]
+        elapsed = (datetime.now(UTC) - datetime.fromisoformat(status["started"])).total_seconds()
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return ""
+    trained = max(trained, 0)
+    fresh = trained > 0 and not status.get("resumed")  # the time since the start says nothing of one that stood still
+    left = f", about {duration(elapsed / trained * (epochs - trained))} left" if fresh else ""
+    return f"epoch {trained} of {epochs}{left}"

@@ -1,0 +1,208 @@
+"""What can be known to be wrong with a config before anything is read or trained: options, ranges, scope, device."""
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from study.config.build import build_dataset, build_model, build_optimizer, build_regularizer, choose_device, reg_parts
+from study.config.options import checked_arguments, locate, told_of_target
+from study.config.run_config import SPLITS, RunConfig
+from study.data import DataSet
+from study.data.splits import val_count
+from study.errors import ConfigError, one_line
+from study.optimizers.hidden_decay import is_own, refuse_shrinking
+from study.regularizers import Penalty, Regularizer, Scoped
+from study.regularizers.combined import SCHEDULES
+from study.regularizers.scope import in_scope
+
+DATA_KEYS = ("root", "split", "train_size", "label_noise")
+REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The config with every option's arguments typed and its defaults filled in.
+
+    Where λ has no meaning, λ is 0, whatever was given, and likewise there is no scope where that has none.
+
+    Raises:
+        ConfigError: what is wrong, and what is allowed.
+    """
+    parts = list(reg_parts(config))
+    content = json.dumps([config.data, config.model, config.optimizer, parts, config.epochs, config.batch_size])
+    data, model, optimizer, parts = _checked_groups(content)
+    _check_device(config.device)
+    if "parts" in config.reg:
+        return replace(
+            config, data=data, model=model, optimizer=optimizer, reg={"option": config.reg["option"], "parts": parts}
+        )
+    lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
+    return replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam)
+
+
+@lru_cache(maxsize=1_000)
+def _checked_groups(content: str) -> tuple[Any, ...]:
+    """Data, model, optimizer, and the parts of reg, from the same as JSON: the points of a sweep share few of them."""
+    given_data, given_model, given_optimizer, given_parts, epochs, batch_size = json.loads(content)
+    data = _checked_data(given_data)
+    dataset = build_dataset(data)
+    if data["train_size"] is not None:
+        _check_train_size(data, dataset)
+    model = _checked_group("model", given_model, supplied=2)
+    optimizer = _checked_group("optimizer", given_optimizer, supplied=1)
+    parts = [_checked_part(part, epochs) for part in given_parts]
+    regularizers = [build_regularizer(part) for part in parts]
+    for part, regularizer in zip(parts, regularizers, strict=True):
+        model = _with_options(model, part, regularizer)
+    with torch.device("meta"):
+        network = build_model(model, dataset)
+    if not any(True for _ in network.parameters()):
+        raise ConfigError(f"model={model['option']}: {model['_target_']} has no parameters that could be trained")
+    if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+        raise ConfigError("batch_size=1: batch normalization needs batches of at least 2 images")
+    steps = _checked_optimizer(optimizer, network)
+    for part, regularizer in zip(parts, regularizers, strict=True):
+        scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
+        try:
+            with told_of_target("reg", part):
+                regularizer.check(network, steps, scoped)
+        except ConfigError as reason:
+            raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
+        _check_value(part, regularizer, scoped)
+    if sum(regularizer.selects for regularizer in regularizers) > 1:
+        raise ConfigError("reg.parts: one part may choose the epoch, such as early_stopping; here several do")
+    return data, model, optimizer, parts
+
+
+def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of parameters of no importance: one for this package's own, as the network has them for others.
+
+    Raises:
+        ConfigError: it cannot be built, or decays weights.
+    """
+    if is_own(group):
+        return build_optimizer(group, {"": nn.Parameter(torch.zeros(1))})
+    parameters = {
+        name: nn.Parameter(torch.ones(w.shape, dtype=w.dtype), w.requires_grad)
+        for name, w in network.named_parameters()
+    }
+    optimizer = build_optimizer(group, parameters)
+    refuse_shrinking(group, optimizer, parameters)
+    return optimizer
+
+
+def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:
+    target = locate(group, given["_target_"])
+    rest = {key: value for key, value in given.items() if key not in ("option", "_target_")}
+    return {
+        "option": given["option"],
+        "_target_": given["_target_"],
+        **checked_arguments(group, target, rest, supplied),
+    }
+
+
+def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
+    general = checked_arguments("data", _data_keys, {k: v for k, v in given.items() if k in DATA_KEYS})
+    if general["split"] not in SPLITS:
+        raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
+    if not 0 <= general["label_noise"] < 1:
+        raise ConfigError(f"data.label_noise={general['label_noise']}: a number in [0, 1) is allowed")
+    own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
+    return {**own, **general}
+
+
+def _data_keys(root: str, split: str, train_size: int | None = None, label_noise: float = 0.0) -> None:
+    """The keys that every data set has, as a signature to check them against."""
+
+
+def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
+    available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
+    if not dataset.classes <= data["train_size"] <= available:
+        raise ConfigError(
+            f"data.train_size={data['train_size']}: {dataset.classes} to {available} are allowed"
+            f" for {dataset.name} with data.split={data['split']}"
+        )
+
+
+def _checked_part(given: Mapping[str, Any], epochs: int) -> dict[str, Any]:
+    """One regularizer with its own arguments, its λ, scope and schedule; those that have no meaning set to nothing."""
+    option, target = given["option"], locate("reg", given["_target_"])
+    own = {key: value for key, value in given.items() if key not in REG_KEYS}
+    head = {"option": option, "_target_": given["_target_"]}
+    arguments = checked_arguments("reg", target, own, supplied=0 if inspect.isclass(target) else 1)
+    regularizer = build_regularizer({**head, **arguments})
+    part = {**head, **arguments, **{"lam": 0.0, "scope": None, "schedule": "constant", "ramp": None}}
+    if regularizer.takes_lam:
+        part |= _checked_lam(given, regularizer, epochs)
+    if regularizer.takes_scope:
+        part["scope"] = given.get("scope", "all")
+        if not isinstance(part["scope"], str | Mapping):
+            raise ConfigError(
+                f"reg.scope={part['scope']}: all, weights, a regular expression, or a mapping of these to factors of"
+                " lam is allowed"
+            )
+    return part
+
+
+def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int) -> dict[str, Any]:
+    """λ and its schedule."""
+    lam, option = given.get("lam"), given["option"]
+    if lam is None:
+        raise ConfigError(f"reg={option} has no default for lam; give one: lam=1e-4")
+    if not isinstance(lam, int | float) or isinstance(lam, bool):
+        raise ConfigError(f"lam={lam}: a number is allowed")
+    regularizer.lam_range.check(lam)
+    schedule, ramp = given.get("schedule", "constant"), given.get("ramp")
+    if schedule not in SCHEDULES:
+        raise ConfigError(f"reg.schedule={schedule}: allowed: {', '.join(SCHEDULES)}")
+    if schedule == "constant":
+        return {"lam": float(lam), "schedule": schedule, "ramp": None}
+    if not regularizer.acts:
+        raise ConfigError(f"reg.schedule={schedule}: the lam of reg={option} is an option of the model, and constant")
+    if ramp is not None and (not isinstance(ramp, int) or isinstance(ramp, bool) or ramp < 1):
+        raise ConfigError(f"reg.ramp={ramp}: a whole number of epochs of at least 1 is allowed, or null for all")
+    return {"lam": float(lam), "schedule": schedule, "ramp": ramp or epochs}
+
+
+def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
+    """The model group with the options that a regularizer sets."""
+    with told_of_target("reg", part):
+        options = dict(regularizer.model_options(part["lam"]))
+    for key, value in options.items():
+        if key not in model:
+            raise ConfigError(
+                f"reg={part['option']} sets model.{key}, which model={model['option']} does not have; model=mlp has it"
+            )
+        if model[key] and model[key] != value:
+            raise ConfigError(
+                f"model.{key}={model[key]} contradicts reg={part['option']}, which sets it to {value}: leave one out"
+            )
+    return {**model, **options}
+
+
+def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequence[Scoped]) -> None:
+    """Try a user's penalty on one tensor: what fails should fail before anything is trained."""
+    if part["_target_"].startswith("study.") or not isinstance(regularizer, Penalty):
+        return
+    w = torch.ones(scoped[0].parameter.shape)
+    try:
+        value = regularizer.value(w)
+    except (Exception, SystemExit) as error:  # anything may come out of the user's code
+        raise ConfigError(
+            f"reg={part['option']}: {part['_target_']} fails on a tensor of shape {tuple(w.shape)}"
+            f" ({type(error).__name__}: {one_line(error)}); it takes one tensor and returns a scalar"
+        ) from None
+    if not (isinstance(value, torch.Tensor) and value.dim() == 0):
+        raise ConfigError(f"reg={part['option']}: {part['_target_']} returns no scalar tensor; R(w) is a number")
+
+
+def _check_device(device: str) -> None:
+    try:
+        choose_device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device={device}: {error}; allowed: auto, cpu, cuda, cuda:<number>, mps") from None

@@ -1,0 +1,147 @@
+"""Options written in YAML: `_target_` names Python code, the other keys are arguments, checked by its signature."""
+
+import hashlib
+import inspect
+import pydoc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import field, make_dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from study.errors import USER_ERRORS, ConfigError, faults, one_line
+
+
+def locate(group: str, path: Any) -> Callable[..., Any]:
+    """The class or function that `_target_` names.
+
+    Raises:
+        ConfigError: nothing of that name can be imported.
+    """
+    try:
+        target = pydoc.locate(str(path))
+    except pydoc.ErrorDuringImport as error:
+        raise ConfigError(f"{group}._target_={path} cannot be imported: {one_line(error)}") from None
+    if target is None:
+        raise ConfigError(
+            f"{group}._target_={path} is not there; the dotted name of a class or function is allowed,"
+            " such as my_module.my_function, its module's folder being on PYTHONPATH"
+        )
+    if not callable(target):
+        raise ConfigError(f"{group}._target_={path} is no class or function")
+    return target
+
+
+@contextmanager
+def told_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
+    """Tell what goes wrong in the code that `_target_` names in one line, whatever it raises.
+
+    Args:
+        group: the config group.
+        content: of the group, with `option` and `_target_`.
+
+    Raises:
+        ConfigError: something was raised but a mistake that is told anyway, or a fault of the machine.
+    """
+    try:
+        yield
+    except USER_ERRORS:
+        raise
+    except (Exception, SystemExit) as error:
+        if faults.is_fault(error):
+            raise
+        raise ConfigError(
+            f"{group}={content['option']}: {content['_target_']} fails ({type(error).__name__}: {one_line(error)})"
+        ) from error
+
+
+def checked_arguments(
+    group: str,
+    target: Callable[..., Any],
+    given: Mapping[str, Any],
+    supplied: int = 0,
+) -> dict[str, Any]:
+    """The arguments of a target, converted to its annotated types, its defaults filled in.
+
+    Args:
+        group: the config group, for messages.
+        target: the class or function.
+        given: arguments from YAML and the command line.
+        supplied: how many leading parameters the program itself supplies.
+
+    Raises:
+        ConfigError: an argument is unknown, missing, or of the wrong type.
+    """
+    parameters = _parameters(group, target)[supplied:]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(given)
+    parameters = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    known = [p.name for p in parameters]
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        allowed = ", ".join(known) if known else "none"
+        raise ConfigError(f"{group}.{unknown[0]}: {_name(target)} has no such argument; allowed: {allowed}")
+    try:
+        schema = OmegaConf.structured(make_dataclass(group, [_field(p, p.name in given) for p in parameters]))
+        merged = OmegaConf.merge(schema, dict(given))
+    except OmegaConfBaseException as error:
+        key = str(error.full_key).split("[")[0].split(".")[0]
+        if key not in known or key not in given:
+            raise ConfigError(f"{group}: {one_line(error)}") from None
+        allowed = {p.name: inspect.formatannotation(p.annotation) for p in parameters}[key]
+        raise ConfigError(f"{group}.{key}={given[key]}: {allowed} is allowed") from None
+    missing = [key for key in known if OmegaConf.is_missing(merged, key)]
+    if missing:
+        raise ConfigError(f"{group}.{missing[0]} is missing: {_name(target)} needs it")
+    return OmegaConf.to_container(merged, resolve=True)
+
+
+def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a target; without annotations that name what is not there."""
+    try:
+        return list(inspect.signature(target, eval_str=True).parameters.values())
+    except (TypeError, ValueError):  # of compiled code
+        raise ConfigError(
+            f"{group}._target_={_name(target)} does not tell its arguments; name a function of yours that calls it"
+        ) from None
+    except Exception:
+        as_written = inspect.signature(target).parameters.values()
+        return [p.replace(annotation=p.empty) if isinstance(p.annotation, str) else p for p in as_written]
+
+
+def _field(parameter: inspect.Parameter, given: bool) -> tuple[str, Any, Any]:
+    """A dataclass field for a parameter; a type that OmegaConf does not know becomes Any."""
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    default = MISSING if parameter.default is parameter.empty else parameter.default
+    made = field(default_factory=lambda: default) if isinstance(default, list | dict) else field(default=default)
+    try:
+        OmegaConf.structured(make_dataclass("probe", [(parameter.name, annotation, made)]))
+    except OmegaConfBaseException:
+        annotation = Any
+    if annotation is Any and given and isinstance(default, list | tuple):
+        made = field(default=None)  # with a list there, OmegaConf would let nothing but a list take its place
+    return parameter.name, annotation, made
+
+
+def source_checksum(target: Callable[..., Any]) -> str | None:
+    """SHA-256 of the source file of a user's own target, None for this package's.
+
+    A user who edits their penalty gets new runs; this package's own code is covered by the numerics version.
+    """
+    if (target.__module__ or "").split(".")[0] == "study":
+        return None
+    try:
+        return hashlib.sha256(Path(inspect.getsourcefile(target)).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # compiled code has no source: its module's version has to do
+        module = inspect.getmodule(target)
+        version = getattr(inspect.getmodule(target), "__version__", "")
+        return hashlib.sha256(f"{module.__name__} {version}".encode()).hexdigest()
+
+
+def _name(target: Callable[..., Any]) -> str:
+    """The dotted name of a function or class, or of the class of another callable."""
+    named = target if hasattr(target, "__qualname__") else type(target)
+    return f"{named.__module__}.{named.__qualname__}" if named.__module__ else named.__name__

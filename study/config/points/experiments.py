@@ -1,0 +1,79 @@
+"""Several experiments in one sweep: each is expanded as if it were given alone, all under one name.
+
+Hydra's options may set `seeds`, `variants` and other keys that say how a sweep is run. These are read from one config,
+so only an option that is chosen for the whole command may set them, or one of several options of `experiment`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from study.config.hydra_settings import check_hydra
+from study.config.points.grid import each_value
+from study.errors import ConfigError
+
+GROUP = "experiment"
+MULTIPLIERS = ("seeds", "variants")  # which each experiment of a sweep has for itself
+ONCE = ("name", "tune", "allow", "primary", "select", "loop", "workers", "on_failure", "retry_failed", "dry_run")
+LAUNCHER = ("hydra/launcher", "hydra.launcher")  # which one, and its settings
+
+
+def experiments_of(
+    base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
+) -> list[tuple[DictConfig, list[str]]]:
+    """Each experiment that a sweep names: its config, and the command line with this experiment alone.
+
+    Args:
+        base: the config composed from the overrides that do not sweep, with Hydra's own node.
+        loader: composes configs.
+        arguments: overrides of the command line.
+
+    Returns:
+        One pair for each experiment; the arguments as they are where no sweep over experiments is among them.
+
+    Raises:
+        ConfigError: the experiments cannot be combined.
+    """
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    swept = [override for override in parsed if override.key_or_group == GROUP and override.is_sweep_override()]
+    if not swept:
+        return [(base, list(arguments))]
+    (override,) = swept[-1:]
+    fixed = [*base.hydra.overrides.hydra, *(o.input_line for o in parsed if o.key_or_group != GROUP)]
+    found = []
+    for line in dict.fromkeys(each_value(override)):
+        config = loader.load_configuration(base.hydra.job.config_name, [*fixed, line], RunMode.MULTIRUN)
+        check_hydra(config.hydra)
+        found.append((config, [line if o in swept else o.input_line for o in parsed]))
+    _check_combinable(override.input_line, {lines[parsed.index(override)]: config for config, lines in found})
+    return found
+
+
+def once_per_sweep(config: DictConfig) -> dict[str, Any]:
+    """The values of a composed config that a sweep has one of, interpolations as they are written."""
+    keys = [key for key in (*ONCE, *MULTIPLIERS) if key in config]
+    values = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=False)
+    launcher = OmegaConf.to_container(config.hydra.launcher, resolve=False)
+    return {**values, **dict(zip(LAUNCHER, (config.hydra.runtime.choices[LAUNCHER[0]], launcher), strict=True))}
+
+
+def _check_combinable(asked: str, configs: Mapping[str, DictConfig]) -> None:
+    for line, config in configs.items():
+        if config.tune is not None and len(configs) > 1:
+            raise ConfigError(
+                f"{asked}: {line} has a tune, which makes seeds and variants of its own. Experiments without tune are"
+                f" allowed here. Train it by a command of its own: study {line}"
+            )
+    values = {line: once_per_sweep(config) for line, config in configs.items()}
+    for key in (*ONCE, *LAUNCHER):
+        each = list(dict.fromkeys(str(own.get(key)) for own in values.values()))
+        if len(each) > 1:
+            listed = f" ({', '.join(each)})" if key != LAUNCHER[1] else ""
+            raise ConfigError(
+                f"{asked}: the experiments differ in {key}{listed}. One value is allowed for all runs of a command."
+                f" Give it: {key}=..."
+            )

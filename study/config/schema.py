@@ -1,0 +1,69 @@
+"""TODO."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class StudySchema:
+    """What the command line may set, with its types. Hydra checks keys and types, `resolve` the ranges.
+
+    The groups are open here: their keys depend on the option, whose signature is checked by `resolve`.
+    """
+
+    name: str = MISSING
+    seed: int = MISSING
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    lam: float | None = MISSING
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    reg: dict[str, Any] = field(default_factory=dict)
+    seeds: Any = None
+    variants: list[Any] = field(default_factory=list)
+    device: str = MISSING
+    threads: int = MISSING
+    workers: int | None = None
+    checkpoint_every: int = MISSING
+    keep_checkpoint: bool = MISSING
+    keep_model: bool = MISSING
+    retry_failed: bool = MISSING
+    on_failure: str = MISSING
+    loop: str = MISSING
+    dry_run: bool = MISSING
+    primary: str = MISSING
+    select: str = MISSING
+    budget: str = MISSING
+    tune: Any = None
+    allow: Any = field(default_factory=list)
+
+
+@dataclass
+class AnalysisSchema:
+    """What the analysis may be told."""
+
+    name: str = MISSING
+    at: Any = MISSING
+    baseline: str = MISSING
+    phase: str = MISSING
+    allow: Any = field(default_factory=list)
+    figures: Any = field(default_factory=list)
+    variants: Any = None
+    filter: dict[str, Any] = field(default_factory=dict)
+    spread: str = MISSING
+    style: str = MISSING
+    usetex: bool = MISSING
+    export: Any = None
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra; conf/config.yaml and conf/analysis.yaml name them."""
+    store = ConfigStore.instance()
+    # Hydra copies this one store anew each time it composes or lists a group, and copies what it takes out as well.
+    ConfigStore.__deepcopy__ = lambda self, _: self
+    store.store(name="study_schema", node=StudySchema)
+    store.store(name="analysis_schema", node=AnalysisSchema)

@@ -1,0 +1,91 @@
+"""What does not change when ReLU units are rescaled, beside what measures weights as they are.
+
+The weights into a ReLU unit may be multiplied by c > 0 and those out of it divided by c: the network stays the same,
+while norms and histograms of its weights change. Where norms are compared, these measures tell more.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from study.measures.scoring import Scored
+from study.models import MLP
+from study.regularizers.scope import as_matrix, names_in_scope
+
+MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
+
+
+@torch.no_grad()
+def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
+    """Rows of invariants.csv: measure, parameter (empty for the whole network), value.
+
+    Path norms and margins only for MLPs without batch normalization, before which scale has no meaning; `in_out` only
+    for those with one hidden layer.
+
+    Args:
+        model: the finished one.
+        train: the training split as the model scores it: margins are taken on it.
+    """
+    parameters = dict(model.named_parameters())
+    for name in names_in_scope(model, "weights"):
+        singular = torch.linalg.svdvals(as_matrix(parameters[name]).cpu().double())
+        yield ["stable_rank", name, stable_rank(singular)]
+        yield ["effective_rank", name, effective_rank(singular)]
+    if type(model) is not MLP or len(model.norms):
+        return
+    weights = [layer.weight.cpu().double() for layer in (*model.hidden, model.output)]
+    l1, l2 = path_norm(weights, 1), path_norm(weights, 2)
+    yield ["path_norm_l1", "", l1]
+    yield ["path_norm_l2", "", l2]
+    if len(weights) == 2:
+        yield ["in_out", "", in_out(*weights)]
+    margins = _margins(train.logits.cpu().double(), train.labels.cpu())
+    for measure, share in MARGIN_SHARES.items():
+        margin = float(torch.quantile(margins, share))
+        yield [measure, "", margin]
+        yield [f"{measure}_over_path_norm_l1", "", margin / l1 if l1 else float("nan")]
+        yield [f"{measure}_over_path_norm_l2", "", margin / l2 if l2 else float("nan")]
+
+
+def path_norm(weights: list[Tensor], power: int) -> float:
+    """(Σ over paths from an input to an output of Π|w|^p)^(1/p) (Neyshabur, Tomioka and Srebro 2015); without biases.
+
+    Args:
+        weights: of each layer from the inputs on, (outputs, inputs).
+        power: p.
+    """
+    reach = torch.ones(weights[0].shape[1], dtype=weights[0].dtype)
+    for weight in weights:
+        reach = weight.abs().pow(power) @ reach
+    return float(reach.sum() ** (1 / power))
+
+
+def in_out(below: Tensor, above: Tensor) -> float:
+    """Σ over hidden units of ‖weights in‖₂ ‖weights out‖₂: ½Σw² once units are rescaled to balance (Neyshabur et al.
+    2015); without biases. With more than one hidden layer it would change under rescaling.
+
+    Args:
+        below: weights of the hidden layer, (units, inputs).
+        above: weights of the output layer, (classes, units).
+    """
+    return float((below.norm(dim=1) * above.norm(dim=0)).sum())
+
+
+def stable_rank(singular: Tensor) -> float:
+    """Σσ²/σ₁² (Rudelson and Vershynin 2007), from the singular values, largest first; undefined for a zero matrix."""
+    return float(singular.square().sum() / singular[0] ** 2) if singular[0] > 0 else float("nan")
+
+
+def effective_rank(singular: Tensor) -> float:
+    """exp of the entropy of σ/Σσ (Roy and Vetterli 2007); undefined for a zero matrix."""
+    shares = singular / singular.sum()
+    return float(torch.exp(torch.special.entr(shares).sum())) if singular[0] > 0 else float("nan")
+
+
+def _margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """The true class's logit minus the largest other one, (n,)."""
+    true = logits.gather(1, labels[:, None])[:, 0]
+    others = logits.scatter(1, labels[:, None], float("-inf"))
+    return true - others.max(dim=1).values

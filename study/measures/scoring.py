@@ -1,0 +1,112 @@
+"""The one scorer: data loss and accuracy in eval mode, the same for every split; and calibration."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from study.data import Part
+from study.training.general import Logits, logits_of
+
+BATCH = 1_000  # images at a time: more would leave a CPU's caches
+ECE_BINS = 15
+
+
+@dataclass(frozen=True)
+class Score:
+    """Scores of one split.
+
+    Attributes:
+        loss: mean cross-entropy without the penalty, in nats.
+        accuracy: share of correct predictions, in [0, 1].
+        count: images scored.
+    """
+
+    loss: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model said: label and predicted class, int64 (n,); probability of the true class, float32 (n,)."""
+
+    label: Tensor
+    predicted: Tensor
+    probability: Tensor
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A split as a model scores it: labels (n,), logits (n, classes), and cross-entropy of each image (n,), in nats."""
+
+    labels: Tensor
+    logits: Tensor
+    losses: Tensor
+
+    def by_other_labels(self, labels: Tensor) -> "Scored":
+        """The same logits scored by other labels (n,)."""
+        return Scored(labels, self.logits, F.cross_entropy(self.logits, labels, reduction="none"))
+
+    def only(self, rows: Tensor) -> "Scored":
+        """Some of the images, by their numbers."""
+        return Scored(self.labels[rows], self.logits[rows], self.losses[rows])
+
+    def score(self) -> Score:
+        """Loss and accuracy."""
+        correct = int((self.logits.argmax(dim=1) == self.labels).sum())
+        # Summed in float64 on the CPU: the mean must not depend on the batch size, and MPS has no float64.
+        return Score(float(self.losses.cpu().double().mean()), correct / len(self.labels), len(self.labels))
+
+    def predictions(self) -> Predictions:
+        """What predictions.npz keeps."""
+        return Predictions(self.labels, self.logits.argmax(dim=1), torch.exp(-self.losses))
+
+    def ece(self) -> float:
+        """Expected calibration error over 15 bins of equal width (Guo et al. 2017): the mean of |accuracy − confidence|
+        over bins, weighted by the images in them; confidence is the probability of the predicted class. In [0, 1].
+        """
+        confidence, predicted = self._probabilities().max(dim=1)
+        correct = (predicted == self.labels.cpu()).double()
+        # (a, b] as in the paper; a confidence of 0 cannot be
+        bins = (confidence * ECE_BINS).ceil().long().clamp(1, ECE_BINS) - 1
+        excess = torch.zeros(ECE_BINS, dtype=torch.float64).index_add(0, bins, correct - confidence)
+        return float(excess.abs().sum() / len(correct))
+
+    def brier(self) -> float:
+        """Brier score (1950): the mean over images of Σ (p − y)² over classes, y being one-hot. In [0, 2]."""
+        probabilities = self._probabilities()
+        return float((probabilities - F.one_hot(self.labels.cpu(), probabilities.shape[1])).square().sum(dim=1).mean())
+
+    def _probabilities(self) -> Tensor:
+        return self.logits.cpu().double().softmax(dim=1)
+
+
+Scorer = Callable[[nn.Module, Part], Scored]
+
+
+@torch.no_grad()
+def score(model: nn.Module, part: Part, logits_of: Callable[[nn.Module], Logits] = logits_of) -> Scored:
+    """Score a model on one split, in eval mode; the model's mode is restored.
+
+    Args:
+        model: maps images to logits.
+        part: the split.
+        logits_of: a loop's, which makes logits of images as the model does.
+    """
+    was_training = model.training
+    model.eval()
+    make_logits = logits_of(model)
+    # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
+    labels, logits = part.labels, None
+    losses = part.all_images.new_empty(len(part))
+    for start in range(0, len(part), BATCH):
+        rows = slice(start, min(start + BATCH, len(part)))
+        found = make_logits(part, rows)
+        logits = losses.new_empty(len(part), found.shape[1]) if logits is None else logits
+        logits[rows] = found
+        losses[rows] = F.cross_entropy(found, labels[rows], reduction="none")
+    model.train(was_training)
+    return Scored(labels, logits, losses)

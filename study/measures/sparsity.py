@@ -1,0 +1,138 @@
+"""How sparse the weights of a finished run are, and what is left of it when small ones are removed."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from study.data import Part
+from study.measures import weights
+from study.measures.scoring import Scorer, score
+from study.measures.weights import ALL, THRESHOLDS
+from study.models import MLP
+from study.regularizers.scope import names_in_scope
+
+
+def sparsity_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
+    """Rows of sparsity.csv: each parameter tensor, and all of them together.
+
+    Args:
+        model: the finished one.
+        train: the training split, on which a hidden unit is dead if it is never active.
+    """
+    dead = dead_units(model, train)
+    tensors = {name: p.detach().abs().cpu().numpy().ravel() for name, p in model.named_parameters()}
+    for name, w in {**tensors, ALL: np.concatenate(list(tensors.values()))}.items():
+        magnitudes = weights.ordered(w)
+        zeros = np.searchsorted(magnitudes, 0, side="right") / w.size
+        below = [np.searchsorted(magnitudes, threshold, side="left") / w.size for threshold in THRESHOLDS]
+        units = dead.get(name, (None, None))
+        if name == ALL and dead:
+            units = tuple(map(sum, zip(*dead.values(), strict=True)))
+        yield [name, w.size, zeros, *below, hoyer(magnitudes), gini(magnitudes), *units]
+
+
+def hoyer(magnitudes: np.ndarray) -> float:
+    """(√n − ℓ1/ℓ2)/(√n − 1) (Hoyer 2004): 0 where all magnitudes are equal, 1 where one alone is not zero.
+
+    Args:
+        magnitudes: |w|, (n,); not defined, NaN, for n = 1 or where all are zero.
+    """
+    root, l2 = np.sqrt(magnitudes.size), np.linalg.norm(magnitudes)
+    return float((root - magnitudes.sum() / l2) / (root - 1)) if magnitudes.size > 1 and l2 > 0 else float("nan")
+
+
+def gini(magnitudes: np.ndarray) -> float:
+    """The Gini index of |w| (Hurley and Rickard 2009): 0 where all are equal, 1 − 1/n where one alone is not zero.
+
+    Args:
+        magnitudes: |w| from small to large, (n,); not defined, NaN, where all are zero.
+    """
+    n, total = magnitudes.size, magnitudes.sum()
+    ranks = np.arange(1, n + 1)
+    return float(1 - 2 * np.dot(magnitudes / total, (n - ranks + 0.5) / n)) if total > 0 else float("nan")
+
+
+@torch.no_grad()
+def dead_units(model: nn.Module, train: Part) -> dict[str, tuple[int, int]]:
+    """Hidden units, and those that are never active on the training set, by the layer whose weight makes them.
+
+    Units are what comes out of each `nn.ReLU`; it belongs to the last layer with weights before it. Empty for a model
+    that has none.
+    """
+    active: dict[str, torch.Tensor] = {}
+    layer = ""
+
+    def on_layer(name: str):
+        def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            nonlocal layer
+            layer = name
+
+        return hook
+
+    def on_relu(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        seen = (output > 0).flatten(2).any(2).any(0) if output.dim() > 2 else (output > 0).any(0)
+        active[layer] = active[layer] | seen if layer in active else seen
+
+    hooks = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ReLU):
+            hooks.append(module.register_forward_hook(on_relu))
+        elif isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            hooks.append(module.register_forward_hook(on_layer(f"{name}.weight")))
+    try:
+        if any(isinstance(module, nn.ReLU) for module in model.modules()):
+            score(model, train)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: (len(seen), int((~seen).sum())) for name, seen in active.items()}
+
+
+def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score: Scorer = score) -> Iterator[list[Any]]:
+    """Rows of pruning.csv: scores after removing all weights of layers below a threshold; biases stay.
+
+    Args:
+        model: the finished one; not changed.
+        epoch: the scored one.
+        parts: splits to score.
+        score: scores a model.
+    """
+    pruned = copy.deepcopy(model)
+    prunable = [dict(pruned.named_parameters())[name] for name in names_in_scope(pruned, "weights")]
+    count = sum(parameter.numel() for parameter in prunable)
+    for threshold in (0.0, *THRESHOLDS):
+        with torch.no_grad():
+            for parameter in prunable:
+                parameter[parameter.abs() < threshold] = 0
+        removed = sum(int((parameter == 0).sum()) for parameter in prunable)
+        effective = effective_parameters(pruned)
+        for split, part in parts.items():
+            found = score(pruned, part).score()
+            yield [split, epoch, threshold, removed, count, effective, found.loss, found.accuracy]
+
+
+def effective_parameters(model: nn.Module) -> int:
+    """Parameters that can have a part in the output: not zero, and on a path from an input, or from the constant that a
+    bias is, to a logit, through weights that are not zero (Vysogorets and Kempe 2023, there without biases).
+
+    For models other than MLPs without batch normalization just those that are not zero.
+    """
+    if type(model) is not MLP or len(model.norms):
+        return sum(int((parameter != 0).sum()) for parameter in model.parameters())
+    layers: Sequence[nn.Linear] = [*model.hidden, model.output]
+    links = [layer.weight.detach() != 0 for layer in layers]  # (outputs, inputs)
+    biases = [layer.bias.detach() != 0 for layer in layers]
+    sends = [torch.ones(layers[0].in_features, dtype=torch.bool, device=links[0].device)]  # what can be not constant 0
+    for link, bias in zip(links, biases, strict=True):
+        sends.append((link & sends[-1]).any(dim=1) | bias)
+    heard = torch.ones(layers[-1].out_features, dtype=torch.bool, device=links[0].device)
+    total = 0
+    for link, bias, source in zip(reversed(links), reversed(biases), reversed(sends[:-1]), strict=True):
+        on_path = link & source & heard[:, None]
+        total += int(on_path.sum()) + int((bias & heard).sum())
+        heard = on_path.any(dim=0)
+    return total

@@ -1,0 +1,82 @@
+"""What has changed in a run's files since it ended, by the seal in its status.json."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from study.errors import StudyError
+from study.errors.faults import is_fault
+from study.records.contract import CHECKPOINT, MODEL, SEALED, STATUS
+from study.records.seal import OWN, own_sum, sha256_of
+
+MAY_GO = (CHECKPOINT, MODEL)  # large files that are kept on request; no result is lost with them
+MEND = "restore the files, or delete the folder and train the run again"
+
+
+def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEALED) -> list[str] | None:
+    """What does not fit the seal, `metrics.csv (other content)`; empty where all fits, None where there is no seal.
+
+    Args:
+        run: folder of a run that has ended.
+        status: the content of its status.json.
+        summed: the files whose SHA-256 is taken; of the others the size is compared.
+
+    Raises:
+        OSError: a fault of the machine keeps a file from being read.
+    """
+    seal = status.get("seal")
+    if seal is None:
+        return None
+    if not _is_seal(seal):
+        return [f"{STATUS} (unreadable seal)"]
+    names = [*seal, *(name for name in SEALED if name not in seal)]
+    found = {name: _change(f"{run}/{name}", name, seal.get(name), name in summed) for name in names}
+    return [*_own_changes(status), *(f"{name} ({change})" for name, change in found.items() if change)]
+
+
+def _own_changes(status: Mapping[str, Any]) -> list[str]:
+    """The same of status.json alone, by its checksum of itself; none where it has none, as in an earlier version."""
+    return [f"{STATUS} (other content)"] if status.get(OWN) not in (None, own_sum(status)) else []
+
+
+def refuse_changed(run: Path, status: Mapping[str, Any], needed: Collection[str] = SEALED) -> None:
+    """Go no further where a file that is needed does not fit the seal; a run without a seal passes.
+
+    Raises:
+        StudyError: a file has changed.
+    """
+    names = tuple(f"{name} (" for name in (*needed, STATUS))
+    found = [change for change in changes(run, status, needed) or () if change.startswith(names)]
+    if found:
+        raise StudyError(f"{run} {described(found)}; {MEND}")
+
+
+def described(found: Collection[str]) -> str:
+    """Changes in words that follow on the run's folder."""
+    return f"has changed since the run ended: {', '.join(found)}"
+
+
+def _is_seal(seal: Any) -> bool:
+    return isinstance(seal, dict) and all(
+        "/" not in name and isinstance(of_file, dict) and {"size", "sha256"} <= of_file.keys()
+        for name, of_file in seal.items()
+    )
+
+
+def _change(file: str, name: str, sealed: Mapping[str, Any] | None, summed: bool) -> str | None:
+    """What is wrong with a file, None if nothing is."""
+    try:
+        size = os.stat(file).st_size
+        if sealed is None:
+            return "was not there"
+        if size != sealed["size"]:
+            return f"{size} bytes instead of {sealed['size']}"
+        same = not summed or sha256_of(Path(file)) == sealed["sha256"]
+    except FileNotFoundError:
+        return None if sealed is None or name in MAY_GO else "missing"
+    except OSError as error:
+        if is_fault(error):  # it says nothing of the run
+            raise
+        return f"unreadable: {error.strerror}"
+    return None if same else "other content"

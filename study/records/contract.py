@@ -1,0 +1,44 @@
+"""What a run leaves behind: the files of its folder, written so that a reader never sees half a file or half a row."""
+
+from pathlib import Path
+
+from study.measures import weights
+
+OUTPUTS = Path("outputs")  # every study is a folder of it
+CONTRACT = 1  # version of the files' layout; readers refuse others
+STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
+CHECKPOINT, MODEL = "checkpoint.pt", "model.safetensors"  # only while needed, or when kept on request
+TWICE = "twice.jsonl"  # in a study's folder: a line for each run that was trained once more than needed
+WITH_RESULT = ("complete", "diverged")  # states: divergence is a result, and not trained again
+PART = ".part"  # suffix of files that are not whole yet
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "metrics.csv": (
+        *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "penalty", "objective"),
+        *("gradient_ratio", "lam", "learning_rate", "seconds"),
+    ),
+    "weights.csv": ("epoch", "parameter", *weights.STATISTICS),
+    "histogram.csv": ("epoch", "parameter", "bin_left", "bin_right", "count"),
+    **dict.fromkeys(("val.csv", "test.csv"), ("split", "epoch", "loss", "accuracy", "count", "ece", "brier")),
+    "sparsity.csv": (
+        *("parameter", "count", "zero_fraction", *(f"below_{threshold:g}" for threshold in weights.THRESHOLDS)),
+        *("hoyer", "gini", "units", "dead_units"),
+    ),
+    "label_noise.csv": ("epoch", "labels", "loss", "accuracy", "count"),
+    "invariants.csv": ("measure", "parameter", "value"),
+    "pruning.csv": (*("split", "epoch", "threshold", "removed", "count", "effective_parameters", "loss", "accuracy"),),
+}
+_MARGINS = ("margin_q10", "margin_median")
+INVARIANTS = (  # measures of invariants.csv
+    *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
+    *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
+)
+GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an epoch; the others are written once
+LABEL_NOISE = "label_noise.csv"  # grows as well, in runs that have some
+FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
+STATUS_KINDS = {  # of what readers take from status.json
+    **dict.fromkeys(("state", "run_id", "variant", "variant_id", "path", "device", "started"), str),
+    **dict.fromkeys(("setting", "data_checksums", "images", "versions"), dict),
+    **dict.fromkeys(("threads", "numerics", "epochs_trained", "scored_epoch", "resumed"), int),
+    "takes_lam": bool,
+}
+SEALED = tuple(name for name in FILES if name != STATUS)  # which holds the seal

@@ -1,0 +1,65 @@
+"""TODO."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.config.run_config import RunConfig
+from study.records import claims
+from study.records.contract import CONFIG
+from study.records.status import read_status
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A run whose folder is there, in whatever state.
+
+    Attributes:
+        folder: where its files are: in its place, or under way.
+        published: its place.
+        status: the content of status.json.
+        config: its config, None where it cannot be read.
+    """
+
+    folder: Path
+    published: Path
+    status: dict[str, Any]
+    config: RunConfig | None
+
+
+def existing_runs(study_folder: Path) -> dict[str, Existing]:
+    """The runs in a study's folder, those under way included, by their full id; other folders are passed over."""
+    runs = {}
+    for folder in [*claims.work_folders(study_folder), *sorted(study_folder.glob("*-seed*-*"))]:
+        status = read_status(folder)
+        if status and {"run_id", "variant", "variant_id"} <= status.keys():
+            published = study_folder / folder.name.rpartition("@")[0] if "@" in folder.name else folder
+            runs[status["run_id"]] = Existing(folder, published, status, read_config(folder))
+    return runs
+
+
+def read_config(folder: Path) -> RunConfig | None:
+    """The config of a run folder, None where it cannot be read."""
+    try:
+        values = yaml.load((folder / CONFIG).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        known = [field.name for field in fields(RunConfig)]
+        config = RunConfig(**{key: value for key, value in values.items() if key in known})
+        return config if _is_sound(config) else None
+    except (OSError, yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError):
+        return None
+
+
+def _is_sound(config: RunConfig) -> bool:
+    """Whether a config that was read has the form of those that are written, by this version."""
+    whole = (config.seed, config.epochs, config.batch_size, config.threads)
+    groups = (config.data, config.model, config.optimizer, config.reg)
+    return (
+        all(isinstance(value, int) for value in whole)
+        and isinstance(config.lam, int | float | None)
+        and all(isinstance(group.get("option"), str) for group in groups)
+        and all("_target_" in group or isinstance(group.get("parts"), list) for group in groups)
+        and {"split", "train_size", "label_noise"} <= config.data.keys()
+        and bool({"parts", "schedule"} & config.reg.keys())  # not of a version before these
+    )

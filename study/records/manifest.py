@@ -1,0 +1,93 @@
+"""TODO."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from study.config.tuning.protocol import LEARNING_RATE, Tuning, inequalities
+from study.errors import StudyError
+from study.records.files import write_whole
+
+MANIFEST = "manifest.json"  # in a study's folder: which runs belong to which phase, and what was chosen
+
+
+def write_manifest(
+    study_folder: Path,
+    tuning: Tuning,
+    begun: Sequence[str],
+    trials: Sequence[Mapping[str, Any]] = (),
+    winners: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write the protocol, which runs belong to which phase, and what was chosen.
+
+    Args:
+        study_folder: outputs/<name>, which is made if it is not there.
+        tuning: the protocol.
+        begun: ids of the first candidate's runs, by which a change of other settings is known.
+        trials: of each candidate `reg, trial, values, context, runs` (ids by seed) and `scores` (by seed; null if it
+            diverged); none before all have ended.
+        winners: of each choice `reg, trial, values, context`, and `runs`, the ids of its fresh runs by seed.
+    """
+    content = {
+        "tuning": {**asdict(tuning), "tuning_seeds": tuning.tuning_seeds, "fresh_seeds": tuning.fresh_seeds},
+        "begun": list(begun),
+        "fixed_learning_rate": LEARNING_RATE not in tuning.shared,
+        "unequal": inequalities(tuning),
+        "trials": list(trials),
+        "winners": list(winners),
+    }
+    study_folder.mkdir(parents=True, exist_ok=True)
+    write_whole(study_folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+
+def read_manifest(study_folder: Path) -> dict[str, Any] | None:
+    """The manifest of a study; None where it has none.
+
+    Raises:
+        StudyError: it cannot be read.
+    """
+    file = study_folder / MANIFEST
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{file} cannot be read ({error}); the study's command writes it again") from None
+    if "unequal" not in content:
+        content["unequal"] = ["tune: an earlier version tuned the learning rate of none alone"]
+        content["tuning"] = {"shared": {}, "search": "grid", "trials": None, "seed": 0, **content["tuning"]}
+    return content
+
+
+def tuning_of(manifest: Mapping[str, Any]) -> Tuning:
+    """The protocol that a manifest holds."""
+    return Tuning(**{key: manifest["tuning"][key] for key in Tuning.__dataclass_fields__})
+
+
+def check_fixed(study_folder: Path, tuning: Tuning, begun: Sequence[str]) -> bool:
+    """Refuse another protocol, or other settings, than the study has begun with.
+
+    Args:
+        study_folder: outputs/<name>.
+        tuning: the protocol.
+        begun: ids of the first candidate's runs.
+
+    Returns:
+        Whether the study has begun.
+
+    Raises:
+        StudyError: they differ.
+    """
+    earlier = read_manifest(study_folder)
+    if earlier is None:
+        return False
+    elsewhere = "must not be chosen after seeing results; give another study name=..."
+    for key in Tuning.__dataclass_fields__:
+        if earlier["tuning"][key] != json.loads(json.dumps(getattr(tuning, key))):
+            name = key if key == "select" else f"tune.{key}"
+            raise StudyError(f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} began, and {elsewhere}")
+    if earlier["begun"] != list(begun):
+        raise StudyError(f"the settings of {study_folder} were fixed when it began, and {elsewhere}")
+    return True

@@ -1,0 +1,120 @@
+"""TODO."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study.config.run_config import RunConfig
+from study.measures import weights
+from study.records.contract import COLUMNS, CONFIG, CONTRACT, FILES, GROWING, LABEL_NOISE, LOG, PART, SEALED, STATUS
+from study.records.files import append_whole, as_csv, now, write_table, write_whole
+from study.records.seal import OWN, seal_of, with_own_sum
+from study.records.status import read_status, versions
+
+BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
+
+
+class RunFolder:
+    """The folder of one run while it is written."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        status: Mapping[str, Any],
+        sizes: Mapping[str, int] | None = None,
+        rows: Mapping[str, bytes] | None = None,
+    ):
+        """Start a run, or go on with one.
+
+        Args:
+            path: the folder, made if missing.
+            config: the resolved config.
+            status: facts for status.json besides state, times, versions and owner.
+            sizes: bytes of each CSV to go on from: later rows are cut off. None: files of an earlier attempt go.
+            rows: what a new run's CSVs begin with, if not with their header alone.
+        """
+        self.path = path
+        self.growing = GROWING + ((LABEL_NOISE,) if config.data["label_noise"] else ())
+        self.began = time.perf_counter()
+        path.mkdir(parents=True, exist_ok=True)
+        earlier = read_status(path) if sizes is not None else None
+        for name in FILES if sizes is None else ():
+            (path / name).unlink(missing_ok=True)
+        for part in path.glob(f".*{PART}"):  # left by a process that was killed while it wrote
+            part.unlink()
+        self._status = {
+            "contract": CONTRACT,
+            "state": "running",
+            **status,
+            "started": (earlier or {}).get("started", now()),
+            "resumed": (earlier or {}).get("resumed", 0) + (earlier is not None),
+            "ended": None,
+            "versions": versions(),
+            "owner": {"host": socket.gethostname(), "pid": os.getpid()},
+        }
+        self._write_status()
+        write_whole(path / CONFIG, config.to_yaml())
+        for name in self.growing:
+            if sizes is None:
+                write_whole(path / name, (rows or {}).get(name) or as_csv([COLUMNS[name]]))
+            else:
+                os.truncate(path / name, sizes[name])
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each growing CSV now."""
+        return {name: (self.path / name).stat().st_size for name in self.growing}
+
+    def log(self, line: str) -> None:
+        """Add a line to run.log."""
+        append_whole(self.path / LOG, f"{now()}  {line}\n".encode())
+
+    def append(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows to a CSV."""
+        append_whole(self.path / name, as_csv(rows).encode())
+
+    def write_table(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write a CSV that is written once."""
+        write_table(self.path, name, rows)
+
+    def append_weights(self, epoch: int, parameters: Iterable[tuple[str, np.ndarray]], histograms: bool) -> None:
+        """Add an epoch's statistics of every parameter, and their histograms if wanted."""
+        statistics, bins = [], []
+        for name, w in parameters:
+            values = weights.ordered(w)
+            statistics.append([epoch, name, *weights.summarize(values).values()])
+            if histograms and np.isfinite(values[[0, -1]]).all():
+                counts = weights.histogram(values)
+                occupied = np.flatnonzero(counts).tolist()
+                bins += [
+                    (epoch, name, *BIN_TEXT[i], n) for i, n in zip(occupied, counts[occupied].tolist(), strict=True)
+                ]
+        self.append("weights.csv", statistics)
+        if bins:
+            self.append("histogram.csv", bins)
+
+    def note(self, **facts: Any) -> None:
+        """Facts for status.json, to be written when the run ends."""
+        self._status |= facts
+
+    def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
+        """Say how the run ended, and seal the files of one that has a result. Only now is a run complete."""
+        self._status |= {"state": state, "ended": now()}
+        if cause:
+            self._status["cause"] = cause
+        if traceback:
+            self._status["traceback"] = traceback
+        for key in ("seal", OWN):  # of an end that could not be written
+            self._status.pop(key, None)
+        if state in ("complete", "diverged"):
+            self._status = with_own_sum({**self._status, "seal": seal_of(self.path, SEALED)})
+        self._write_status()
+
+    def _write_status(self) -> None:
+        write_whole(self.path / STATUS, json.dumps(self._status, indent=2) + "\n")

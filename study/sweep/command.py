@@ -1,0 +1,179 @@
+"""A whole command: plan every run, validate all before the first starts, leave finished ones alone, train the rest."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from study.config import identity
+from study.config.hydra_settings import OWN_LAUNCHER
+from study.config.points import grid
+from study.config.points.compose import Composer
+from study.config.points.experiments import experiments_of
+from study.config.run_config import RunConfig, check_name
+from study.config.tuning.protocol import read_tuning
+from study.errors import ConfigError, StudyError, faults
+from study.measures.catalog import check_primary, check_selectable
+from study.records import sweeps
+from study.records.contract import OUTPUTS
+from study.sweep import freeze, preload, progress
+from study.sweep.plan import plan_runs
+from study.sweep.preload import load_data_once
+from study.sweep.temporary import remove_abandoned
+from study.sweep.tuned import tune_and_compare
+from study.training.task import Task
+
+if TYPE_CHECKING:
+    pass
+
+
+def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
+    """Train all runs that a command line asks for and that are not there yet.
+
+    Args:
+        base: the config composed from the overrides that do not sweep.
+        context: Hydra's, whose loader composes the config of each point.
+        arguments: overrides of the command line.
+
+    Raises:
+        ConfigError: one or more points are not allowed; nothing has been trained.
+        StudyError: the study's folder cannot be used.
+        MachineFaultError: a fault of the machine has stopped the sweep, whose runs can be resumed.
+        SystemExit: with 1 if a run failed, now or in an earlier sweep.
+        KeyboardInterrupt: runs were stopped before their end.
+    """
+    try:
+        _sweep(base, context, arguments)
+    except Exception as error:
+        if isinstance(error, StudyError) or not faults.is_fault(error):
+            raise
+        raise faults.stopping(error) from error
+
+
+def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
+    multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    experiments = [(base, list(arguments))]
+    if multirun or base.seeds is not None or base.variants:  # without these `points` refuses several values
+        experiments = experiments_of(base, context.config_loader, arguments)
+    base = experiments[0][0]
+    check_name(base.name)
+    check_primary(base.primary)
+    check_selectable(base.select)
+    fixed = sweeps.recorded_primaries(OUTPUTS / base.name)
+    if fixed and base.primary not in fixed:
+        raise StudyError(
+            f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, and must not"
+            " be chosen after seeing results; give another study name=..."
+        )
+    remove_abandoned()
+    command = _Command(base, context)
+    tuning = read_tuning(base)
+    if tuning is None:
+        command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
+    else:
+        tune_and_compare(command, tuning, grid.fixed_overrides(parser, arguments))
+    command.end()
+
+
+class _Command:
+    """What one command line trains, in one go or in several."""
+
+    def __init__(self, base: DictConfig, context: HydraContext):
+        self.base, self.context = base, context
+        self.composer = Composer(context.config_loader)
+        self.study_folder = OUTPUTS / base.name
+        self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
+        self.states: set[str] = set()
+        self.say = progress.say
+        if not self.own and base.on_failure == "stop":
+            raise ConfigError("on_failure=stop: a launcher of Hydra's cannot be stopped; allowed: continue")
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be trained."""
+        return self.base.dry_run
+
+    def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[RunConfig]:
+        """The checked configs of points; `test` says whether their runs score the test set."""
+        return self._compose([(self.base, points)], test)
+
+    def train(self, points: Sequence[grid.Point], test: bool = True) -> list[str]:
+        """Train what is missing of the runs of some points; returns the id of each point's run.
+
+        Raises:
+            KeyboardInterrupt: runs were stopped before their end.
+        """
+        return self.train_each([(self.base, points)], test)
+
+    def train_each(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool = True) -> list[str]:
+        """The same for the points of several experiments, each with its base config."""
+        base, count = self.base, sum(len(points) for _, points in parts)
+        if self.own and not base.dry_run and _worker_count(base.workers, base.threads, count) > 1:
+            preload.start_server()
+        configs = self._compose(parts, test)
+        plan = plan_runs(self.study_folder, configs, base.retry_failed)
+        workers = _worker_count(base.workers, base.threads, len(plan.tasks))
+        progress.say_plan(self.study_folder, plan)
+        if base.dry_run:
+            progress.say_dry_run(plan, workers)
+        else:
+            states = {"failed"} if plan.failed else set()
+            states |= self._train_tasks(plan.tasks, workers) if plan.tasks else set()
+            self.states |= states
+            if "interrupted" in states:
+                raise KeyboardInterrupt
+        return [identity.run_id(config) for config in configs]
+
+    def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[RunConfig]:
+        return [replace(config, test=test) for config in self.composer.compose_each(parts)]
+
+    def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
+        base = self.base
+        _check_writable(self.study_folder)
+        if self.own and workers > 1:
+            preload.tell_server(tasks, base.loop)
+        load_data_once(tasks)
+        from study.training.loops import choose_loops
+
+        tasks = choose_loops(tasks, base.loop, progress.say)
+        freeze.freeze(self.study_folder, tasks, base.primary)
+        if self.own:
+            from study.sweep.workers import train_all
+
+            return {outcome.state for outcome in train_all(tasks, workers, base.on_failure == "stop")}
+        from study.sweep.launching import launch
+
+        return set(launch(base, self.context, tasks, progress.say))
+
+    def end(self) -> None:
+        """Exit with 1 if a run failed, now or in an earlier sweep."""
+        if "failed" in self.states:
+            raise SystemExit(1)
+
+
+def _check_writable(study_folder: Path) -> None:
+    try:
+        study_folder.mkdir(parents=True, exist_ok=True)
+        probe = study_folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except FileExistsError:
+        raise StudyError(f"{study_folder} is a file: move it elsewhere, or give another name=...") from None
+    except OSError as error:
+        if faults.is_fault(error):
+            raise OSError(error.errno, error.strerror, str(study_folder)) from error
+        raise StudyError(
+            f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"
+        ) from None
+
+
+def _worker_count(workers: int | None, threads: int, runs: int) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(workers or max(1, cores // max(1, threads)), runs)

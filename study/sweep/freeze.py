@@ -1,0 +1,41 @@
+"""What a sweep was going to train, as it was when the sweep started: a line for each in outputs/<name>/sweeps.jsonl."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from study.config.run_config import RunConfig
+from study.errors import StudyError
+from study.records import files
+from study.records.sweeps import SWEEPS, recorded_runs
+from study.training.task import Task
+
+
+def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
+    """Record a sweep, in one write: its command line, the measure that the study decides by, and every run."""
+    record = {
+        "started": files.now(),
+        "command": sys.argv[1:],
+        "primary": primary,
+        "runs": [
+            {**asdict(task), "folder": task.folder.name, "extends": task.extends and str(task.extends.absolute())}
+            for task in tasks
+        ],
+    }
+    files.append_whole(study_folder / SWEEPS, (json.dumps(record) + "\n").encode())
+
+
+def recorded_task(study_folder: Path, run_id: str) -> Task:
+    """A run as the last sweep that planned it has recorded it.
+
+    Raises:
+        StudyError: no sweep has.
+    """
+    found = [run for run in recorded_runs(study_folder) if run["run_id"] == run_id]
+    if not found:
+        raise StudyError(f"{study_folder / SWEEPS} has no run {run_id}: start it by its sweep's command")
+    run = found[-1]
+    made = {"config": RunConfig(**run["config"]), "folder": study_folder / run["folder"]}
+    return Task(**{**run, **made, "extends": run["extends"] and Path(run["extends"])})

@@ -1,0 +1,117 @@
+"""Which runs a sweep needs, which of them are there already, and what the new ones are called."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.config import identity
+from study.config.run_config import RunConfig
+from study.errors import ConfigError, StudyError
+from study.records.contract import CHECKPOINT, FILES, PART, WITH_RESULT
+from study.records.existing import Existing, existing_runs
+from study.records.status import read_status
+from study.training.task import Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep has to do.
+
+    Attributes:
+        tasks: runs to train, in the order of the sweep; those that were interrupted among them.
+        resumed: how many of the tasks go on from a checkpoint.
+        ended: folders of runs that are complete or diverged.
+        failed: folders of runs that failed earlier and are not to be tried again.
+    """
+
+    tasks: tuple[Task, ...]
+    resumed: int
+    ended: tuple[Path, ...]
+    failed: tuple[Path, ...]
+
+
+def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bool = False) -> Plan:
+    """What is to be trained, and what is there already.
+
+    Points with one run id are one run. Runs are found by their id, never by their name. A variant keeps the key
+    that its first run was given; a new one is named by what varies among all runs of the study.
+
+    Args:
+        study_folder: outputs/<name>.
+        configs: one for each point of the sweep.
+        retry_failed: whether runs that failed earlier are trained again.
+
+    Raises:
+        StudyError: a folder is in the way that is not the run it is named after.
+    """
+    wanted: dict[str, RunConfig] = {}
+    for config in configs:
+        wanted.setdefault(identity.run_id(config), config)
+    existing = existing_runs(study_folder)
+    known = [run.config for run in existing.values() if run.config is not None]
+    varying = identity.varying_keys([*known, *configs])
+    key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
+    extendable = _extendable(existing.values())
+
+    tasks, ended, failed, resumed = [], [], [], 0
+    for run_id, config in wanted.items():
+        run = existing.get(run_id)
+        state = run.status["state"] if run and run.folder == run.published else None
+        untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder)
+        if (state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed):
+            (ended if state in WITH_RESULT else failed).append(run.folder)
+            continue
+        variant = identity.variant_id(config)
+        if variant not in key_of:
+            key = identity.variant_key(config, varying)
+            if key in key_of.values():  # other settings that look alike once they are fit for a file name
+                key = f"{key}-{variant[:6]}"
+            key_of[variant] = key
+        folder = run.published if run else study_folder / identity.run_folder_name(key_of[variant], config, run_id)
+        if run is None:
+            _check_free(folder)
+        shorter = [known for known in extendable.get(identity.budget_free_id(config), ()) if known[0] < config.epochs]
+        extends = max(shorter)[1] if shorter else None
+        failed_under_way = run is not None and run.status["state"] == "failed" and retry_failed
+        retry = state == "failed" or failed_under_way or untested
+        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends, retry=retry))
+        resumed += run is not None and (run.folder / CHECKPOINT).is_file()
+    return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
+
+
+def lacks_test(config: RunConfig, folder: Path) -> bool:
+    """Whether a complete run was a trial, which does not score the test set, where that is wanted.
+
+    The seal says so, if there is one: it is renewed when all that belongs to a test score has been written.
+    """
+    seal = (read_status(folder) or {}).get("seal")
+    tested = "test.csv" in seal if isinstance(seal, dict) else (folder / "test.csv").is_file()
+    return config.test and not tested
+
+
+def _check_free(folder: Path) -> None:
+    """A run that was killed in its first moments leaves a folder without a status; anything else is not ours."""
+    foreign = [p.name for p in folder.iterdir() if p.name not in FILES and p.suffix != PART] if folder.is_dir() else []
+    if foreign or (folder.exists() and not folder.is_dir()):
+        raise StudyError(f"{folder} is in the way: it is not the run it is named after; move it elsewhere")
+
+
+def _may_grow(config: RunConfig) -> bool:
+    """Whether a longer run begins as this one did: nothing of it depends on the budget, or chose an epoch by then."""
+    from study.config.build import build_regularizer, reg_parts
+
+    try:
+        parts = [(part, build_regularizer(part)) for part in reg_parts(config)]
+    except ConfigError:  # a user's own code that is gone
+        return False
+    return all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in parts)
+
+
+def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
+    """Complete runs with a kept checkpoint: budget and folder, by the id without the budget."""
+    result: dict[str, list[tuple[int, Path]]] = {}
+    for run in runs:
+        kept = run.status["state"] == "complete" and run.config and (run.folder / CHECKPOINT).is_file()
+        if kept and _may_grow(run.config):
+            result.setdefault(identity.budget_free_id(run.config), []).append((run.config.epochs, run.folder))
+    return result

@@ -1,0 +1,172 @@
+"""What a command shows while it works: one live display over all runs on a terminal, plain lines in a log."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from study.records.status import read_status
+from study.sweep.plan import Plan
+from study.training.task import Task
+
+if TYPE_CHECKING:
+    from study.training.run import Outcome
+
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names are printed as they are
+
+
+SHOWN = 10  # folders that are listed one by one
+ROOM = 6  # lines of a terminal that are left to what is printed above the rows of runs
+
+
+def say_plan(study_folder: Path, plan: Plan) -> None:
+    """Say what is left alone and what will be trained."""
+    for folders, what in (
+        (plan.ended, "is there already: left alone"),
+        (plan.failed, "failed earlier: left alone; retry_failed=true trains it again"),
+    ):
+        for folder in folders[:SHOWN]:
+            console.print(f"{folder} {what}", markup=False)
+        if len(folders) > SHOWN:
+            console.print(f"and {len(folders) - SHOWN} more")
+    counts = [f"{len(plan.ended)} there already"]
+    if plan.failed:
+        counts.append(f"{len(plan.failed)} failed earlier")
+    if plan.resumed:
+        counts.append(f"{plan.resumed} to go on")
+    counts.append(f"{len(plan.tasks) - plan.resumed} to run")
+    console.print(f"{study_folder}: {', '.join(counts)}", markup=False)
+
+
+def say(line: str) -> None:
+    """Say something about the sweep as a whole."""
+    console.print(line, markup=False)
+
+
+def say_dry_run(plan: Plan, workers: int) -> None:
+    """Say which runs would be trained, and how long that would take by the epochs of runs that are there."""
+    for task in plan.tasks:
+        console.print(f"would train {task.folder}", markup=False)
+    seconds = [seconds for folder in plan.ended if (seconds := _seconds_per_epoch(folder)) is not None]
+    if seconds and plan.tasks:
+        epochs = sum(task.config.epochs for task in plan.tasks)
+        left = duration(sum(seconds) / len(seconds) * epochs / workers)
+        console.print(f"about {left} with {workers} side by side, by the {len(seconds)} runs that are there")
+
+
+def _seconds_per_epoch(folder: Path) -> float | None:
+    """Wall time of an epoch of a run that was trained in one go, scoring included."""
+    status = read_status(folder)
+    try:
+        with open(folder / "metrics.csv") as file:
+            epochs = sum(1 for _ in file) - 2
+        began, ended = (datetime.fromisoformat(status[key]) for key in ("started", "ended"))
+    except (OSError, TypeError, KeyError, ValueError):
+        return None
+    return (ended - began).total_seconds() / epochs if epochs > 0 and not status.get("resumed") else None
+
+
+class Display:
+    """Runs done, running and failed, epochs, and the time left; a row for every run that is being trained, where the
+    terminal has room; a line for every run that ends.
+    """
+
+    def __init__(self, tasks: Sequence[Task], each_epoch: bool = True):
+        self.tasks = tasks
+        self.each_epoch = each_epoch and len(tasks) == 1
+        self.epochs = [0] * len(tasks)  # trained so far, all of them once a run has ended
+        self.running: set[int] = set()
+        self.count = {"done": 0, "failed": 0, "interrupted": 0}
+        self.start = time.monotonic()
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs, {task.fields[left]}", markup=False),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.total = sum(task.config.epochs for task in tasks)
+        self.row = self.bar.add_task("", total=self.total, left="time left unknown")
+        self.rows: dict[int, TaskID] = {}  # of the running runs, as far as there is room
+
+    def __enter__(self) -> "Display":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def started(self, number: int) -> None:
+        """A run has begun."""
+        self.running.add(number)
+        task = self.tasks[number]
+        if len(self.tasks) > 1 and len(self.rows) < console.size.height - ROOM:
+            self.rows[number] = self.bar.add_task(f"  {task.folder.name}", total=task.config.epochs, left="")
+        if not console.is_terminal and len(self.tasks) > 1:
+            self._print(f"started {task.folder}")
+        self._refresh()
+
+    def epoch(self, number: int, epoch: int, row: Mapping[str, Any]) -> None:
+        """A run has finished an epoch; a single run's are printed one by one."""
+        self.epochs[number] = epoch
+        if number in self.rows:
+            self.bar.update(self.rows[number], completed=epoch, left=f"val {row['val_accuracy']:.2%}")
+        if self.each_epoch:
+            self._print(f"epoch {epoch:>3}  {_metrics(row)}" + (f"  {row['seconds']:.1f} s" if epoch else ""))
+        self._refresh()
+
+    def ended(self, number: int, outcome: "Outcome") -> None:
+        """A run has ended, one way or another."""
+        task = self.tasks[number]
+        self.running.discard(number)
+        if number in self.rows:
+            self.bar.remove_task(self.rows.pop(number))
+        self.epochs[number] = task.config.epochs
+        self.count[outcome.state if outcome.state in self.count else "done"] += 1
+        ended = sum(self.count.values())
+        detail = outcome.cause if outcome.cause else _metrics(outcome.metrics or {})
+        count = f"[{ended}/{len(self.tasks)}] " if len(self.tasks) > 1 else ""
+        self._print(f"{count}{outcome.state} {task.folder}: {detail}")
+        self._refresh()
+
+    def say(self, line: str) -> None:
+        """A line about the sweep as a whole."""
+        self._print(line)
+
+    def _print(self, line: str) -> None:
+        try:
+            self.bar.console.print(line, markup=False)
+        except OSError as error:  # it was redirected to a disk that is full, say
+            error.filename = "the output of this command"
+            raise
+
+    def _refresh(self) -> None:
+        trained = sum(self.epochs)
+        elapsed = time.monotonic() - self.start
+        left = f"about {duration(elapsed / trained * (self.total - trained))} left" if trained else "time left unknown"
+        failed = f", {self.count['failed']} failed" if self.count["failed"] else ""
+        self.bar.update(
+            self.row,
+            completed=trained,
+            description=f"{self.count['done']} of {len(self.tasks)} runs done, {len(self.running)} running{failed}",
+            left=left,
+        )
+
+
+def _metrics(row: Mapping[str, Any]) -> str:
+    return (
+        f"train {row['train_accuracy']:.2%}, val {row['val_accuracy']:.2%},"
+        f" loss {row['train_loss']:.4f} and {row['val_loss']:.4f}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time span in words."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

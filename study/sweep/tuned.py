@@ -1,0 +1,192 @@
+"""The two sweeps of a tuned study: trials that choose, then the choices on fresh seeds."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from study.config.points.grid import Point
+from study.config.run_config import RunConfig
+from study.config.tuning.protocol import Candidate, Tuning, candidates, choose
+from study.errors import ConfigError, StudyError
+from study.records.changes import refuse_changed
+from study.records.contract import CONFIG
+from study.records.existing import Existing, existing_runs
+from study.records.manifest import check_fixed, write_manifest
+
+COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1)}  # of val.csv, and the sign of better
+
+
+class Command(Protocol):
+    """What trains; see `sweep`."""
+
+    study_folder: Path
+    dry_run: bool
+
+    def compose(self, points: Sequence[Point], test: bool = True) -> list[RunConfig]: ...
+
+    def train(self, points: Sequence[Point], test: bool = True) -> list[str]: ...
+
+    def say(self, line: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate, the ids of its runs by tuning seed, and their scores, larger being better; −∞ for one that
+    diverged.
+    """
+
+    candidate: Candidate
+    runs: Mapping[str, str]
+    scores: np.ndarray
+
+
+def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str]) -> None:
+    """Train the trials, which never score the test set, choose, and train the choices on fresh seeds.
+
+    Args:
+        command: trains.
+        tuning: the protocol.
+        fixed: further overrides of all runs, by key.
+
+    Raises:
+        ConfigError: a key of `fixed` is tuned.
+        StudyError: a trial failed, so that nothing can be chosen; or the protocol differs from what it was earlier.
+    """
+    from study.sweep.official import refuse_official_test  # imports torch, which --help does without
+
+    _refuse_tuned_keys(tuning, fixed)
+    tried = candidates(tuning)
+    points = [_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds]
+    points += [_point(candidate, tuning.tuning_seeds[0], fixed) for candidate in tried[1:]]
+    configs = command.compose(points, test=False)  # what is not allowed is refused before the protocol is fixed
+    refuse_official_test(configs[0])
+    begun = _ids(configs[: tuning.seeds])
+    known = check_fixed(command.study_folder, tuning, begun)
+    command.say(_summary(tuning, tried))
+    if not known and not command.dry_run:
+        write_manifest(command.study_folder, tuning, begun)  # the protocol is fixed before the first run
+    trials = _train(command, tuning, tried, fixed)
+    if command.dry_run:
+        command.say(f"then {tuning.fresh} fresh seeds of each choice")
+        return
+    winners = [_best(own) for own in _by_choice(trials)]
+    points = [_point(winner, seed, fixed) for winner in winners for seed in tuning.fresh_seeds]
+    fresh = _by_seed(_ids(command.compose(points)), tuning.fresh_seeds)
+    write_manifest(
+        command.study_folder,
+        tuning,
+        begun,
+        [_described_trial(trial, tuning) for trial in trials],
+        [{**_described(winner), "runs": runs} for winner, runs in zip(winners, fresh, strict=True)],
+    )
+    for winner in winners:
+        values = ", ".join(f"{key}={value:g}" for key, value in {**winner.context, **winner.values}.items())
+        command.say(f"chosen: {winner.reg} {values or 'at its fixed settings'}")
+    command.train(points)
+
+
+def _refuse_tuned_keys(tuning: Tuning, fixed: Mapping[str, str]) -> None:
+    """Refuse overrides that the trials would hide."""
+    tuned = {"reg": "spaces", "seed": "seeds", **dict.fromkeys(tuning.per, "per")}
+    tuned |= {key: f"spaces.{reg}" for reg, own in tuning.spaces.items() for key in own}
+    tuned |= dict.fromkeys(tuning.shared, "shared")
+    for key, override in fixed.items():
+        if key in tuned:
+            raise ConfigError(f"{override}: tune.{tuned[key]} says what {key} is in each run. Leave {key} out")
+
+
+def _summary(tuning: Tuning, tried: Sequence[Candidate]) -> str:
+    """What is going to be trained to choose, on one line."""
+    counts = Counter(candidate.reg for candidate in tried)
+    contexts = len({str(candidate.context) for candidate in tried})
+    each = sorted({count // contexts for count in counts.values()})
+    return (
+        f"tuning: {len(counts)} variants with {' or '.join(map(str, each))} trials of {tuning.seeds} seeds each"
+        + (f" in {contexts} settings" if contexts > 1 else "")
+        + f", search={tuning.search}, chosen by {tuning.select}"
+    )
+
+
+def _point(candidate: Candidate, seed: int, fixed: Mapping[str, str]) -> Point:
+    return [*candidate.point(seed), *fixed.values()]
+
+
+def _train(command: Command, tuning: Tuning, tried: Sequence[Candidate], fixed: Mapping[str, str]) -> list[Trial]:
+    """Train candidates with all tuning seeds; nothing in a dry run."""
+    points = [_point(candidate, seed, fixed) for candidate in tried for seed in tuning.tuning_seeds]
+    ids = command.train(points, test=False)
+    if command.dry_run:
+        return []
+    existing = existing_runs(command.study_folder)
+    column, sign = COLUMNS[tuning.select]
+    scores = np.array([_score(existing.get(run_id), column, sign) for run_id in ids])
+    by_candidate = zip(tried, _by_seed(ids, tuning.tuning_seeds), scores.reshape(len(tried), -1), strict=True)
+    return [Trial(*parts) for parts in by_candidate]
+
+
+def _score(run: Existing | None, column: str, sign: int) -> float:
+    """A trial's score from its val.csv, larger being better; the worst there is for one that diverged."""
+    state = run.status["state"] if run else "missing"
+    if state == "diverged":
+        return -np.inf
+    if state == "complete":
+        refuse_changed(run.folder, run.status, ("val.csv", CONFIG))
+        try:
+            with open(run.folder / "val.csv") as rows:
+                return sign * float(next(csv.DictReader(rows))[column])
+        except (StopIteration, KeyError, TypeError, ValueError):
+            raise StudyError(
+                f"{run.folder} has no sound val.csv; delete the folder, and the same command goes on"
+            ) from None
+    raise StudyError(
+        f"a trial is {state}, so nothing can be chosen: study status tells more; the same command goes on, with"
+        " retry_failed=true for what failed"
+    )
+
+
+def _by_choice(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of each regularizer in each context, in order."""
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(f"{trial.candidate.reg} {trial.candidate.context}", []).append(trial)
+    return list(found.values())
+
+
+def _best(trials: Sequence[Trial]) -> Candidate:
+    return choose([(trial.candidate, trial.scores.mean()) for trial in trials])
+
+
+def _ids(configs: Sequence[RunConfig]) -> list[str]:
+    from study.config.identity import run_id
+
+    return [run_id(config) for config in configs]
+
+
+def _by_seed(ids: Sequence[str], seeds: Sequence[int]) -> list[dict[str, str]]:
+    """Ids of candidate after candidate, by seed (as text, for JSON)."""
+    names = [str(seed) for seed in seeds]
+    return [dict(zip(names, ids[begin : begin + len(names)], strict=True)) for begin in range(0, len(ids), len(names))]
+
+
+def _described(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "reg": candidate.reg,
+        "trial": candidate.trial,
+        "values": dict(candidate.values),
+        "context": dict(candidate.context),
+    }
+
+
+def _described_trial(trial: Trial, tuning: Tuning) -> dict[str, Any]:
+    sign = COLUMNS[tuning.select][1]
+    scores = [sign * float(score) if np.isfinite(score) else None for score in trial.scores]
+    return {
+        **_described(trial.candidate),
+        "runs": dict(trial.runs),
+        "scores": dict(zip(trial.runs, scores, strict=True)),
+    }

@@ -1,0 +1,131 @@
+"""How the tensors of an MLP lie in memory for compiled code: in one array, so that one code serves all depths.
+
+The first layer's weight lies in blocks of WIDTH units, (blocks, inputs, WIDTH), and the output layer's, if it is
+another one, in blocks of WIDTH inputs, (blocks, outputs, WIDTH), the last one filled up with zeros; the others as in
+torch, (outputs, inputs). An optimizer's moments lie as the parameters do.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor, nn
+
+from study.training.compiled.sparse_products import LINE, WIDTH
+from study.training.compiled.steps import inlined
+
+
+class Layout(NamedTuple):
+    """Where the tensors are.
+
+    Attributes:
+        widths: int64 (layers + 1,), of the images and of each layer's outputs.
+        starts: int64 (layers, 2), of each layer's weight and bias.
+    """
+
+    widths: np.ndarray
+    starts: np.ndarray
+
+
+def layout_of(layers: Sequence[nn.Linear]) -> Layout:
+    """The layout for an MLP's layers."""
+    starts, end = [], 0
+    for i, layer in enumerate(layers):
+        inputs, outputs = layer.in_features, layer.out_features
+        if i == 0:
+            outputs = _round_up(outputs, WIDTH)
+        elif i == len(layers) - 1:
+            inputs = _round_up(inputs, WIDTH)
+        bias = _round_up(end + outputs * inputs, LINE)  # so many numbers are whole lines of bytes, too
+        starts.append((end, bias))
+        end = _round_up(bias + layer.out_features, LINE)
+    return Layout(np.array([layers[0].in_features, *(layer.out_features for layer in layers)]), np.array(starts))
+
+
+def _round_up(number: int, unit: int) -> int:
+    return -(-number // unit) * unit
+
+
+def pack(tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Tensor:
+    """The weight and the bias of each layer, or what an optimizer knows of them, as one tensor, (size,)."""
+    packed = tensors[0][0].new_zeros(layout.starts[-1, 1] + len(tensors[-1][1]))
+    for place, tensor in _places(packed, tensors, layout):
+        place.copy_(tensor.detach())
+    return packed
+
+
+def unpack(packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> None:
+    """Put values back where they came from."""
+    for place, tensor in _places(packed, tensors, layout):
+        tensor.copy_(place)
+
+
+def _places(
+    packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Views of a packed tensor, each with what it holds: one of the tensors, or a block of one."""
+    for layer, (weight, bias) in enumerate(tensors):
+        start, start_of_bias = layout.starts[layer]
+        if layer == 0:
+            inputs = weight.shape[1]
+            blocks = packed[: _round_up(len(weight), WIDTH) * inputs].view(-1, inputs, WIDTH)
+            for block, units in zip(blocks, weight.split(WIDTH), strict=True):
+                yield block.T[: len(units)], units
+        elif layer == len(tensors) - 1:
+            outputs, inputs = weight.shape
+            blocks = packed[start:][: outputs * _round_up(inputs, WIDTH)].view(-1, outputs, WIDTH)
+            for block, columns in zip(blocks, weight.split(WIDTH, dim=1), strict=True):
+                yield block[:, : columns.shape[1]], columns
+        else:
+            yield packed[start:][: weight.numel()].view_as(weight), weight
+        yield packed[start_of_bias:][: len(bias)], bias
+
+
+@inlined
+def blocks_for(units: int) -> int:
+    """How many blocks hold so many units."""
+    return (units + WIDTH - 1) // WIDTH
+
+
+@inlined
+def blocks_in(packed: np.ndarray, layout: Layout) -> np.ndarray:
+    """The first layer's weight, (blocks, inputs, WIDTH)."""
+    inputs, blocks = layout.widths[0], blocks_for(layout.widths[1])
+    return packed[: blocks * inputs * WIDTH].reshape(blocks, inputs, WIDTH)
+
+
+@inlined
+def output_blocks_in(packed: np.ndarray, layout: Layout) -> np.ndarray:
+    """The output layer's weight, (blocks, outputs, WIDTH), where it is not the first layer."""
+    blocks, outputs, start = blocks_for(layout.widths[-2]), layout.widths[-1], layout.starts[-1, 0]
+    return packed[start : start + blocks * outputs * WIDTH].reshape(blocks, outputs, WIDTH)
+
+
+@inlined
+def weight_in(packed: np.ndarray, layout: Layout, layer: int) -> np.ndarray:
+    """The weight of a layer between these two, (outputs, inputs)."""
+    inputs, outputs, start = layout.widths[layer], layout.widths[layer + 1], layout.starts[layer, 0]
+    return packed[start : start + outputs * inputs].reshape(outputs, inputs)
+
+
+@inlined
+def bias_in(packed: np.ndarray, layout: Layout, layer: int) -> np.ndarray:
+    """The bias of a layer, (outputs,)."""
+    start = layout.starts[layer, 1]
+    return packed[start : start + layout.widths[layer + 1]]
+
+
+@inlined
+def out_of_blocks(blocks: np.ndarray, output: np.ndarray) -> None:
+    """From (blocks, n, WIDTH) to (width, n)."""
+    for j in range(output.shape[0]):
+        for i in range(output.shape[1]):
+            output[j, i] = blocks[j // WIDTH, i, j % WIDTH]
+
+
+@inlined
+def into_blocks(output: np.ndarray, blocks: np.ndarray) -> None:
+    """From (width, n) to (blocks, n, WIDTH)."""
+    for j in range(output.shape[0]):
+        for i in range(output.shape[1]):
+            blocks[j // WIDTH, i, j % WIDTH] = output[j, i]

@@ -1,0 +1,209 @@
+"""The training loop of ReLU MLPs on a CPU: the general loop's numbers from compiled code, several times as fast."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from study.data import Part
+from study.errors.faults import is_fault
+from study.models import MLP
+from study.optimizers import first_order
+from study.regularizers import Combined, Regularizer
+from study.regularizers.scope import hidden_units
+from study.training.general import Logits, batch_order
+
+if TYPE_CHECKING:
+    from study.training.compiled.sparse_products import Entries
+
+PATH = "mlp"
+OPTIMIZERS = tuple(f"{first_order.__name__}.{function.__name__}" for function in (first_order.adam, first_order.sgd))
+
+
+# What changes the weights themselves. In what order two of these act is settled in the general loop alone.
+ALONE = {"decay", "soft", "group", "cap"}
+PENALTIES = {"absolute", "square", "norm"}
+
+
+def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, device: torch.device) -> bool:
+    """Whether this loop can train a model; the general one can train any.
+
+    Args:
+        model: may be on the meta device.
+        regularizers: of the run.
+        optimizer: the optimizer's `_target_`.
+        device: where the model will be trained.
+    """
+    plain = type(model) is MLP and not model.dropout and not model.norms
+    if not (plain and optimizer in OPTIMIZERS and device.type == "cpu"):
+        return False
+    if any(regularizer.in_step is None for regularizer in regularizers):
+        return False
+    kinds = [kind for regularizer in regularizers for kind in regularizer.in_step]
+    return sum(kind in ALONE for kind in kinds) <= 1 and not ("decay" in kinds and PENALTIES & set(kinds))
+
+
+@lru_cache
+def unavailable() -> str | None:
+    """Why this machine cannot train MLPs here; None where it can.
+
+    Compiles what has not been compiled yet; the result is kept in a cache, which other processes read.
+    """
+    try:
+        model = MLP(2, [2], 2)
+        part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
+        for optimizer in (first_order.adam(model.parameters(), 0.1), first_order.sgd(model.parameters(), 0.1)):
+            train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
+        logits_of(model)(part, slice(None))
+    except Exception as error:  # a compiler may fail in any way
+        if is_fault(error):
+            if isinstance(error, OSError) and error.filename is None:  # of a write to the compiler's cache
+                error.filename = os.environ.get("NUMBA_CACHE_DIR")
+            raise
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+@torch.no_grad()
+def train_epoch(
+    model: MLP,
+    regularizer: Combined,
+    optimizer: torch.optim.Optimizer,
+    train: Part,
+    batch_size: int,
+    order: torch.Generator,
+    images: int | None = None,
+) -> float:
+    """Train for one epoch: same arguments, result and numbers (up to rounding) as `training.train_epoch`.
+
+    The state of the optimizer is left as its own steps would leave it.
+    """
+    from study.training.compiled import kernels, layout, steps
+
+    model.train()
+    layers = [*model.hidden, model.output]
+    tensors = [(layer.weight, layer.bias) for layer in layers]
+    layout = layout.layout_of(layers)
+    state, options = _started(optimizer), optimizer.param_groups[0]
+    if isinstance(optimizer, torch.optim.Adam):
+        rule = steps.Rule(True, float(options["lr"]), *options["betas"], options["eps"])
+        keys = ("exp_avg", "exp_avg_sq")
+        steps = int(state[model.output.bias]["step"])
+    else:
+        rule = steps.Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
+        keys = ("momentum_buffer",) if rule.decay1 else ()
+        steps = 0
+    kinds = [tensors, *([tuple(state[tensor][key] for tensor in pair) for pair in tensors] for key in keys)]
+    packed = [layout.pack(kind, layout) for kind in kinds]
+    # Something has to stand for the moments that an optimizer does not have; it is not touched.
+    parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
+    shuffled = batch_order(len(train), images, order)
+    with _subnormals_are_zero():
+        objective = kernels.train_epoch(
+            listed(train.all_images),
+            train.all_labels.numpy(),
+            train.numbers(shuffled).numpy(),
+            batch_size,
+            layout,
+            *(parameters.numpy(), moment1.numpy(), moment2.numpy()),
+            steps,
+            rule,
+            _coefficients(model, regularizer.regularizers, tensors),
+            _smoothing(regularizer.regularizers),
+        )
+    for values, kind in zip(packed, kinds, strict=True):
+        layout.unpack(values, kind, layout)
+    for values in state.values():
+        if "step" in values:
+            values["step"] += math.ceil(len(shuffled) / batch_size)
+    return objective
+
+
+@contextmanager
+def _subnormals_are_zero() -> Iterator[None]:
+    """CPUs are slow with numbers below 1e-38; where there is no penalty, moments of rare pixels shrink to such."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def logits_of(model: MLP) -> Logits:
+    """What makes logits of images as the model does (up to rounding)."""
+    from study.training.compiled import kernels, layout
+
+    layers = [*model.hidden, model.output]
+    layout = layout.layout_of(layers)
+    packed = layout.pack([(layer.weight, layer.bias) for layer in layers], layout).numpy()
+
+    def logits(part: Part, which: slice) -> Tensor:
+        rows = part.numbers(which)
+        found = part.all_images.new_empty(len(rows), layers[-1].out_features)
+        kernels.logits(listed(part.all_images), rows.numpy(), layout, packed, found.numpy())
+        return found
+
+    return logits
+
+
+_listed = WeakTensorKeyDictionary()
+
+
+def listed(images: Tensor) -> "Entries":
+    """The pixels (n, *image_shape) that are not background, listed the first time only."""
+    from study.training.compiled.sparse_products import list_entries
+
+    if images not in _listed:
+        _listed[images] = list_entries(images.flatten(1).numpy())
+    return _listed[images]
+
+
+def _coefficients(
+    model: MLP, regularizers: Sequence[Regularizer], tensors: Sequence[tuple[Tensor, Tensor]]
+) -> np.ndarray:
+    """What is done to each weight and bias in a step, (layers, 2, 7); see `steps.COEFFICIENTS`."""
+    from study.training.compiled.steps import CAP, COEFFICIENTS, GROUP
+
+    place = {id(tensor): (layer, kind) for layer, pair in enumerate(tensors) for kind, tensor in enumerate(pair)}
+    result = np.zeros((len(tensors), 2, len(COEFFICIENTS)))
+    result[..., CAP] = np.inf
+    for regularizer in regularizers:
+        for kind, unit in regularizer.in_step.items():
+            if kind in ("group", "cap"):
+                for units in hidden_units(model, regularizer.scoped):
+                    layer, _ = place[id(units.weight)]
+                    result[layer, 0, COEFFICIENTS.index(kind)] = unit * regularizer.lam * units.factor
+                    if kind == "group" and units.bias is not None:
+                        result[layer, 1, GROUP] = result[layer, 0, GROUP]
+            elif kind in COEFFICIENTS:
+                for s in regularizer.scoped:
+                    result[*place[id(s.parameter)], COEFFICIENTS.index(kind)] += unit * regularizer.lam * s.factor
+    return result
+
+
+def _smoothing(regularizers: Sequence[Regularizer]) -> float:
+    """The share of label smoothing: of several, each smooths what the one before leaves."""
+    kept = 1.0
+    for regularizer in regularizers:
+        kept *= 1 - regularizer.in_step.get("smoothing", 0.0) * regularizer.lam
+    return 1 - kept
+
+
+def _started(optimizer: torch.optim.Optimizer) -> Mapping[Tensor, dict[str, Tensor]]:
+    """The state of the optimizer by parameter; before its first step, as torch would make it there."""
+    options = optimizer.param_groups[0]
+    for parameter in options["params"]:
+        state = optimizer.state[parameter]
+        if isinstance(optimizer, torch.optim.Adam) and not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        elif options.get("momentum") and not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer.state

@@ -1,0 +1,76 @@
+"""Which training loop each run gets: decided for a whole sweep, before its first run starts.
+
+Loops agree up to rounding only, so runs that are compared should have one: by default the fastest that can train them
+all.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+
+from study.config.build import build_dataset, build_model, build_regularizer, choose_device, reg_parts
+from study.config.run_config import RunConfig
+from study.training import general
+from study.training.compiled import mlp
+from study.training.task import Task
+
+LOOPS = {loop.PATH: loop for loop in (general, mlp)}
+COMPILING = "compiling the training loop of MLPs, once on this machine"
+
+
+def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -> list[Task]:
+    """The tasks with a loop that can train them.
+
+    Where compiled code fails for one of them, none uses it.
+
+    Args:
+        tasks: of one sweep.
+        loop: `common`, the fastest that can train all; `fastest`, the fastest for each; `general`.
+        say: told of what takes long, and of what cannot be used here.
+    """
+    fit = [loop != "general" and _mlp_fits(task.config) for task in tasks]
+    if loop == "common" and not all(fit):
+        fit = [False] * len(tasks)
+    reason = None
+    if any(fit):
+        with _told_of_compiling(say):
+            reason = mlp.unavailable()
+    if reason is not None:
+        say(f"the compiled loop of MLPs cannot be used here ({reason}): a slower one trains them")
+        fit = [False] * len(tasks)
+    return [replace(task, path=mlp.PATH if fits else general.PATH) for task, fits in zip(tasks, fit, strict=True)]
+
+
+@contextmanager
+def _told_of_compiling(say: Callable[[str], None]) -> Iterator[None]:
+    """Say so when Numba compiles something in the block; loading what its cache has is not compiling."""
+    try:
+        from numba.core import event
+    except Exception:  # whatever is wrong with it, `unavailable` says it
+        yield
+        return
+
+    class FirstCompilation(event.Listener):
+        said = False
+
+        def on_start(self, _: event.Event) -> None:
+            if not self.said:
+                self.said = True
+                say(COMPILING)
+
+        def on_end(self, _: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", FirstCompilation()):
+        yield
+
+
+def _mlp_fits(config: RunConfig) -> bool:
+    """Whether the compiled loop can train a run."""
+    with torch.device("meta"):
+        model = build_model(config.model, build_dataset(config.data))
+    regularizers = [build_regularizer(part) for part in reg_parts(config)]
+    optimizer, device = config.optimizer["_target_"], choose_device(config.device)
+    return mlp.fits(model, regularizers, optimizer, device)

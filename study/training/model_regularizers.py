@@ -1,0 +1,167 @@
+"""What regularizes within a model and is no part of `reg`: dropout, normalization, whatever differs in training.
+
+It is allowed, since a model is the user's to choose, and named: in status.json, and below every table.
+"""
+
+import inspect
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from study.config.build import build_model, build_regularizer, reg_parts
+from study.config.options import locate
+from study.config.run_config import RunConfig
+from study.data import DataSet, Part
+from study.errors.faults import is_fault
+from study.models import MLP
+from study.randomness import Stream, global_stream
+
+IMAGES = 32  # on which a model in training is compared with itself in eval mode
+ROUNDING = 1e-4  # of the largest logit: what is less is no difference
+DROPPING = re.compile("dropout|drop_?path|drop_?block|stochastic_?depth", re.IGNORECASE)
+NORMALIZING = re.compile(r"norm(\d?d)?$|(batch|layer|group|instance|rms)_?norm", re.IGNORECASE)
+REPARAMETRIZED = {  # classes that torch puts into or onto a module, by what adds them
+    **{"_WeightNorm": "weight_norm", "WeightNorm": "weight_norm"},
+    **{"_SpectralNorm": "spectral_norm", "SpectralNorm": "spectral_norm", "_Orthogonal": "orthogonal"},
+}
+WITH_DROPOUT = (nn.RNNBase, nn.MultiheadAttention)  # layers that have one within
+
+
+def model_regularizers(config: RunConfig, dataset: DataSet, train: Part, log: Callable[[str], None]) -> list[str]:
+    """What of a run's model regularizes by itself, without what the run's regularizers make of the model.
+
+    Modules are known by their class; one whose code acts otherwise in training than in eval mode, or draws random
+    numbers, by what it makes of a few images. For that a model is built once more: that of the run, and all generators
+    of random numbers, are left as they are.
+
+    Args:
+        config: of the run.
+        dataset: of the run.
+        train: its training split.
+        log: told where the model cannot be tried.
+
+    Returns:
+        Names of classes, such as `Dropout` or `BatchNorm1d`, each once; `<class>.forward` for what its code does.
+    """
+    group = _without_options_of_reg(config)
+    try:
+        with torch.device("meta"):
+            model = build_model(group, dataset)
+    except Exception:  # a user's model may take its options as they are only
+        group = config.model
+        with torch.device("meta"):
+            model = build_model(group, dataset)
+    found = _named(model)
+    if type(model) is not MLP:  # ours holds nothing else
+        images = train.take(slice(0, min(IMAGES, len(train))))[0].cpu()
+        try:
+            with _generators_kept(), global_stream(config.seed, Stream.INITIALIZATION):
+                found += _by_what_it_does(build_model(group, dataset), images)
+        except Exception as error:  # anything may come out of the user's code, which training will then meet
+            if is_fault(error):
+                raise
+            log(f"whether the model differs in training cannot be told ({type(error).__name__}: {error})")
+    return list(dict.fromkeys(found))
+
+
+def _without_options_of_reg(config: RunConfig) -> Mapping[str, Any]:
+    """The model group with the options that regularizers set as they are without these."""
+    options = [build_regularizer(part).model_options(part["lam"]) for part in reg_parts(config)]
+    parameters = inspect.signature(locate("model", config.model["_target_"])).parameters
+    without = {}
+    for key, value in (pair for of_part in options for pair in of_part.items()):
+        default = parameters[key].default if key in parameters else inspect.Parameter.empty
+        without[key] = type(value)() if default is inspect.Parameter.empty else default
+    return {**config.model, **without}
+
+
+def _named(model: nn.Module) -> list[str]:
+    """The modules that are known to regularize."""
+    return [name for module in model.modules() for name in _names(module)]
+
+
+def _names(module: nn.Module) -> list[str]:
+    """What a module is known to do, apart from the modules within it."""
+    kind = type(module).__name__
+    hooks = [type(hook).__name__ for hook in module._forward_pre_hooks.values()]
+    found = [REPARAMETRIZED[hook] for hook in hooks if hook in REPARAMETRIZED]
+    if isinstance(module, MLP):
+        return found + (["Dropout"] if module.dropout else [])
+    if kind in REPARAMETRIZED:
+        return [*found, REPARAMETRIZED[kind]]
+    if isinstance(module, WITH_DROPOUT) and module.dropout:
+        return [*found, f"{kind}.dropout"]
+    return found + ([kind] if _acts(module) else [])
+
+
+def _acts(module: nn.Module) -> bool:
+    """Whether a module is one that drops or normalizes, by its class or the class's name."""
+    dropping = isinstance(module, nn.modules.dropout._DropoutNd) or DROPPING.search(type(module).__name__)
+    if dropping:
+        shares = [getattr(module, key) for key in ("p", "drop_prob", "drop_rate", "prob") if hasattr(module, key)]
+        return not shares or any(shares)
+    if isinstance(module, nn.RReLU):
+        return module.lower != module.upper
+    kinds = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.CrossMapLRN2d)
+    if isinstance(module, kinds):
+        return True
+    # A container of layers, one of which normalizes, may be called so as well: the layer itself is then found.
+    return bool(NORMALIZING.search(type(module).__name__)) and not any(True for _ in module.children())
+
+
+def _by_what_it_does(model: nn.Module, images: Tensor) -> list[str]:
+    """The classes whose code acts otherwise in training than in eval mode, known modules aside.
+
+    Args:
+        model: to be used for this alone.
+        images: (n, *image_shape).
+    """
+    model.eval()
+    expected = _logits(model, images, seed=0)
+    own = f"{type(model).__name__}.forward"
+    if _differ(expected, _logits(model, images, seed=1)):
+        return [own]  # random at all times
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    model.train()
+    unknown = [module for module in model.modules() if module.training and not _names(module)]
+    found = []
+    for kind in dict.fromkeys(map(type, unknown)):  # one class alone in training, and all else in eval mode
+        model.eval()
+        for module in unknown:
+            module.training = type(module) is kind
+        if any(_differ(expected, _logits(model, images, seed)) for seed in (0, 1)):
+            found.append(f"{kind.__name__}.forward")
+    if not found and any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)):
+        return [own]  # what it makes of images is the same, but it changes weights
+    return found
+
+
+def _logits(model: nn.Module, images: Tensor, seed: int) -> Tensor:
+    """Logits (n, classes), all generators of random numbers being seeded."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    return model(images.clone()).detach()
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    finite = one[one.isfinite()]
+    size = float(finite.abs().max()) if finite.numel() else 1.0
+    return one.shape != other.shape or not torch.allclose(one, other, rtol=0, atol=ROUNDING * size, equal_nan=True)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Put the global generators of Python and NumPy back afterwards; `global_stream` does so with torch's."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)

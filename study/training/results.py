@@ -1,0 +1,94 @@
+"""What is written once, of the weights that are a run's result: scores, sparsity, pruning, invariants."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from study.config.build import build_dataset, build_model, choose_device
+from study.config.run_config import RunConfig
+from study.data import Splits, load_splits
+from study.measures.invariants import invariant_rows
+from study.measures.scoring import Scored, Scorer, score
+from study.measures.sparsity import pruning_rows, sparsity_rows
+from study.records.changes import refuse_changed
+from study.records.contract import LOG, MODEL, PREDICTIONS, STATUS
+from study.records.files import append_whole, now, save_predictions, write_table, write_whole
+from study.records.seal import seal_of, with_own_sum
+from study.records.status import read_status
+from study.training import general
+from study.training.compiled import mlp
+
+
+def write_scores(
+    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, val: Scored | None, test: bool
+) -> None:
+    """Write val.csv, test.csv (without rows where there is no test set) and predictions.npz.
+
+    Args:
+        folder: the run's.
+        epoch: whose weights the model has.
+        model: the result.
+        score: scores it.
+        splits: of the run.
+        val: as the model scores it, if that is known.
+        test: whether the test set is scored; if not, there is no test.csv.
+    """
+    scored = {"val": val or score(model, splits.val)}
+    if test and splits.test is not None:
+        scored["test"] = score(model, splits.test)
+    predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
+    save_predictions(
+        folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
+    )
+    for split in ("val", "test") if test else ("val",):  # test.csv last: it tells that the test set has been scored
+        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
+
+
+def write_statistics(
+    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | None
+) -> None:
+    """Write sparsity.csv, pruning.csv and invariants.csv; `train` as the model scores that split, if known."""
+    write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
+    write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
+    write_table(folder, "invariants.csv", invariant_rows(model, train or score(model, splits.clean)))
+
+
+def may_score_later(work: Path) -> bool:
+    """Whether a folder holds a complete run with its weights, so that its test set can be scored without training."""
+    status = read_status(work)
+    return status is not None and status["state"] == "complete" and (work / MODEL).is_file()
+
+
+def score_later(config: RunConfig, work: Path) -> None:
+    """Score the test set of a run that was a trial of a tuned study, with the weights that it has kept.
+
+    Raises:
+        StudyError: the weights have changed since the run ended.
+    """
+    from safetensors.torch import load_file
+
+    status = read_status(work)
+    refuse_changed(work, status, (MODEL,))
+    device = choose_device(config.device)
+    dataset = build_dataset(config.data)
+    splits = load_splits(dataset, config.data, config.seed, device)
+    model = build_model(config.model, dataset).to(device)
+    model.load_state_dict(load_file(work / MODEL))
+    # As the run itself would have done, if compiled code can be used here.
+    compiled = status["path"] == mlp.PATH and mlp.unavailable() is None
+    loop = mlp if compiled else general
+    write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
+    append_whole(work / LOG, f"{now()}  test set scored with the weights that were kept\n".encode())
+    if status.get("seal"):  # of the files that were written now, alone: the others stay as they were sealed
+        rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
+        resealed = with_own_sum(status | {"seal": status["seal"] | rewritten})
+        write_whole(work / STATUS, json.dumps(resealed, indent=2) + "\n")
+
+
+def _row(split: str, epoch: int, scored: Scored) -> list[Any]:
+    """A row of val.csv or test.csv."""
+    found = scored.score()
+    return [split, epoch, found.loss, found.accuracy, found.count, scored.ece(), scored.brier()]

@@ -1,0 +1,328 @@
+"""One run, from its config to its folder: data, model, training, scoring, recording."""
+
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import scipy.linalg  # noqa: F401  loads the BLAS whose threads are pinned
+import torch
+from threadpoolctl import ThreadpoolController
+from torch import nn
+
+from study.config.build import build_combined, build_dataset, build_model, build_optimizer, choose_device, takes_lam
+from study.config.identity import NUMERICS, settings
+from study.data import DataSet, Splits, load_splits
+from study.errors import USER_ERRORS, faults, one_line
+from study.measures.scoring import Scored, score
+from study.measures.weights import is_histogram_epoch
+from study.randomness import Stream, global_stream, torch_generator
+from study.records.contract import CHECKPOINT, LABEL_NOISE, PART
+from study.records.run_folder import RunFolder
+from study.training import checkpoint
+from study.training.checkpoint import Checkpoint, State
+from study.training.general import penalty_and_gradient_ratio
+from study.training.loops import LOOPS
+from study.training.model_regularizers import model_regularizers
+from study.training.results import may_score_later, score_later, write_scores, write_statistics
+from study.training.task import Task
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `complete`, `diverged`, `failed` or `interrupted` (with the cause), and its last metrics.
+
+    `elsewhere`: it has not ended, but another process trains it.
+    """
+
+    state: str
+    cause: str | None = None
+    metrics: Mapping[str, Any] | None = None
+
+
+def prepare_process(threads: int, device: torch.device) -> None:
+    """Make this process compute the same bytes every time: pinned threads, no denormals, deterministic kernels."""
+    torch.set_num_threads(threads)
+    _thread_pools().limit(limits=threads, user_api="blas")  # scipy's BLAS, which compiled code uses
+    torch.set_flush_denormal(True)
+    if device.type != "cpu" or threads > 1:  # one thread of a CPU knows one order alone; asking imports a compiler
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all libraries that are loaded
+
+
+# Called with an epoch's number and its row of metrics.csv; False stops the run there, to go on another time.
+OnEpoch = Callable[[int, Mapping[str, Any]], bool]
+
+
+def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
+    """Train one run and write its files; whatever goes wrong with it is an outcome.
+
+    A run that was interrupted resumes from its checkpoint, if that was made by the same torch, device, path and
+    number of threads.
+
+    Args:
+        task: what to train.
+        work: the folder to write, which this process has a claim on.
+        on_epoch: told of each epoch, and asked whether to go on.
+
+    Returns:
+        The outcome, which status.json holds as well.
+
+    Raises:
+        KeyboardInterrupt: the process was told to stop at once; the run is marked as interrupted.
+        MachineFaultError: a fault of the machine stopped the run; it is marked as interrupted if that can be written.
+    """
+    config = task.config
+    folder = None
+    try:
+        device = choose_device(config.device)
+        prepare_process(config.threads, device)
+        if may_score_later(work):
+            score_later(config, work)
+            return Outcome("complete", "its test set was scored")
+        dataset = build_dataset(config.data)
+        maker = checkpoint.made_by(device, config.threads, task.path)
+        start = checkpoint.load(work, maker)
+        facts = {
+            "run_id": task.run_id,
+            "variant": task.variant,
+            "variant_id": task.variant_id,
+            "device": _device_name(device),
+            "threads": config.threads,
+            "path": task.path,
+            "takes_lam": takes_lam(config),
+            "setting": {key: value for key, value in settings(config).items() if not key.startswith("reg.")},
+            "numerics": NUMERICS,
+            "data_checksums": dict(dataset.checksums),
+        }
+        if start is None and task.extends is not None:
+            start = checkpoint.load_shorter(task.extends, maker, config.epochs)
+        folder = RunFolder(
+            work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
+        )
+        splits = load_splits(dataset, config.data, config.seed, device)
+        folder.note(images=splits.counts())
+        folder.log(
+            f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device},"
+            f" trained by the {task.path} loop"
+        )
+        with global_stream(config.seed, Stream.INITIALIZATION):
+            model = build_model(config.model, dataset).to(device)
+        own = model_regularizers(config, dataset, splits.train, folder.log)
+        folder.note(model_regularizers=own)
+        if own:
+            folder.log(f"the model regularizes by itself: {', '.join(own)}")
+        with global_stream(config.seed, Stream.DROPOUT):
+            outcome = _Training(task, model, dataset, splits, folder, maker).run(start, on_epoch)
+    except KeyboardInterrupt:
+        _record_interruption(folder, "interrupted")
+        raise
+    except (Exception, SystemExit) as error:  # code of the user's may try to end the program
+        if not os.path.isdir(work):
+            return Outcome("elsewhere", "another process has taken it over")
+        if faults.is_fault(error) or _is_of_own_files(error, work):
+            fault = faults.stopping(error, task.folder)
+            _record_interruption(folder, f"interrupted: {fault}\n{traceback.format_exc()}")
+            raise fault from error
+        cause = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {one_line(error)}"
+        outcome = Outcome("failed", cause)
+        try:
+            _record_failure(folder, cause, traceback.format_exc())
+        except OSError as fault:  # it will fail again, where that can be written
+            raise faults.stopping(fault, task.folder) from error
+    return outcome
+
+
+def _is_of_own_files(error: BaseException, work: Path) -> bool:
+    """Whether a run cannot use its own files, for whatever reason: that is never what it was asked."""
+    return isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(work)
+
+
+def _record_interruption(folder: RunFolder | None, line: str) -> None:
+    if folder is None:
+        return
+    with suppress(OSError):  # a full disk takes no status either; the folder then says running, and has no owner
+        folder.finish("interrupted")
+        folder.log(line)
+
+
+def _device_name(device: torch.device) -> str:
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
+    if folder is None:
+        return
+    folder.finish("failed", cause, trace)
+    folder.log(f"failed: {cause}\n{trace}")
+
+
+class _Training:
+    """The epochs of one run: train, score, record, checkpoint."""
+
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        dataset: DataSet,
+        splits: Splits,
+        folder: RunFolder,
+        maker: Mapping[str, Any],
+    ):
+        config = task.config
+        self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
+        self.loop = LOOPS[task.path]
+        self.score = partial(score, logits_of=self.loop.logits_of)
+        self.images = splits.available if config.budget == "steps" else None
+        self.train: Scored | None = None  # as scored after the last epoch that was recorded
+        self.val: Scored | None = None
+        self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
+        self.state = State(
+            model,
+            build_combined(config, model, dataset.classes),
+            build_optimizer(config.optimizer, dict(model.named_parameters())),
+            torch_generator(config.seed, Stream.BATCH_ORDER),
+        )
+
+    def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
+        """Train from the start or from a checkpoint until the budget is used, the loss diverges, or told to stop."""
+        config, regularizer = self.config, self.state.regularizer
+        epoch, row = 0, None
+        if start is None:
+            row = self._record(0, None, 0.0)
+            on_epoch(0, row)
+        else:
+            checkpoint.restore(self.state, start)
+            self.folder.log(f"goes on after epoch {start.epoch}")
+            epoch = start.epoch
+        self.seconds["preparation"] = time.perf_counter() - self.folder.began - sum(self.seconds.values())
+        while epoch < config.epochs and not regularizer.stops:
+            epoch += 1
+            regularizer.start_epoch(epoch)
+            before = self.seconds["training"]
+            with self._timed("training"):
+                objective = self.loop.train_epoch(
+                    *(self.state.model, regularizer, self.state.optimizer),
+                    *(self.splits.train, config.batch_size, self.state.order, self.images),
+                )
+            row = self._record(epoch, objective, self.seconds["training"] - before)
+            if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
+                return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
+            go_on = on_epoch(epoch, row)
+            # What comes after the last epoch is short: its checkpoint serves a longer run alone.
+            last = epoch == config.epochs or regularizer.stops
+            if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
+                checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+            if not go_on and not last:
+                self.folder.log(f"interrupted after epoch {epoch}")
+                self.folder.finish("interrupted")
+                return Outcome("interrupted", f"stopped after epoch {epoch}", row)
+        self._finish(epoch)
+        return self._end(Outcome("complete", metrics=row))
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        """Count the time that something takes; what is timed reads its result, and so has waited for the device."""
+        began = time.perf_counter()
+        yield
+        self.seconds[part] += time.perf_counter() - began
+
+    def _end(self, outcome: Outcome) -> Outcome:
+        self.folder.note(seconds={part: round(seconds, 6) for part, seconds in self.seconds.items()})
+        self.folder.log(outcome.state + (f": {outcome.cause}" if outcome.cause else ""))
+        with self._without_checkpoint(keep=self.config.keep_checkpoint and outcome.state == "complete"):
+            self.folder.finish(outcome.state, outcome.cause)
+        return outcome
+
+    @contextmanager
+    def _without_checkpoint(self, keep: bool) -> Iterator[None]:
+        """Remove the checkpoint, but put it back if the block, which ends the run, fails: the run resumes from it."""
+        checkpoint = self.folder.path / CHECKPOINT
+        aside = checkpoint.with_name(f".{CHECKPOINT}{PART}")
+        if keep or not checkpoint.exists():
+            yield
+            return
+        os.replace(checkpoint, aside)
+        try:
+            yield
+        except BaseException:
+            os.replace(aside, checkpoint)
+            raise
+        aside.unlink()
+
+    def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
+        """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
+        model, regularizer = self.state.model, self.state.regularizer
+        with self._timed("scoring"):
+            self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
+            train, val = self.train.score(), self.val.score()
+        with self._timed("statistics"):
+            penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
+        row = {
+            "epoch": epoch,
+            "train_loss": train.loss,
+            "train_accuracy": train.accuracy,
+            "val_loss": val.loss,
+            "val_accuracy": val.accuracy,
+            "penalty": penalty,
+            "objective": objective,
+            "gradient_ratio": ratio,
+            "lam": regularizer.lam,
+            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
+            "seconds": round(seconds, 6),
+        }
+        self.folder.append("metrics.csv", [list(row.values())])
+        if self.config.data["label_noise"]:
+            self.folder.append(LABEL_NOISE, _by_labels(epoch, self.train, self.splits))
+        regularizer.after_epoch(epoch, row, model)
+        chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
+        with self._timed("statistics"):
+            parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
+            drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
+            self.folder.append_weights(epoch, parameters, drawn)
+        self.folder.log(
+            f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
+            f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
+        )
+        return row
+
+    def _finish(self, epoch: int) -> None:
+        """Score the weights that are the result, and write what is written once."""
+        model, regularizer, folder = self.state.model, self.state.regularizer, self.folder
+        chosen, train, val = regularizer.chosen_epoch(epoch), self.train, self.val
+        if regularizer.selects:
+            regularizer.choose(model)
+            train, val = None, None
+            folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
+        with self._timed("scoring"):
+            write_scores(folder.path, chosen, model, self.score, self.splits, val, self.config.test)
+        with self._timed("statistics"):
+            write_statistics(folder.path, chosen, model, self.score, self.splits, train)
+        if self.config.keep_model:
+            checkpoint.save_model(folder.path, model)
+        folder.note(epochs_trained=epoch, scored_epoch=chosen)
+
+
+def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
+    """Rows of label_noise.csv: the training images by the labels that training was given, by the true ones, and those
+    whose label is flipped by the one given, which shows how many of them have been memorized.
+    """
+    given = clean.by_other_labels(splits.train.labels)
+    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped)}
+    rows = []
+    for labels, scored in parts.items():
+        if len(scored.labels):
+            found = scored.score()
+            rows.append([epoch, labels, found.loss, found.accuracy, found.count])
+    return rows
