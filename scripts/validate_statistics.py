@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from scipy import stats
 
+from study import optimizers
 from study.analysis.statistics import inference
 from study.data import load_splits
 from study.data.digits import digits
 from study.measures.scoring import score
 from study.models import MLP
-from study.optimizers import first_order
 from study.randomness import Stream, global_stream, torch_generator
 from study.records.files import write_whole
 from study.regularizers import Combined
@@ -51,7 +51,7 @@ def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
         own = 1_000_000 + ARMS * seed + arm  # of the streams that the arms do not share
         with global_stream(own, Stream.INITIALIZATION):
             model = MLP(64, [50], 10)
-        optimizer, order = first_order.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
+        optimizer, order = optimizers.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
         for _ in range(EPOCHS):
             mlp.train_epoch(model, Combined([]), optimizer, splits.train, 32, order)
         val.append(score(model, splits.val).score().accuracy)

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
+from study import optimizers
 from study.data import Part
 from study.models import MLP
-from study.optimizers import first_order
 from study.regularizers import Combined
 from study.training import general
 from study.training.compiled import mlp
@@ -52,7 +52,7 @@ def test_both_loops_agree_on_it():
         model = MLP(8, [4], 3).double()
         few = part(10)
         few = Part(few.all_images.double(), few.all_labels)
-        optimizer = first_order.sgd(model.parameters(), 0.1)
+        optimizer = optimizers.sgd(model.parameters(), 0.1)
         objective = loop.train_epoch(model, Combined([]), optimizer, few, 4, torch.Generator().manual_seed(1), 25)
         results.append([torch.tensor(objective), *model.parameters()])
     for p, q in zip(*results, strict=True):

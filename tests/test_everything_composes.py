@@ -5,13 +5,12 @@ import itertools
 import pytest
 
 from study.cli.startup import CONF
-from study.config.identity import run_id
 from study.errors import ConfigError
 from study.records.comparison import differing
 from study.training.loops import choose_loops
 from study.training.run import train_run
 from study.training.task import Task
-from tests.test_identity import config
+from tests.test_identity import config, resolved
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
 MODELS = {
@@ -117,11 +116,10 @@ def place(tmp_path_factory):
     "choice", [*ALONE, *(pytest.param(choice, marks=pytest.mark.slow) for choice in SAMPLE)], ids=label
 )
 def test_it_trains_and_an_interrupted_run_ends_with_the_same_bytes(place, choice):
-    made = config(*overrides(choice))
-    identity = run_id(made)
-    task = Task(made, identity, identity, "variant", place / identity)
+    run = resolved(*overrides(choice))
+    task = Task.of(run, "variant", place / run.run_id)
     (task,) = choose_loops([task], choice["loop"], print)
-    folder = place / f"{identity[:12]}-{choice['loop']}"
+    folder = place / f"{run.run_id[:12]}-{choice['loop']}"
     if not folder.exists():  # two choices may mean one run
         whole = train_run(task, folder, lambda epoch, row: True)
         assert whole.state == "complete", whole.cause

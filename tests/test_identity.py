@@ -1,5 +1,6 @@
 """What makes two runs the same experiment: the science, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
 
@@ -8,10 +9,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from study.cli.startup import CONF
-from study.config.identity import run_id, settings, variant_id, variant_key, varying_keys
+from study.config.identity import identify
+from study.config.names import variant_key, varying_keys
 from study.config.points.compose import BaseComposer
 from study.config.resolve import resolve
-from study.config.run_config import RunConfig
+from study.config.run_config import ResolvedRun, RunConfig
 from study.config.schema import register_schemas
 
 
@@ -24,9 +26,28 @@ def composer() -> BaseComposer:
         return BaseComposer(base, GlobalHydra.instance().config_loader())
 
 
-def config(*overrides: str) -> RunConfig:
-    """The resolved config of a command line."""
+def resolved(*overrides: str) -> ResolvedRun:
+    """The run of a command line."""
     return resolve(*composer().compose(["data=digits", *overrides]), composer().reg_option)
+
+
+def config(*overrides: str) -> RunConfig:
+    """Its config."""
+    return resolved(*overrides).config
+
+
+def run_id(given: RunConfig) -> str:
+    """As a config gives it that was read from a run's folder."""
+    return identify(given).run_id
+
+
+def keys_of(*runs: ResolvedRun, among: Sequence[ResolvedRun] = ()) -> list[str]:
+    """What variants are called in a study of these runs."""
+    varying = varying_keys(run.settings for run in (*runs, *among))
+    lams = [run.config.lam if run.takes_lam else None for run in runs]
+    return [
+        variant_key(run.config.reg["option"], lam, run.settings, varying) for run, lam in zip(runs, lams, strict=True)
+    ]
 
 
 BASE = ("reg=l1", "lam=1e-3")
@@ -80,7 +101,7 @@ def test_whether_the_test_set_is_scored_is_not():
 def test_every_key_of_the_config_is_on_one_side_or_the_other():
     decided = set(SCIENCE) | set(HOW) | {"test"}
     assert {field.name for field in fields(RunConfig)} <= decided
-    assert set(settings(config())) - {"optimizer.momentum"} <= decided
+    assert set(resolved().settings) - {"optimizer.momentum"} <= decided
 
 
 def test_none_is_one_run_whatever_lam_says():
@@ -114,8 +135,8 @@ def test_the_order_of_what_is_combined_is_part_of_the_id():
 
 
 def test_a_variant_is_a_run_without_its_seed():
-    assert variant_id(config("seed=0")) == variant_id(config("seed=5"))
-    assert variant_id(config("reg=l1")) != variant_id(config("reg=l2"))
+    assert resolved("seed=0").variant_id == resolved("seed=5").variant_id
+    assert resolved("reg=l1").variant_id != resolved("reg=l2").variant_id
 
 
 def test_a_default_given_explicitly_changes_nothing():
@@ -135,21 +156,13 @@ def test_editing_the_source_of_ones_own_penalty_makes_new_runs(tmp_path, monkeyp
 
 
 def test_variants_are_named_by_what_varies():
-    configs = [
-        config("reg=l1", "lam=1e-4"),
-        config("reg=none"),
-        config("reg=l1", "lam=1e-5", "optimizer.lr=0.01"),
-    ]
-    keys = [variant_key(c, varying_keys(configs)) for c in configs]
-    assert keys == ["l1-lam0.0001-lr0.001", "none-lr0.001", "l1-lam1e-05-lr0.01"]
-    assert [variant_key(c, varying_keys(configs[:2])) for c in configs[:2]] == ["l1-lam0.0001", "none"]
-    assert variant_key(config("reg=dropout", "lam=0.25"), varying_keys(configs)) == "dropout-lam0.25-lr0.001"
-    several = [config("reg=combine"), config("reg=early_stopping"), config("reg=none")]
-    assert [variant_key(c, varying_keys(several)) for c in several] == ["combine", "early_stopping", "none"]
-    parts = [config("reg=combine"), config("reg=combine", "reg.parts=[{reg:l2,lam:0.01}]")]
-    assert [variant_key(c, varying_keys(parts)) for c in parts] == [
-        "combine-partsl11e-05_dropout0.25",
-        "combine-partsl20.01",
-    ]
-    two = [config("model.hidden=[8]"), config("model.hidden=[8,4]")]
-    assert [variant_key(c, varying_keys(two)) for c in two] == ["none-hidden8", "none-hidden8_4"]
+    l1, none = resolved("reg=l1", "lam=1e-4"), resolved("reg=none")
+    faster = resolved("reg=l1", "lam=1e-5", "optimizer.lr=0.01")
+    assert keys_of(l1, none, faster) == ["l1-lam0.0001-lr0.001", "none-lr0.001", "l1-lam1e-05-lr0.01"]
+    assert keys_of(l1, none) == ["l1-lam0.0001", "none"]
+    assert keys_of(resolved("reg=dropout", "lam=0.25"), among=[l1, faster]) == ["dropout-lam0.25-lr0.001"]
+    several = [resolved(f"reg={reg}") for reg in ("combine", "early_stopping", "none")]
+    assert keys_of(*several) == ["combine", "early_stopping", "none"]
+    parts = [resolved("reg=combine"), resolved("reg=combine", "reg.parts=[{reg:l2,lam:0.01}]")]
+    assert keys_of(*parts) == ["combine-partsl11e-05_dropout0.25", "combine-partsl20.01"]
+    assert keys_of(resolved("model.hidden=[8]"), resolved("model.hidden=[8,4]")) == ["none-hidden8", "none-hidden8_4"]

@@ -8,11 +8,11 @@ from study.training import loops
 from study.training.compiled import mlp
 from study.training.loops import COMPILING, choose_loops
 from study.training.task import Task
-from tests.test_identity import config
+from tests.test_identity import resolved
 
 
 def chosen(said):
-    task = Task(config("model.hidden=[5]"), "1a2b", "3c4d", "none", None)
+    task = Task.of(resolved("model.hidden=[5]"), "none", None)
     return choose_loops([task], "common", said.append)[0].path
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from study import optimizers
 from study.data import Part, load_splits
 from study.data.digits import digits
 from study.measures.sparsity import dead_units
 from study.models import MLP
-from study.optimizers import first_order
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, shrink_groups
 from study.training import general
 from tests.conftest import first_fast
@@ -110,7 +110,7 @@ def test_max_norm_limits_the_weights_into_each_hidden_unit_and_nothing_else(trai
     model, limit = MLP(64, [20], 10).double(), 0.55
     free = copy.deepcopy(model)
     for net, hooks in ((model, combined(MaxNorm(), limit, model)), (free, combined(MaxNorm(), 100.0, free))):
-        optimizer = first_order.adam(net.parameters(), lr=0.01)
+        optimizer = optimizers.adam(net.parameters(), lr=0.01)
         for _ in range(5):
             general.train_epoch(net, hooks, optimizer, train, 32, torch.Generator().manual_seed(0))
     norms, free_norms = (net.hidden[0].weight.norm(dim=1) for net in (model, free))

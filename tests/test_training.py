@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from study import optimizers
 from study.cli import startup
 from study.data import Part, load_splits
 from study.data.digits import digits
 from study.measures.scoring import score
 from study.models import MLP
-from study.optimizers import first_order
 from study.randomness import Stream, global_stream, torch_generator
 from study.regularizers.data_side import LabelSmoothing, Noise
 from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Unpenalized
@@ -32,9 +32,9 @@ PENALTIES = {
     "elastic_net": (ElasticNet(0.3), lambda p: 0.3 * p.abs().sum() + 0.7 * (p * p).sum()),
 }
 OPTIMIZERS = {
-    "adam": (lambda p: first_order.adam(p, lr=1e-3), lambda p: torch.optim.Adam(p, lr=1e-3)),
+    "adam": (lambda p: optimizers.adam(p, lr=1e-3), lambda p: torch.optim.Adam(p, lr=1e-3)),
     "sgd": (
-        lambda p: first_order.sgd(p, lr=0.1, momentum=0.9),
+        lambda p: optimizers.sgd(p, lr=0.1, momentum=0.9),
         lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
     ),
 }
@@ -103,7 +103,7 @@ def test_background_makes_no_difference_to_the_compiled_loop_and_its_scores(shar
         torch.manual_seed(1)
         model = MLP(150, hidden, 10).double()
         regularizer = combined(GroupLasso() if hidden else L2(), 1e-3, model)
-        adam = first_order.adam(model.parameters(), 1e-3)
+        adam = optimizers.adam(model.parameters(), 1e-3)
         order = torch.Generator().manual_seed(5)
         objectives = [loop.train_epoch(model, regularizer, adam, part, batch_size, order) for _ in range(4)]
         scored = score(model, part, loop.logits_of)
@@ -116,7 +116,7 @@ def test_moments_do_not_linger_where_a_cpu_is_slow():
     """With subnormal numbers Adam takes up to twice as long; outside the compiled loop they are left alone."""
     part = Part(torch.zeros(8, 5), torch.zeros(8, dtype=torch.int64))
     model = MLP(5, [3], 2)
-    adam = first_order.adam(model.parameters(), 1e-3)
+    adam = optimizers.adam(model.parameters(), 1e-3)
     order = torch.Generator().manual_seed(0)
     for moment in (0.0, 1e-39):
         first = model.hidden[0].weight
@@ -193,7 +193,7 @@ def test_weights_that_nothing_pulls_stay_where_they_are_in_float32(train):
     start = model.hidden[0].weight.detach().clone()
     part = Part(train.images.float(), train.labels)
     regularizer = combined(Unpenalized(), 0.0, model)
-    mlp.train_epoch(model, regularizer, first_order.adam(model.parameters(), 0.1), part, 32, torch.Generator())
+    mlp.train_epoch(model, regularizer, optimizers.adam(model.parameters(), 0.1), part, 32, torch.Generator())
     dark = part.images.flatten(1).amax(dim=0) == 0
     assert dark.any()
     assert torch.equal(model.hidden[0].weight[:, dark], start[:, dark])
@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_finite_shows_in_the_compiled_loop_too(train):
     model = MLP(64, [30], 10)
     part = Part(train.images.float(), train.labels)
     regularizer = combined(L2(), 1e30, model)
-    sgd = first_order.sgd(model.parameters(), 1e10)
+    sgd = optimizers.sgd(model.parameters(), 1e10)
     assert not math.isfinite(mlp.train_epoch(model, regularizer, sgd, part, 32, torch.Generator()))
 
 
@@ -216,7 +216,7 @@ def test_float32_losses_of_the_compiled_loop_are_the_general_ones_to_1e_4(train)
             torch.manual_seed(1)
             model = MLP(64, [30], 10)
             regularizer = combined(penalty, 0.001, model)
-            adam = first_order.adam(model.parameters(), lr=1e-3)
+            adam = optimizers.adam(model.parameters(), lr=1e-3)
             order = torch.Generator().manual_seed(5)
             objectives.append([loop.train_epoch(model, regularizer, adam, part, 32, order) for _ in range(5)])
         assert objectives[1] == pytest.approx(objectives[0], rel=1e-4)

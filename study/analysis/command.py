@@ -16,9 +16,9 @@ from study.analysis.drawing.view import View, matches
 from study.analysis.reading.collect import ANALYSIS, Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
-from study.analysis.statistics import contrasts
+from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
-from study.analysis.tables import tuned_report
+from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
 from study.analysis.tidy import export
 from study.config.run_config import check_name
@@ -118,7 +118,7 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
         raise StudyError(f"phase=trials: {study.folder} is no tuned study; see experiment=tuned")
     if manifest is None or phase == "all":
         return study
-    fresh = tuned_report.fresh_ids(manifest)
+    fresh = tuning.fresh_ids(manifest)
     found = study.of_runs(study.runs["run_id"].isin(fresh) == (phase == "fresh"))
     if found.runs.empty:
         raise StudyError(f"{study.folder} has no complete run of phase={phase} yet; study status tells what is missing")
@@ -127,7 +127,7 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
 
 def _tuned_alike(folder: Path, manifest: dict | None, allow: Sequence[str]) -> list[str]:
     """Refuse a tuned study whose variants were tuned unequally, unless that is allowed; then the lines that say so."""
-    notes = tuned_report.unequal_notes(manifest)
+    notes = tuned_tables.unequal_notes(manifest)
     if notes and TUNING not in allow:
         raise StudyError(
             f"{folder} tuned its variants unequally ({manifest['unequal'][0].removeprefix('tune: ')}). A difference may"

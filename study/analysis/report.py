@@ -10,9 +10,10 @@ import pandas as pd
 from study.analysis.drawing.style import variant_label
 from study.analysis.reading.collect import Study
 from study.analysis.reading.ledger import look
-from study.analysis.statistics import contrasts, matched
+from study.analysis.statistics import contrasts, matched, tuning
 from study.analysis.statistics.gaps import gap_table
-from study.analysis.tables import final_tables, formats, main_tables, tuned_report
+from study.analysis.tables import final_tables, main_tables, tuned_tables
+from study.analysis.text import formats
 from study.records.files import write_whole
 
 MOST_PRINTED = 40  # rows of a table on the terminal
@@ -119,15 +120,15 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
 def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Sequence[str]) -> list[Section]:
     """What the choices of a tuned study were worth; `notes` stand under every table."""
     measure = manifest["tuning"]["select"]
-    table, curves = tuned_report.tuned_table(manifest, rows), tuned_report.best_of_n(manifest)
-    text, lines = tuned_report.tuned_text(table, measure), [*tuned_report.tuned_notes(manifest), *notes]
+    table, curves = tuning.tuned_table(manifest, rows), tuning.best_of_n(manifest)
+    text, lines = tuned_tables.tuned_text(table, measure), [*tuned_tables.tuned_notes(manifest), *notes]
     found = [Section("tuned", "Tuned", table, text, lines, len(text))]
     if len(curves):
-        text, lines = tuned_report.best_text(curves, measure), [*tuned_report.BEST_NOTES, *notes]
+        text, lines = tuned_tables.best_text(curves, measure), [*tuned_tables.BEST_NOTES, *notes]
         found.append(Section("best_of_n", "Expected best of n trials", curves, text, lines, len(text)))
-    trials = tuned_report.trial_table(manifest)
+    trials = tuning.trial_table(manifest)
     if len(trials):
-        text, lines = tuned_report.trial_text(trials), [*tuned_report.TRIAL_NOTES, *notes]
+        text, lines = tuned_tables.trial_text(trials), [*tuned_tables.TRIAL_NOTES, *notes]
         found.append(Section("trials", "Trials", trials, text, lines, 0))
     return found
 

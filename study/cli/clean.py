@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from study.cli.arguments import key_values, study_folder
-from study.config import identity
+from study.config.identity import identify
 from study.config.run_config import check_name
 from study.errors import USER_ERRORS
 from study.errors.faults import is_fault
@@ -45,7 +45,7 @@ def removable(folder: Path) -> Iterator[tuple[Path, str]]:
         if run.folder != run.published or run.config is None:
             continue
         try:
-            current = identity.run_id(run.config)
+            current = identify(run.config).run_id
         except USER_ERRORS as error:  # a target of the user's that is gone
             if is_fault(error):
                 raise

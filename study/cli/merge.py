@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from study.cli.arguments import study_folder
-from study.config import identity
+from study.config.names import run_folder_name
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError, faults
 from study.records.changes import MEND, changes, described
@@ -92,7 +92,7 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
     if variant_id not in keys:
         taken = variant in keys.values()
         keys[variant_id] = f"{variant}-{variant_id[:6]}" if taken else variant
-    name = identity.run_folder_name(keys[variant_id], run.config, run.status["run_id"])
+    name = run_folder_name(keys[variant_id], run.config, run.status["run_id"])
     part = into / WORK / f"merge-{uuid.uuid4().hex}"
     try:
         shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from study.cli.arguments import find_run
-from study.config import identity
+from study.config.identity import identify
 from study.errors import ConfigError, StudyError
 from study.records.changes import refuse_changed
 from study.records.comparison import COMPARED, differing
@@ -31,7 +31,8 @@ def study_verify(arguments: list[str]) -> int:
         raise StudyError(f"{folder} has no {sorted(lacking)[0]} in {STATUS}: train the run again; see study show")
     if config is None or status.get("state") not in WITH_RESULT:
         raise StudyError(f"{folder} is {status.get('state')}: only a run that is complete or diverged can be verified")
-    if identity.run_id(config) != status["run_id"]:
+    run = identify(config)
+    if run.run_id != status["run_id"]:
         raise StudyError(
             f"{folder} was trained by other code or on other data than are here now (its id is no longer that of its"
             " config): there is nothing to compare it with"
@@ -41,11 +42,8 @@ def study_verify(arguments: list[str]) -> int:
     remove_abandoned()
     with temporary_folder() as place:
         work = place / folder.name
-        task = Task(
-            replace(config, keep_checkpoint=False, keep_model=False),
-            *(status["run_id"], status["variant_id"], status["variant"], folder),
-            path=status["path"],
-        )
+        alone = replace(run, config=replace(config, keep_checkpoint=False, keep_model=False))
+        task = Task.of(alone, status["variant"], folder, path=status["path"])
         outcome = train_run(task, work, lambda epoch, row: _progress(epoch, config.epochs))
         if outcome.state not in WITH_RESULT:
             raise StudyError(f"{folder} could not be trained again: {outcome.cause}")

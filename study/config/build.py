@@ -98,11 +98,6 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
     return regularizer
 
 
-def takes_lam(config: RunConfig) -> bool:
-    """Whether the λ of a config has a meaning."""
-    return "parts" not in config.reg and build_regularizer(config.reg).takes_lam
-
-
 def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combined:
     """All regularizers of a checked config, attached to its model."""
     parts = []

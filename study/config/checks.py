@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from study.config.build import build_dataset, build_model, build_optimizer, build_regularizer, choose_device, reg_parts
+from study.config.identity import facts_of, identify
 from study.config.options import checked_arguments, locate, told_of_target
-from study.config.run_config import SPLITS, RunConfig
+from study.config.run_config import SPLITS, ResolvedRun, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
 from study.errors import ConfigError, one_line
-from study.optimizers.hidden_decay import is_own, refuse_shrinking
+from study.optimizers.hidden_decay import refuse_shrinking
 from study.regularizers import Penalty, Regularizer, Scoped
 from study.regularizers.combined import SCHEDULES
 from study.regularizers.scope import in_scope
@@ -25,8 +26,8 @@ DATA_KEYS = ("root", "split", "train_size", "label_noise")
 REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
 
 
-def checked(config: RunConfig) -> RunConfig:
-    """The config with every option's arguments typed and its defaults filled in.
+def checked(config: RunConfig) -> ResolvedRun:
+    """The config with every option's arguments typed and its defaults filled in, and what follows from it.
 
     Where λ has no meaning, λ is 0, whatever was given, and likewise there is no scope where that has none.
 
@@ -35,19 +36,20 @@ def checked(config: RunConfig) -> RunConfig:
     """
     parts = list(reg_parts(config))
     content = json.dumps([config.data, config.model, config.optimizer, parts, config.epochs, config.batch_size])
-    data, model, optimizer, parts = _checked_groups(content)
+    data, model, optimizer, parts, facts = _checked_groups(content)
     _check_device(config.device)
-    if "parts" in config.reg:
-        return replace(
-            config, data=data, model=model, optimizer=optimizer, reg={"option": config.reg["option"], "parts": parts}
-        )
-    lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
-    return replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam)
+    lam, reg = None, {"option": config.reg["option"], "parts": parts}
+    if "parts" not in config.reg:
+        lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
+    return identify(replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam), facts)
 
 
 @lru_cache(maxsize=1_000)
 def _checked_groups(content: str) -> tuple[Any, ...]:
-    """Data, model, optimizer, and the parts of reg, from the same as JSON: the points of a sweep share few of them."""
+    """Data, model, optimizer, the parts of reg, and their facts, from the groups as JSON.
+
+    The points of a sweep share few of them.
+    """
     given_data, given_model, given_optimizer, given_parts, epochs, batch_size = json.loads(content)
     data = _checked_data(given_data)
     dataset = build_dataset(data)
@@ -55,8 +57,7 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         _check_train_size(data, dataset)
     model = _checked_group("model", given_model, supplied=2)
     optimizer = _checked_group("optimizer", given_optimizer, supplied=1)
-    parts = [_checked_part(part, epochs) for part in given_parts]
-    regularizers = [build_regularizer(part) for part in parts]
+    parts, regularizers = zip(*(_checked_part(part, epochs) for part in given_parts), strict=True)
     for part, regularizer in zip(parts, regularizers, strict=True):
         model = _with_options(model, part, regularizer)
     with torch.device("meta"):
@@ -76,7 +77,8 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         _check_value(part, regularizer, scoped)
     if sum(regularizer.selects for regularizer in regularizers) > 1:
         raise ConfigError("reg.parts: one part may choose the epoch, such as early_stopping; here several do")
-    return data, model, optimizer, parts
+    facts = facts_of(data, model, optimizer, parts, dataset, regularizers)
+    return data, model, optimizer, list(parts), facts
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
@@ -85,7 +87,7 @@ def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.op
     Raises:
         ConfigError: it cannot be built, or decays weights.
     """
-    if is_own(group):
+    if _is_ours(group):
         return build_optimizer(group, {"": nn.Parameter(torch.zeros(1))})
     parameters = {
         name: nn.Parameter(torch.ones(w.shape, dtype=w.dtype), w.requires_grad)
@@ -94,6 +96,11 @@ def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.op
     optimizer = build_optimizer(group, parameters)
     refuse_shrinking(group, optimizer, parameters)
     return optimizer
+
+
+def _is_ours(group: Mapping[str, Any]) -> bool:
+    """Whether an optimizer group names one of this package's optimizers, which bring no decay."""
+    return (locate("optimizer", group["_target_"]).__module__ or "").startswith("study.")
 
 
 def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:
@@ -129,8 +136,8 @@ def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
         )
 
 
-def _checked_part(given: Mapping[str, Any], epochs: int) -> dict[str, Any]:
-    """One regularizer with its own arguments, its λ, scope and schedule; those that have no meaning set to nothing."""
+def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any], Regularizer]:
+    """One regularizer with its arguments, λ, scope and schedule, set to nothing where they have no meaning; and built."""
     option, target = given["option"], locate("reg", given["_target_"])
     own = {key: value for key, value in given.items() if key not in REG_KEYS}
     head = {"option": option, "_target_": given["_target_"]}
@@ -146,7 +153,7 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> dict[str, Any]:
                 f"reg.scope={part['scope']}: all, weights, a regular expression, or a mapping of these to factors of"
                 " lam is allowed"
             )
-    return part
+    return part, regularizer
 
 
 def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
-from study.config.run_config import BUDGETS, GROUPS, LOOPS, ON_FAILURE, RunConfig, check_name
+from study.config.run_config import BUDGETS, GROUPS, LOOPS, ON_FAILURE, ResolvedRun, RunConfig, check_name
 from study.config.schema import StudySchema
 from study.errors import ConfigError
 
 
-def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> RunConfig:
-    """Validate a composed config and freeze it.
+def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
+    """Validate a composed config and freeze it; what follows from it is computed here, once.
 
     Models are built on torch's meta device to check their options and the scope: nothing is allocated.
 

@@ -47,6 +47,29 @@ class RunConfig:
         return OmegaConf.to_yaml(OmegaConf.create(asdict(self)))
 
 
+@dataclass(frozen=True)
+class ResolvedRun:
+    """A checked config with what follows from it; see `identity.identify`.
+
+    Attributes:
+        config: of the run.
+        run_id: SHA-256 of the canonical config, 64 hex digits.
+        variant_id: the same without the seed: equal for all runs of one variant.
+        budget_free_id: the same without the number of epochs: equal for runs of which one is the beginning of another.
+        settings: what may tell variants of a study apart; see `names.settings`.
+        takes_lam: whether the config's λ has a meaning.
+        may_grow: whether a longer run begins as this one did.
+    """
+
+    config: RunConfig
+    run_id: str
+    variant_id: str
+    budget_free_id: str
+    settings: Mapping[str, Any]
+    takes_lam: bool
+    may_grow: bool
+
+
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
     """What of a group is handed to its `_target_`."""
     of_data, of_reg = ("root", "split", "train_size", "label_noise"), ("lam", "scope", "schedule", "ramp", "parts")

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from study.data import Part
-from study.training.general import Logits, logits_of
 
 BATCH = 1_000  # images at a time: more would leave a CPU's caches
 ECE_BINS = 15
@@ -82,6 +81,23 @@ class Scored:
 
     def _probabilities(self) -> Tensor:
         return self.logits.cpu().double().softmax(dim=1)
+
+
+# Makes logits (n, classes) of some of a split's examples, by their number in it.
+Logits = Callable[[Part, slice], Tensor]
+
+
+def logits_of(model: nn.Module) -> Logits:
+    """What makes logits of images in scoring: the model itself."""
+    buffer: Tensor | None = None  # of images: one that is reused is not fetched from the system each time
+
+    def logits(part: Part, which: slice) -> Tensor:
+        nonlocal buffer
+        if buffer is None:
+            buffer = part.all_images.new_empty(which.stop - which.start, *part.all_images.shape[1:])
+        return model(part.images_into(buffer, which))
+
+    return logits
 
 
 Scorer = Callable[[nn.Module, Part], Scored]

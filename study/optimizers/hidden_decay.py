@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from study.config.options import locate
 from study.errors import ConfigError
 from study.errors.faults import is_fault
 
@@ -76,11 +75,6 @@ def refuse_shrinking(
             f"optimizer={group['option']}: a step without a gradient shrinks {', '.join(shrunk[:4])}, so"
             f" {group['_target_']} is a regularizer outside reg. Take that out and use reg=weight_decay or reg=l2"
         )
-
-
-def is_own(group: Mapping[str, Any]) -> bool:
-    """Whether an optimizer group names one of this package's optimizers, which bring no decay."""
-    return (locate("optimizer", group["_target_"]).__module__ or "").startswith("study.")
 
 
 def _largest(strength: Any) -> float:

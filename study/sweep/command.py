@@ -11,12 +11,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from study.config import identity
 from study.config.hydra_settings import OWN_LAUNCHER
 from study.config.points import grid
 from study.config.points.compose import Composer
 from study.config.points.experiments import experiments_of
-from study.config.run_config import RunConfig, check_name
+from study.config.run_config import ResolvedRun, check_name
 from study.config.tuning.protocol import read_tuning
 from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import check_primary, check_selectable
@@ -100,8 +99,8 @@ class _Command:
         """Whether nothing is to be trained."""
         return self.base.dry_run
 
-    def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[RunConfig]:
-        """The checked configs of points; `test` says whether their runs score the test set."""
+    def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[ResolvedRun]:
+        """The resolved runs of points; `test` says whether they score the test set."""
         return self._compose([(self.base, points)], test)
 
     def train(self, points: Sequence[grid.Point], test: bool = True) -> list[str]:
@@ -117,8 +116,8 @@ class _Command:
         base, count = self.base, sum(len(points) for _, points in parts)
         if self.own and not base.dry_run and _worker_count(base.workers, base.threads, count) > 1:
             preload.start_server()
-        configs = self._compose(parts, test)
-        plan = plan_runs(self.study_folder, configs, base.retry_failed)
+        runs = self._compose(parts, test)
+        plan = plan_runs(self.study_folder, runs, base.retry_failed)
         workers = _worker_count(base.workers, base.threads, len(plan.tasks))
         progress.say_plan(self.study_folder, plan)
         if base.dry_run:
@@ -129,10 +128,10 @@ class _Command:
             self.states |= states
             if "interrupted" in states:
                 raise KeyboardInterrupt
-        return [identity.run_id(config) for config in configs]
+        return [run.run_id for run in runs]
 
-    def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[RunConfig]:
-        return [replace(config, test=test) for config in self.composer.compose_each(parts)]
+    def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[ResolvedRun]:
+        return [replace(run, config=replace(run.config, test=test)) for run in self.composer.compose_each(parts)]
 
     def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
         base = self.base

@@ -1,11 +1,13 @@
 """Which runs a sweep needs, which of them are there already, and what the new ones are called."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from study.config import identity
-from study.config.run_config import RunConfig
+from study.config.names import run_folder_name, settings, variant_key, varying_keys
+from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.errors import ConfigError, StudyError
 from study.records.contract import CHECKPOINT, FILES, PART, WITH_RESULT
 from study.records.existing import Existing, existing_runs
@@ -30,7 +32,7 @@ class Plan:
     failed: tuple[Path, ...]
 
 
-def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bool = False) -> Plan:
+def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: bool = False) -> Plan:
     """What is to be trained, and what is there already.
 
     Points with one run id are one run. Runs are found by their id, never by their name. A variant keeps the key
@@ -38,43 +40,44 @@ def plan_runs(study_folder: Path, configs: Sequence[RunConfig], retry_failed: bo
 
     Args:
         study_folder: outputs/<name>.
-        configs: one for each point of the sweep.
+        runs: one for each point of the sweep.
         retry_failed: whether runs that failed earlier are trained again.
 
     Raises:
         StudyError: a folder is in the way that is not the run it is named after.
     """
-    wanted: dict[str, RunConfig] = {}
-    for config in configs:
-        wanted.setdefault(identity.run_id(config), config)
+    wanted: dict[str, ResolvedRun] = {}
+    for resolved in runs:
+        wanted.setdefault(resolved.run_id, resolved)
     existing = existing_runs(study_folder)
-    known = [run.config for run in existing.values() if run.config is not None]
-    varying = identity.varying_keys([*known, *configs])
+    known = [_settings_of(run) for run in existing.values() if run.config is not None]
+    varying = varying_keys([*known, *(resolved.settings for resolved in runs)])
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
     extendable = _extendable(existing.values())
 
     tasks, ended, failed, resumed = [], [], [], 0
-    for run_id, config in wanted.items():
-        run = existing.get(run_id)
+    for run_id, resolved in wanted.items():
+        run, config = existing.get(run_id), resolved.config
         state = run.status["state"] if run and run.folder == run.published else None
         untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder)
         if (state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed):
             (ended if state in WITH_RESULT else failed).append(run.folder)
             continue
-        variant = identity.variant_id(config)
+        variant = resolved.variant_id
         if variant not in key_of:
-            key = identity.variant_key(config, varying)
+            lam = config.lam if resolved.takes_lam else None
+            key = variant_key(config.reg["option"], lam, resolved.settings, varying)
             if key in key_of.values():  # other settings that look alike once they are fit for a file name
                 key = f"{key}-{variant[:6]}"
             key_of[variant] = key
-        folder = run.published if run else study_folder / identity.run_folder_name(key_of[variant], config, run_id)
+        folder = run.published if run else study_folder / run_folder_name(key_of[variant], config, run_id)
         if run is None:
             _check_free(folder)
-        shorter = [known for known in extendable.get(identity.budget_free_id(config), ()) if known[0] < config.epochs]
+        shorter = [known for known in extendable.get(resolved.budget_free_id, ()) if known[0] < config.epochs]
         extends = max(shorter)[1] if shorter else None
         failed_under_way = run is not None and run.status["state"] == "failed" and retry_failed
         retry = state == "failed" or failed_under_way or untested
-        tasks.append(Task(config, run_id, variant, key_of[variant], folder, extends, retry=retry))
+        tasks.append(Task.of(resolved, key_of[variant], folder, extends=extends, retry=retry))
         resumed += run is not None and (run.folder / CHECKPOINT).is_file()
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
 
@@ -96,15 +99,11 @@ def _check_free(folder: Path) -> None:
         raise StudyError(f"{folder} is in the way: it is not the run it is named after; move it elsewhere")
 
 
-def _may_grow(config: RunConfig) -> bool:
-    """Whether a longer run begins as this one did: nothing of it depends on the budget, or chose an epoch by then."""
-    from study.config.build import build_regularizer, reg_parts
-
-    try:
-        parts = [(part, build_regularizer(part)) for part in reg_parts(config)]
-    except ConfigError:  # a user's own code that is gone
-        return False
-    return all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in parts)
+def _settings_of(run: Existing) -> Mapping[str, Any]:
+    """The settings of a run that is there; options of the model that its regularizer set are not in its status.json."""
+    written = run.status.get("setting", {})
+    of_model = arguments(run.config.model)
+    return settings(run.config, [key for key in of_model if written and f"model.{key}" not in written])
 
 
 def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
@@ -112,6 +111,12 @@ def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
     result: dict[str, list[tuple[int, Path]]] = {}
     for run in runs:
         kept = run.status["state"] == "complete" and run.config and (run.folder / CHECKPOINT).is_file()
-        if kept and _may_grow(run.config):
-            result.setdefault(identity.budget_free_id(run.config), []).append((run.config.epochs, run.folder))
+        if not kept:
+            continue
+        from study.config.identity import identify  # torch, which a sweep without such runs imports later
+
+        with suppress(ConfigError):  # a user's own code that is gone
+            resolved = identify(run.config)
+            if resolved.may_grow:
+                result.setdefault(resolved.budget_free_id, []).append((run.config.epochs, run.folder))
     return result

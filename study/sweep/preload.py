@@ -18,7 +18,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from study.config import identity
 from study.errors import StudyError
 from study.records.files import write_whole
 from study.sweep import temporary
@@ -94,7 +93,7 @@ def load_data_once(tasks: Sequence[Task]) -> list["Part"]:
     from study.config.build import build_dataset
     from study.data import read_once
 
-    each = {identity.settings(task.config)["data"]: task.config.data for task in tasks}.values()
+    each = {task.setting["data"]: task.config.data for task in tasks}.values()
     return [part for data in each for part in read_once(build_dataset(data), data["root"], torch.device("cpu"))]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from study.config.points.grid import Point
-from study.config.run_config import RunConfig
+from study.config.run_config import ResolvedRun
 from study.config.tuning.protocol import Candidate, Tuning, candidates, choose
 from study.errors import ConfigError, StudyError
 from study.records.changes import refuse_changed
@@ -27,7 +27,7 @@ class Command(Protocol):
     study_folder: Path
     dry_run: bool
 
-    def compose(self, points: Sequence[Point], test: bool = True) -> list[RunConfig]: ...
+    def compose(self, points: Sequence[Point], test: bool = True) -> list[ResolvedRun]: ...
 
     def train(self, points: Sequence[Point], test: bool = True) -> list[str]: ...
 
@@ -63,9 +63,9 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     tried = candidates(tuning)
     points = [_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds]
     points += [_point(candidate, tuning.tuning_seeds[0], fixed) for candidate in tried[1:]]
-    configs = command.compose(points, test=False)  # what is not allowed is refused before the protocol is fixed
-    refuse_official_test(configs[0])
-    begun = _ids(configs[: tuning.seeds])
+    runs = command.compose(points, test=False)  # what is not allowed is refused before the protocol is fixed
+    refuse_official_test(runs[0].config)
+    begun = [run.run_id for run in runs[: tuning.seeds]]
     known = check_fixed(command.study_folder, tuning, begun)
     command.say(_summary(tuning, tried))
     if not known and not command.dry_run:
@@ -76,7 +76,7 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
         return
     winners = [_best(own) for own in _by_choice(trials)]
     points = [_point(winner, seed, fixed) for winner in winners for seed in tuning.fresh_seeds]
-    fresh = _by_seed(_ids(command.compose(points)), tuning.fresh_seeds)
+    fresh = _by_seed([run.run_id for run in command.compose(points)], tuning.fresh_seeds)
     write_manifest(
         command.study_folder,
         tuning,
@@ -159,12 +159,6 @@ def _by_choice(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 def _best(trials: Sequence[Trial]) -> Candidate:
     return choose([(trial.candidate, trial.scores.mean()) for trial in trials])
-
-
-def _ids(configs: Sequence[RunConfig]) -> list[str]:
-    from study.config.identity import run_id
-
-    return [run_id(config) for config in configs]
 
 
 def _by_seed(ids: Sequence[str], seeds: Sequence[int]) -> list[dict[str, str]]:

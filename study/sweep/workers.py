@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from study.config.identity import ID_DIGITS
+from study.config.names import ID_DIGITS
 from study.errors import MachineFaultError, faults
 from study.records import claims, contract
 from study.records.claims import Claim, LostClaimError

@@ -1,12 +1,11 @@
 """The general training loop, for any model: to be read in one go, no DataLoader, no waiting for the device."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from study.data import Part
+from study.measures.scoring import logits_of  # noqa: F401  every loop has one
 from study.regularizers import Combined
 
 PATH = "general"  # recorded in status.json
@@ -50,23 +49,6 @@ def train_epoch(
         optimizer.step()
         regularizer.after_step(optimizer)
     return float(torch.stack(objective).cpu().double().mean())
-
-
-# Makes logits (n, classes) of some of a split's examples, by their number in it.
-Logits = Callable[[Part, slice], torch.Tensor]
-
-
-def logits_of(model: nn.Module) -> Logits:
-    """What makes logits of images in scoring: the model itself."""
-    buffer: torch.Tensor | None = None  # of images: one that is reused is not fetched from the system each time
-
-    def logits(part: Part, which: slice) -> torch.Tensor:
-        nonlocal buffer
-        if buffer is None:
-            buffer = part.all_images.new_empty(which.stop - which.start, *part.all_images.shape[1:])
-        return model(part.images_into(buffer, which))
-
-    return logits
 
 
 def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:

@@ -4,9 +4,11 @@ Loops agree up to rounding only, so runs that are compared should have one: by d
 all.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 
@@ -30,7 +32,7 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
         loop: `common`, the fastest that can train all; `fastest`, the fastest for each; `general`.
         say: told of what takes long, and of what cannot be used here.
     """
-    fit = [loop != "general" and _mlp_fits(task.config) for task in tasks]
+    fit = [loop != "general" and _mlp_fits(_as_json(task.config)) for task in tasks]
     if loop == "common" and not all(fit):
         fit = [False] * len(tasks)
     reason = None
@@ -67,10 +69,15 @@ def _told_of_compiling(say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _mlp_fits(config: RunConfig) -> bool:
-    """Whether the compiled loop can train a run."""
+def _as_json(config: RunConfig) -> str:
+    """What decides about the loop; the runs of a sweep share few of these."""
+    return json.dumps([config.data, config.model, config.optimizer["_target_"], reg_parts(config), config.device])
+
+
+@lru_cache(maxsize=1_000)
+def _mlp_fits(content: str) -> bool:
+    """Whether the compiled loop can train a run, from `_as_json`."""
+    data, model, optimizer, parts, device = json.loads(content)
     with torch.device("meta"):
-        model = build_model(config.model, build_dataset(config.data))
-    regularizers = [build_regularizer(part) for part in reg_parts(config)]
-    optimizer, device = config.optimizer["_target_"], choose_device(config.device)
-    return mlp.fits(model, regularizers, optimizer, device)
+        network = build_model(model, build_dataset(data))
+    return mlp.fits(network, [build_regularizer(part) for part in parts], optimizer, choose_device(device))

@@ -16,8 +16,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
-from study.config.build import build_combined, build_dataset, build_model, build_optimizer, choose_device, takes_lam
-from study.config.identity import NUMERICS, settings
+from study.config.build import build_combined, build_dataset, build_model, build_optimizer, choose_device
+from study.config.identity import NUMERICS
 from study.data import DataSet, Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
 from study.measures.scoring import Scored, score
@@ -101,8 +101,8 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "device": _device_name(device),
             "threads": config.threads,
             "path": task.path,
-            "takes_lam": takes_lam(config),
-            "setting": {key: value for key, value in settings(config).items() if not key.startswith("reg.")},
+            "takes_lam": task.takes_lam,
+            "setting": dict(task.setting),
             "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
         }

@@ -1,9 +1,11 @@
-"""TODO."""
+"""A run to be trained: what a sweep hands to whoever trains it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from study.config.run_config import RunConfig
+from study.config.run_config import ResolvedRun, RunConfig
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,8 @@ class Task:
         run_id: its full id.
         variant_id: the id of its variant.
         variant: what its variant is called.
+        takes_lam: whether the config's λ has a meaning.
+        setting: what else tells variants apart, apart from the regularizer.
         folder: where it will lie when it has ended.
         retry: whether it is to be taken up although it has ended: it failed, or lacks a test score that is wanted.
         extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
@@ -25,7 +29,15 @@ class Task:
     run_id: str
     variant_id: str
     variant: str
+    takes_lam: bool
+    setting: Mapping[str, Any]
     folder: Path
     extends: Path | None = None
     retry: bool = False
     path: str = "general"
+
+    @classmethod
+    def of(cls, run: ResolvedRun, variant: str, folder: Path, **how: Any) -> "Task":
+        """The task of a resolved run; `how` are the attributes that say how it is trained."""
+        setting = {key: value for key, value in run.settings.items() if not key.startswith("reg.")}
+        return cls(run.config, run.run_id, run.variant_id, variant, run.takes_lam, setting, folder, **how)

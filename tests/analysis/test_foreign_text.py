@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from matplotlib import cbook
 
 from study.analysis.drawing.style import as_drawn, looks, variant_label
-from study.analysis.tables.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown, mathtext
+from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown, mathtext
 from tests.conftest import run_folders, run_here
 
 NAMES = ["l1_50%_&_$x#", "l1|a*b_c<i>", "we[red]ird~^\\{}`", "[red]", "*_x_*", "Łé_я中λά"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from study.analysis import command as analysis
 from study.analysis.drawing import draw
 from study.analysis.statistics import matched
-from study.analysis.tables import formats
+from study.analysis.text import formats
 from tests.conftest import reseal, run_folders
 from tests.fuzz.damage import KINDS, damaged
 from tests.fuzz.harness import FEW, MANY, PARTS, Tree, check_told, run

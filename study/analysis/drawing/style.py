@@ -21,8 +21,8 @@ from matplotlib import pyplot as plt
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.mathtext import MathTextParser
 
-from study.analysis.tables.escaping import UNICODE_OR, latex_of_mathtext, mathtext
-from study.config.identity import for_file_name
+from study.analysis.text.escaping import UNICODE_OR, latex_of_mathtext, mathtext
+from study.config.names import for_file_name
 from study.errors import ConfigError
 
 # Okabe and Ito (2008): distinguishable with every common colour blindness. Black is for the unpenalized reference.

@@ -43,8 +43,8 @@ class View:
         style: of the venue.
         contrasts: differences to the baseline, from `contrasts.contrasts`; empty without a baseline.
         primary: the measure that was fixed before the runs.
-        best_of_n: of a tuned study, from `tuned_report.best_of_n`; empty for others.
-        trials: of a tuned study, from `tuned_report.trial_table`; empty for others.
+        best_of_n: of a tuned study, from `tuning.best_of_n`; empty for others.
+        trials: of a tuned study, from `tuning.trial_table`; empty for others.
     """
 
     study: Study

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from study.analysis.drawing.style import group_looks, legend_below
 from study.analysis.drawing.view import View, known, label, listed, shown
 from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
-from study.analysis.tables.escaping import mathtext
+from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
 

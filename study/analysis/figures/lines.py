@@ -21,7 +21,7 @@ from study.analysis.drawing.style import (
     reference_label,
 )
 from study.analysis.drawing.view import View, known, label, listed, shown
-from study.analysis.tables.escaping import mathtext
+from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
 
 COLUMNS = 3  # panels side by side

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from study.analysis.drawing.style import Look, group_looks, is_logarithmic, legend_below
 from study.analysis.drawing.view import View, label, shown
-from study.analysis.tables.escaping import mathtext
-from study.analysis.tables.tuned_report import TRIAL_KEYS
+from study.analysis.statistics.tuning import TRIAL_KEYS
+from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
 

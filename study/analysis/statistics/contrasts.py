@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.statistics import inference
-from study.analysis.tables.tuned_report import tuned_contexts
-from study.config.identity import differing
+from study.analysis.statistics.tuning import tuned_contexts
+from study.config.names import differing
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MEASURES
 

@@ -16,7 +16,6 @@ import pandas as pd
 import scipy  # whose modules are imported where they are used first
 
 from study.analysis.statistics import inference
-from study.analysis.tables.formats import signed
 
 FEWEST = 3  # values of λ that make a path
 LEVELS = 5  # at which paths are compared
@@ -163,28 +162,6 @@ def _compared(
             }
         )
     return rows
-
-
-def matched_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison as text."""
-    units = {"val_accuracy": (100, 2), "near_zero_fraction": (100, 1), "zero_fraction": (100, 1)}
-    lines = []
-    for row in table.itertuples():
-        factor, decimals = units.get(row.measure, (1, 1))
-        lines.append(
-            {
-                "Measure": f"{row.measure} at {row.matched_on} {row.level:.4g}",
-                "Variant": f"{row.reg} − {row.other}",
-                "n": str(row.n),
-                "First": f"{factor * row.mean:.{decimals}f}",
-                "Second": f"{factor * row.other_mean:.{decimals}f}",
-                "Difference": signed(factor * row.mean_difference, decimals),
-                "95 % interval": "–"
-                if pd.isna(row.ci_low)
-                else f"[{signed(factor * row.ci_low, decimals)}, {signed(factor * row.ci_high, decimals)}]",
-            }
-        )
-    return pd.DataFrame(lines)
 
 
 NOTES = (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.reading.collect import Study
-from study.analysis.tables.formats import number
+from study.analysis.text.formats import number
 from study.measures.weights import ALL, THRESHOLDS
 
 # Of one network: header, measure of invariants.csv, decimals

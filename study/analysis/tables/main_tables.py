@@ -8,7 +8,7 @@ import pandas as pd
 from study.analysis.reading.collect import Study
 from study.analysis.statistics import inference
 from study.analysis.statistics.contrasts import stars
-from study.analysis.tables.formats import number, signed
+from study.analysis.text.formats import number, signed
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
 

@@ -22,7 +22,7 @@ from study.config.hydra_settings import check_hydra
 from study.config.points.experiments import once_per_sweep
 from study.config.points.grid import Point, each_value
 from study.config.resolve import resolve
-from study.config.run_config import RunConfig
+from study.config.run_config import ResolvedRun
 from study.errors import USER_ERRORS, ConfigError, one_line
 
 
@@ -33,8 +33,8 @@ class Composer:
         self.loader = loader
         self.bases: list[tuple[DictConfig, BaseComposer]] = []
 
-    def compose_each(self, parts: Sequence[tuple[DictConfig, Sequence[Point]]]) -> list[RunConfig]:
-        """The checked configs of points.
+    def compose_each(self, parts: Sequence[tuple[DictConfig, Sequence[Point]]]) -> list[ResolvedRun]:
+        """The resolved runs of points.
 
         Args:
             parts: base configs, composed from the overrides that do not sweep, with Hydra's own node; and the overrides
@@ -74,7 +74,7 @@ class BaseComposer:
         self.parse = lru_cache(maxsize=None)(lambda line: parser.parse_overrides([line])[0])
         self.once_composed: dict[tuple[str, ...], dict[str, Any]] = {}
         self.composed: dict[tuple[str, ...], _Composed] = {}
-        self.checked: dict[tuple[str, ...], RunConfig] = {}
+        self.checked: dict[tuple[str, ...], ResolvedRun] = {}
         self.once = once_per_sweep(base)
         self.base = _Composed.of(copy.deepcopy(base))
         given = [self.parse(line) for line in base.hydra.overrides.task]
@@ -82,8 +82,8 @@ class BaseComposer:
         self.of_base = {line for override in given if not override.is_sweep_override() for line in each_value(override)}
         self.groups_of_base = {line for line in self.of_base if self.parse(line).key_or_group in self.groups}
 
-    def compose_all(self, points: Sequence[Point]) -> list[RunConfig]:
-        """The checked config of every point; see `Composer.compose_each`."""
+    def compose_all(self, points: Sequence[Point]) -> list[ResolvedRun]:
+        """The resolved run of every point; see `Composer.compose_each`."""
         configs, errors = [], {}
         for point in points:
             try:

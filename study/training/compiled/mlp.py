@@ -14,19 +14,18 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from study.data import Part
 from study.errors.faults import is_fault
+from study.measures.scoring import Logits
 from study.models import MLP
-from study.optimizers import first_order
+from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
-from study.training.general import Logits, batch_order
+from study.training.general import batch_order
 
 if TYPE_CHECKING:
     from study.training.compiled.sparse_products import Entries
 
 PATH = "mlp"
-OPTIMIZERS = tuple(f"{first_order.__name__}.{function.__name__}" for function in (first_order.adam, first_order.sgd))
-
-
+OPTIMIZERS = ("study.optimizers.adam", "study.optimizers.sgd")
 # What changes the weights themselves. In what order two of these act is settled in the general loop alone.
 ALONE = {"decay", "soft", "group", "cap"}
 PENALTIES = {"absolute", "square", "norm"}
@@ -59,7 +58,7 @@ def unavailable() -> str | None:
     try:
         model = MLP(2, [2], 2)
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
-        for optimizer in (first_order.adam(model.parameters(), 0.1), first_order.sgd(model.parameters(), 0.1)):
+        for optimizer in (adam(model.parameters(), 0.1), sgd(model.parameters(), 0.1)):
             train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
         logits_of(model)(part, slice(None))
     except Exception as error:  # a compiler may fail in any way
@@ -81,27 +80,29 @@ def train_epoch(
     order: torch.Generator,
     images: int | None = None,
 ) -> float:
-    """Train for one epoch: same arguments, result and numbers (up to rounding) as `training.train_epoch`.
+    """Train for one epoch: same arguments, result and numbers (up to rounding) as `general.train_epoch`.
 
     The state of the optimizer is left as its own steps would leave it.
     """
-    from study.training.compiled import kernels, layout, steps
+    from study.training.compiled import kernels  # Numba may be missing
+    from study.training.compiled.layout import layout_of, pack, unpack
+    from study.training.compiled.steps import Rule
 
     model.train()
     layers = [*model.hidden, model.output]
     tensors = [(layer.weight, layer.bias) for layer in layers]
-    layout = layout.layout_of(layers)
+    layout = layout_of(layers)
     state, options = _started(optimizer), optimizer.param_groups[0]
     if isinstance(optimizer, torch.optim.Adam):
-        rule = steps.Rule(True, float(options["lr"]), *options["betas"], options["eps"])
+        rule = Rule(True, float(options["lr"]), *options["betas"], options["eps"])
         keys = ("exp_avg", "exp_avg_sq")
         steps = int(state[model.output.bias]["step"])
     else:
-        rule = steps.Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
+        rule = Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
         keys = ("momentum_buffer",) if rule.decay1 else ()
         steps = 0
     kinds = [tensors, *([tuple(state[tensor][key] for tensor in pair) for pair in tensors] for key in keys)]
-    packed = [layout.pack(kind, layout) for kind in kinds]
+    packed = [pack(kind, layout) for kind in kinds]
     # Something has to stand for the moments that an optimizer does not have; it is not touched.
     parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
     shuffled = batch_order(len(train), images, order)
@@ -119,7 +120,7 @@ def train_epoch(
             _smoothing(regularizer.regularizers),
         )
     for values, kind in zip(packed, kinds, strict=True):
-        layout.unpack(values, kind, layout)
+        unpack(values, kind, layout)
     for values in state.values():
         if "step" in values:
             values["step"] += math.ceil(len(shuffled) / batch_size)
@@ -138,11 +139,12 @@ def _subnormals_are_zero() -> Iterator[None]:
 
 def logits_of(model: MLP) -> Logits:
     """What makes logits of images as the model does (up to rounding)."""
-    from study.training.compiled import kernels, layout
+    from study.training.compiled import kernels  # Numba may be missing
+    from study.training.compiled.layout import layout_of, pack
 
     layers = [*model.hidden, model.output]
-    layout = layout.layout_of(layers)
-    packed = layout.pack([(layer.weight, layer.bias) for layer in layers], layout).numpy()
+    layout = layout_of(layers)
+    packed = pack([(layer.weight, layer.bias) for layer in layers], layout).numpy()
 
     def logits(part: Part, which: slice) -> Tensor:
         rows = part.numbers(which)

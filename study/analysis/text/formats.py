@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.analysis.tables.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown
+from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown
 
 LEFT = ("Variant", "Measure", "Note", "Regularizer", "Searched", "Chosen")  # columns of words; all others are numbers
 WIDE = 400  # characters of a line where the output is no terminal

@@ -1,0 +1,125 @@
+"""A tuned study in numbers: its choices on tuning and on fresh seeds, its trials, the expected best of n trials."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.analysis.statistics import inference
+from study.config.tuning.search import Dimension, near_ends
+from study.measures.catalog import MEASURES
+from study.records.manifest import tuning_of
+
+COLUMNS = (
+    *("context", "reg", "values", "trials", "trainings", "tuned", "tuned_leave_one_seed_out", "fresh", "fresh_n"),
+    *("fresh_ci_low", "fresh_ci_high", "winners_curse", "search", "searched", "trial", "boundary"),
+)
+TRIAL_KEYS = 7  # columns of `trial_table` before those of the keys
+
+
+def fresh_ids(manifest: Mapping[str, Any]) -> list[str]:
+    """Ids of the runs that are compared."""
+    return [run_id for winner in manifest["winners"] for run_id in winner["runs"].values()]
+
+
+def tuned_contexts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The context of each run by its id, in words: what the choices were made apart for."""
+    parts = [*manifest["trials"], *manifest["winners"]]
+    return {run_id: in_words(part["context"]) for part in parts for run_id in part["runs"].values()}
+
+
+def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per choice: its score on the seeds that chose it, and on fresh ones.
+
+    Args:
+        manifest: of the study.
+        rows: one row per run, the fresh ones among them.
+
+    Returns:
+        COLUMNS, scores in the measure's own unit. `tuned_leave_one_seed_out` is the score of the choice that the other
+        seeds make, on the seed left out; `winners_curse` is tuned minus fresh, in the direction of better. `searched`
+        has each key with its range, `trial` the number of the choice, `boundary` the keys whose choice lies within 5 %
+        of an end of their range.
+    """
+    select = manifest["tuning"]["select"]
+    better, by_id = MEASURES[select].better, rows.set_index("run_id")
+    lines = []
+    tuning = manifest["tuning"]
+    for winner in manifest["winners"]:
+        trials, space = _trials_of(manifest, winner), space_of(manifest, winner["reg"])
+        scores = better * np.array([list(trial["scores"].values()) for trial in trials], float)
+        scores = np.where(np.isnan(scores), -np.inf, scores)
+        own = next(i for i, trial in enumerate(trials) if trial["values"] == winner["values"])
+        fresh = np.array([by_id.loc[i, select] for i in winner["runs"].values() if i in by_id.index], float)
+        interval, tuned = inference.mean_interval(fresh), better * scores[own].mean()
+        lines.append(
+            {
+                **{"context": in_words(winner["context"]), "reg": winner["reg"], "values": in_words(winner["values"])},
+                **{"trials": len(trials), "trainings": scores.size, "tuned": tuned},
+                "tuned_leave_one_seed_out": better * inference.leave_one_seed_out(scores),
+                **{"fresh": interval.mean, "fresh_n": len(fresh)},
+                **{"fresh_ci_low": interval.low, "fresh_ci_high": interval.high},
+                "winners_curse": better * (tuned - interval.mean),
+                **{"search": tuning["search"], "searched": "; ".join(f"{key} {d.words()}" for key, d in space.items())},
+                "trial": winner.get("trial"),
+                "boundary": ", ".join(near_ends(space, winner["values"])),
+            }
+        )
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def space_of(manifest: Mapping[str, Any], reg: str) -> dict[str, Dimension]:
+    """What a regularizer tuned; nothing in the manifest of an earlier version."""
+    return tuning_of(manifest).space_of(reg) if "trial" in next(iter(manifest["trials"]), {}) else {}
+
+
+def trial_table(manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per trial: `context, reg, trial, measure, score` (the mean over the tuning seeds, empty if a run diverged),
+    `score_sd`, `chosen`, and a column for each key that was tuned.
+    """
+    chosen = {(in_words(w["context"]), w["reg"], in_words(w["values"])) for w in manifest["winners"]}
+    lines = []
+    for trial in manifest["trials"]:
+        scores = np.array(list(trial["scores"].values()), float)
+        key = (in_words(trial["context"]), trial["reg"])
+        lines.append(
+            {
+                **{"context": key[0], "reg": key[1], "trial": trial.get("trial")},
+                **{"measure": manifest["tuning"]["select"], "score": scores.mean()},
+                "score_sd": scores.std(ddof=1) if len(scores) > 1 else float("nan"),
+                "chosen": (*key, in_words(trial["values"])) in chosen,
+                **trial["values"],
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def best_of_n(manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """What n trials of each regularizer give in expectation, for n up to half of its trials: `context, reg, measure,
+    n, expected`.
+
+    A method that wins only after more trials than another is seen by the crossing of their curves.
+    """
+    measure = manifest["tuning"]["select"]
+    better, lines = MEASURES[measure].better, []
+    for winner in manifest["winners"]:
+        own, scores = {"context": in_words(winner["context"]), "reg": winner["reg"], "measure": measure}, []
+        for trial in _trials_of(manifest, winner):
+            values = np.array(list(trial["scores"].values()), float)
+            if not np.isnan(values).any():
+                scores.append(better * values.mean())
+        for n, expected in enumerate(inference.best_of(np.array(scores))[: len(scores) // 2], start=1):
+            lines.append({**own, "n": n, "expected": better * expected})
+    return pd.DataFrame(lines, columns=["context", "reg", "measure", "n", "expected"])
+
+
+def _trials_of(manifest: Mapping[str, Any], winner: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [t for t in manifest["trials"] if t["reg"] == winner["reg"] and t["context"] == winner["context"]]
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Keys with their values, separated by commas."""
+    return ", ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()
+    )

@@ -1,0 +1,88 @@
+"""What a variant and its runs are called: by regularizer, λ, and whatever else varies in a study."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from study.config.run_config import GROUPS, RunConfig, arguments
+
+LONGEST_OPTION = 100  # bytes of an option's name in that of a folder, which systems limit to 255
+ID_DIGITS = 12
+
+
+def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, Any]:
+    """The settings that may tell variants of a study apart, by the key that sets them; reg, lam and seed aside.
+
+    Args:
+        config: of a run.
+        set_by_reg: options of the model that its regularizers set: their names and λ say so already.
+    """
+    flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size, "budget": config.budget}
+    for group in GROUPS:
+        values = getattr(config, group)
+        if group != "reg":
+            flat[group] = values["option"]
+        flat |= {f"{group}.{key}": value for key, value in arguments(values).items()}
+    flat["data.split"] = config.data["split"]
+    flat["data.train_size"] = config.data["train_size"]
+    flat["data.label_noise"] = config.data["label_noise"]
+    for key in set_by_reg:
+        del flat[f"model.{key}"]
+    if "parts" in config.reg:
+        flat["reg.parts"] = [f"{part['option']}{part['lam']:g}" for part in config.reg["parts"]]
+    else:
+        flat |= {f"reg.{key}": config.reg[key] for key in ("scope", "schedule", "ramp")}
+    return flat
+
+
+def varying_keys(each: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys in which the `settings` of runs differ where they have them at all, in a fixed order."""
+    # none has no scope, and differs by its name
+    return differing(
+        {k: v for k, v in own.items() if not (k in ("reg.scope", "reg.ramp") and v is None)} for own in each
+    )
+
+
+def differing(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys in which mappings differ where they have them at all, in a fixed order."""
+    seen: dict[str, set[str]] = {}
+    for mapping in mappings:
+        for key, value in mapping.items():
+            seen.setdefault(key, set()).add(json.dumps(value))
+    return [key for key, values in seen.items() if len(values) > 1]
+
+
+def variant_key(option: str, lam: float | None, own: Mapping[str, Any], varying: Iterable[str]) -> str:
+    """What a variant is called: regularizer, λ, and the settings that vary, `l1-lam0.0001-epochs60`.
+
+    Args:
+        option: of `reg`.
+        lam: None where it has no meaning.
+        own: the variant's `settings`.
+        varying: keys that tell variants of its study apart.
+    """
+    parts = [for_file_name(option)]
+    if lam is not None:
+        parts.append(f"lam{lam:.15g}")
+    varying = [key for key in varying if own.get(key) is not None]
+    short = [key.rpartition(".")[2] for key in varying]
+    for key, last in zip(varying, short, strict=True):
+        label = last if short.count(last) == 1 else key
+        parts.append(label + _readable(own[key]))
+    return "-".join(parts)
+
+
+def for_file_name(option: str) -> str:
+    """The name of an option as part of a folder's name: one in a subfolder (`mine/l1`) has no slash there."""
+    return re.sub(r"^\.", "_", option.replace("/", ".")).encode()[:LONGEST_OPTION].decode(errors="ignore")
+
+
+def _readable(value: Any) -> str:
+    text = "_".join(map(str, value)) if isinstance(value, list) else str(value)
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text)[:40]
+
+
+def run_folder_name(key: str, config: RunConfig, run_id: str) -> str:
+    """The name of a run's folder: the variant's key, the seed, and the first digits of the run id."""
+    return f"{key}-seed{config.seed}-{run_id[:ID_DIGITS]}"
