@@ -12,6 +12,7 @@ from study.records.existing import read_config
 from study.records.status import read_status
 from study.sweep.progress import console
 from study.sweep.temporary import remove_abandoned, temporary_folder
+from study.training.run import train_run
 from study.training.task import Task
 
 
@@ -37,8 +38,6 @@ def study_verify(arguments: list[str]) -> int:
             f"{folder} was trained by other code or on other data than are here now (its id is no longer that of its"
             " config): there is nothing to compare it with"
         )
-    from study.training.run import train_run
-
     remove_abandoned()
     with temporary_folder() as place:
         work = place / folder.name

@@ -137,7 +137,7 @@ def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
 
 
 def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any], Regularizer]:
-    """One regularizer with its arguments, λ, scope and schedule, set to nothing where they have no meaning; and built."""
+    """One regularizer with its arguments, λ, scope and schedule; unset where they have no meaning. And it, built."""
     option, target = given["option"], locate("reg", given["_target_"])
     own = {key: value for key, value in given.items() if key not in REG_KEYS}
     head = {"option": option, "_target_": given["_target_"]}

@@ -63,7 +63,5 @@ class AnalysisSchema:
 def register_schemas() -> None:
     """Make the schemas known to Hydra; conf/config.yaml and conf/analysis.yaml name them."""
     store = ConfigStore.instance()
-    # Hydra copies this one store anew each time it composes or lists a group, and copies what it takes out as well.
-    ConfigStore.__deepcopy__ = lambda self, _: self
     store.store(name="study_schema", node=StudySchema)
     store.store(name="analysis_schema", node=AnalysisSchema)

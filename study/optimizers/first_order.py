@@ -5,6 +5,7 @@ None brings a weight decay of its own: it would be a hidden regularizer beside t
 
 import math
 from collections.abc import Iterable
+from types import FunctionType
 
 import torch
 from torch import Tensor
@@ -12,29 +13,34 @@ from torch import Tensor
 from study.errors import ConfigError
 
 
-def _leave_compiler_alone() -> None:
-    """Spare each process the two seconds in which torch imports its compiler for the first optimizer.
+# torch marks these methods as not to be compiled when they are called first, for which it imports its compiler: two
+# seconds of each process. Nothing is compiled by it here, so the methods need no mark.
+_UNMARKED = {
+    name: method.__wrapped__
+    for name, method in vars(torch.optim.Optimizer).items()
+    if isinstance(method, FunctionType) and hasattr(method, "__wrapped__")
+}
+_Unmarked = type("_Unmarked", (torch.optim.Optimizer,), _UNMARKED)
 
-    It does so to mark methods that are not to be compiled; we compile none, and mark them as they are.
-    """
-    for method in vars(torch.optim.Optimizer).values():
-        if callable(plain := getattr(method, "__wrapped__", None)):
-            plain.__dynamo_disable = plain
+
+class Adam(_Unmarked, torch.optim.Adam):
+    """torch.optim.Adam."""
 
 
-_leave_compiler_alone()
+class SGD(_Unmarked, torch.optim.SGD):
+    """torch.optim.SGD."""
 
 
 def adam(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015) with torch's defaults; the fused kernel, since it is the fastest on every device."""
-    return torch.optim.Adam(parameters, lr=_positive("lr", lr), fused=True)
+    return Adam(parameters, lr=_positive("lr", lr), fused=True)
 
 
 def sgd(parameters: Iterable[Tensor], lr: float, momentum: float = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent, with momentum as torch defines it."""
     if not 0 <= momentum < 1:
         raise ConfigError(f"optimizer.momentum={momentum}: a number in [0, 1) is allowed")
-    return torch.optim.SGD(parameters, lr=_positive("lr", lr), momentum=momentum, fused=True)
+    return SGD(parameters, lr=_positive("lr", lr), momentum=momentum, fused=True)
 
 
 def _positive(key: str, value: float) -> float:

@@ -20,6 +20,7 @@ from study.config.points.grid import as_override
 from study.errors import MachineFaultError, faults, one_line
 from study.records.status import read_status
 from study.sweep.freeze import recorded_task
+from study.sweep.workers import train_all
 from study.training.task import Task
 
 JOB = "task"  # the config of a job, conf/task.yaml
@@ -73,8 +74,6 @@ def train_one(job: DictConfig) -> str | MachineFaultError:
 
     Neither that nor a run that fails is raised, or others might be ended too.
     """
-    from study.sweep.workers import train_all
-
     try:
         task = recorded_task(Path(job.folder), job.run.removeprefix("id"))
         (outcome,) = train_all([task], workers=1, each_epoch=False)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from study.config.build import build_dataset
 from study.config.run_config import RunConfig
 from study.data.dataset import sha256
 from study.data.splits import read_once
@@ -17,8 +18,6 @@ TEST_IMAGES = {
 
 def refuse_official_test(config: RunConfig) -> None:
     """Raise ConfigError if val would be drawn from an official test set, or would be one."""
-    from study.config.build import build_dataset
-
     dataset = build_dataset(config.data)
     train, test = read_once(dataset, config.data["root"], torch.device("cpu"))
     source = test if config.data["split"] == "textbook" else train

@@ -49,7 +49,7 @@ def planned_only(monkeypatch):
 @pytest.fixture
 def composed_once(monkeypatch):
     """Hydra composes each command line of `study analyze` once: it takes as long as all else."""
-    compose = main._run_hydra
+    compose = main.run_hydra
 
     def once(config_name, mode=None):
         key = (config_name, *sys.argv)
@@ -57,7 +57,7 @@ def composed_once(monkeypatch):
             COMPOSED[key] = compose(config_name, mode)
         return COMPOSED[key] if mode is None else compose(config_name, mode)
 
-    monkeypatch.setattr(main, "_run_hydra", once)
+    monkeypatch.setattr(main, "run_hydra", once)
 
 
 COMPOSED = {}
