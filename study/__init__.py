@@ -1,7 +1,10 @@
 """regstudy: comparative studies of regularization in neural networks.
 
-How a run flows: `__main__` → `sweep` (YAML to configs, with `config` and `identity`) → `workers` → `run`
-(`data`, `models`, `training`, `scoring`, `recording`) → CSVs → `analysis` (tables and figures).
+The packages are in the order in which a run flows from YAML to figure:
+
+`cli` takes the command line, `config` makes checked runs of it, `sweep` trains those that are missing, of `data`,
+`models`, `optimizers` and `regularizers`; `training` trains one run, `measures` says what of it is measured, `records`
+writes its folder, and `analysis` makes tables and figures of many.
 """
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The command `study`: `main` dispatches to subcommands and to Hydra."""

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Arguments that several subcommands take: key=value, a study, a run."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TODO."""
+"""`study show` and `study diff`: single runs, read from their files alone."""
 
 import sys
 from collections.abc import Mapping

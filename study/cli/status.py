@@ -1,4 +1,4 @@
-"""`study status`, `study show` and `study diff`: what is there, read from the files alone."""
+"""`study status`: what is there of a study, read from the files alone."""
 
 import json
 import time

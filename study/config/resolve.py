@@ -1,4 +1,4 @@
-"""TODO."""
+"""From a composed Hydra config to a resolved run: typed, checked, defaults filled in."""
 
 import math
 from collections.abc import Callable, Mapping

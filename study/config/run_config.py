@@ -1,4 +1,4 @@
-"""From a composed Hydra config to a RunConfig: typed, validated, defaults filled in, and frozen."""
+"""A run's config as it is typed and frozen, and the same with what follows from it."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The keys of conf/config.yaml and conf/analysis.yaml, with their types."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Messages on one line: those of Hydra and OmegaConf in a user's words."""
 
 import re
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is measured of a run: scores, statistics of the weights, sparsity, invariants; `catalog` has names and units."""

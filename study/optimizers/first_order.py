@@ -12,7 +12,6 @@ from torch import Tensor
 
 from study.errors import ConfigError
 
-
 # torch marks these methods as not to be compiled when they are called first, for which it imports its compiler: two
 # seconds of each process. Nothing is compiled by it here, so the methods need no mark.
 _UNMARKED = {

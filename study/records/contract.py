@@ -1,4 +1,4 @@
-"""What a run leaves behind: the files of its folder, written so that a reader never sees half a file or half a row."""
+"""The contract of files: what a run leaves behind, under which names, with which columns."""
 
 from pathlib import Path
 

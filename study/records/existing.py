@@ -1,4 +1,4 @@
-"""TODO."""
+"""The runs that are there: each folder of a study with its status and config."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Writing so that a reader never sees half a file or half a row."""
 
 import csv
 import io

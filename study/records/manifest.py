@@ -1,4 +1,4 @@
-"""TODO."""
+"""manifest.json of a tuned study: its protocol, fixed before the first run, its trials and its choices."""
 
 import json
 from collections.abc import Mapping, Sequence

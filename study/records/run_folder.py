@@ -1,4 +1,4 @@
-"""TODO."""
+"""The folder of one run while it is written."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""TODO."""
+"""status.json: how a run is doing, and with what it was trained."""
 
 import json
 import platform

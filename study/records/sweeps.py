@@ -1,4 +1,4 @@
-"""TODO."""
+"""sweeps.jsonl of a study: what each sweep was going to train, a line for each."""
 
 import json
 from contextlib import suppress

@@ -12,8 +12,13 @@ from study.errors import ConfigError
 
 def check_metric(optimizer: torch.optim.Optimizer) -> None:
     """Raise ConfigError where the metric of an optimizer is not known."""
-    if type(optimizer) not in (torch.optim.Adam, torch.optim.SGD):
+    if _kind(optimizer) not in (torch.optim.Adam, torch.optim.SGD):
         raise ConfigError(f"its step depends on the optimizer; adam and sgd are known, not {type(optimizer).__name__}")
+
+
+def _kind(optimizer: torch.optim.Optimizer) -> type[torch.optim.Optimizer]:
+    """The class of torch's that steps: ours derive from those, as AdamW does from Adam."""
+    return next(kind for kind in type(optimizer).__mro__ if not kind.__module__.startswith("study."))
 
 
 @torch.no_grad()

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Gaps, seed-paired differences, tests and intervals; numbers only."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Results as the text of tables, with the notes below them."""

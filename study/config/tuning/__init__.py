@@ -1,1 +1,1 @@
-"""TODO."""
+"""The key `tune`: the protocol of a tuned study, and the points that its search tries."""
