@@ -12,7 +12,7 @@ from study.analysis.reading.collect import Study
 from study.analysis.reading.ledger import look
 from study.analysis.statistics import contrasts, matched, tuning
 from study.analysis.statistics.gaps import gap_table
-from study.analysis.tables import final_tables, main_tables, tuned_tables
+from study.analysis.tables import final_tables, main_tables, matched_tables, tuned_tables
 from study.analysis.text import formats
 from study.records.files import write_whole
 
@@ -94,7 +94,7 @@ def make_sections(
         found.append(Section("significance", "Against the baseline", compared, text, lines, printed))
     at_equal_strength = matched.matched(rows)
     if len(at_equal_strength):
-        text, first = matched.matched_text(at_equal_strength), at_equal_strength["measure"].iloc[0]
+        text, first = matched_tables.matched_text(at_equal_strength), at_equal_strength["measure"].iloc[0]
         printed = int((at_equal_strength["measure"] == first).sum())
         lines = [*matched.NOTES, *notes]
         found.append(Section("matched", "At matched strength", at_equal_strength, text, lines, printed))

@@ -109,7 +109,7 @@ def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[
     return {
         "option": given["option"],
         "_target_": given["_target_"],
-        **checked_arguments(group, target, rest, supplied),
+        **checked_arguments(group, target, rest, supplied, given["_target_"]),
     }
 
 
@@ -141,7 +141,9 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any]
     option, target = given["option"], locate("reg", given["_target_"])
     own = {key: value for key, value in given.items() if key not in REG_KEYS}
     head = {"option": option, "_target_": given["_target_"]}
-    arguments = checked_arguments("reg", target, own, supplied=0 if inspect.isclass(target) else 1)
+    arguments = checked_arguments(
+        "reg", target, own, supplied=0 if inspect.isclass(target) else 1, name=given["_target_"]
+    )
     regularizer = build_regularizer({**head, **arguments})
     part = {**head, **arguments, **{"lam": 0.0, "scope": None, "schedule": "constant", "ramp": None}}
     if regularizer.takes_lam:

@@ -63,6 +63,7 @@ def checked_arguments(
     target: Callable[..., Any],
     given: Mapping[str, Any],
     supplied: int = 0,
+    name: str | None = None,
 ) -> dict[str, Any]:
     """The arguments of a target, converted to its annotated types, its defaults filled in.
 
@@ -71,6 +72,7 @@ def checked_arguments(
         target: the class or function.
         given: arguments from YAML and the command line.
         supplied: how many leading parameters the program itself supplies.
+        name: of the target, for messages; by default where it is defined.
 
     Raises:
         ConfigError: an argument is unknown, missing, or of the wrong type.
@@ -83,7 +85,7 @@ def checked_arguments(
     unknown = [key for key in given if key not in known]
     if unknown:
         allowed = ", ".join(known) if known else "none"
-        raise ConfigError(f"{group}.{unknown[0]}: {_name(target)} has no such argument; allowed: {allowed}")
+        raise ConfigError(f"{group}.{unknown[0]}: {name or _name(target)} has no such argument; allowed: {allowed}")
     try:
         schema = OmegaConf.structured(make_dataclass(group, [_field(p, p.name in given) for p in parameters]))
         merged = OmegaConf.merge(schema, dict(given))
@@ -95,7 +97,7 @@ def checked_arguments(
         raise ConfigError(f"{group}.{key}={given[key]}: {allowed} is allowed") from None
     missing = [key for key in known if OmegaConf.is_missing(merged, key)]
     if missing:
-        raise ConfigError(f"{group}.{missing[0]} is missing: {_name(target)} needs it")
+        raise ConfigError(f"{group}.{missing[0]} is missing: {name or _name(target)} needs it")
     return OmegaConf.to_container(merged, resolve=True)
 
 

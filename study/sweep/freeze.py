@@ -8,7 +8,7 @@ from pathlib import Path
 
 from study.config.run_config import RunConfig
 from study.errors import StudyError
-from study.records import files
+from study.records.files import append_whole, now
 from study.records.sweeps import SWEEPS, recorded_runs
 from study.training.task import Task
 
@@ -16,7 +16,7 @@ from study.training.task import Task
 def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
     """Record a sweep, in one write: its command line, the measure that the study decides by, and every run."""
     record = {
-        "started": files.now(),
+        "started": now(),
         "command": sys.argv[1:],
         "primary": primary,
         "runs": [
@@ -24,7 +24,7 @@ def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
             for task in tasks
         ],
     }
-    files.append_whole(study_folder / SWEEPS, (json.dumps(record) + "\n").encode())
+    append_whole(study_folder / SWEEPS, (json.dumps(record) + "\n").encode())
 
 
 def recorded_task(study_folder: Path, run_id: str) -> Task:

@@ -14,9 +14,11 @@ from typing import Any
 
 from study.config.names import ID_DIGITS
 from study.errors import MachineFaultError, faults
-from study.records import claims, contract
+from study.records import claims
 from study.records.claims import Claim, LostClaimError
 from study.records.comparison import differing
+from study.records.contract import TWICE
+from study.records.files import append_whole, now
 from study.records.status import mark_failed, read_status
 from study.sweep.plan import lacks_test
 from study.sweep.progress import Display
@@ -122,8 +124,8 @@ class _Crew:
         files = differing(claim.published, claim.work)
         found = f"with other bytes in {', '.join(files)}" if files else "with the same bytes"
         self.display.say(f"{claim.published} was trained by another command as well, {found}; that copy is kept")
-        line = {"run": claim.published.name, "ended": files.now(), "differing": files}
-        files.append_whole(claim.published.parent / contract.TWICE, (json.dumps(line) + "\n").encode())
+        line = {"run": claim.published.name, "ended": now(), "differing": files}
+        append_whole(claim.published.parent / TWICE, (json.dumps(line) + "\n").encode())
         self.twice += 1
         claim.drop()
 

@@ -14,7 +14,7 @@ from study.cli.signals import ToldToEndError, ended_by_signals
 from study.records import claims
 from study.sweep import temporary
 from tests.conftest import run_command, run_folders, under_way
-from tests.test_sweep import state
+from tests.sweep.test_sweep import state
 
 LONG = ("data=digits", "epochs=3000", "model.hidden=[20]")
 TWO = ("-m", *LONG, "reg=none,dropout", "workers=2")  # dropout: by the general loop, which has caches of its own

@@ -8,7 +8,7 @@ from study.training import loops
 from study.training.compiled import mlp
 from study.training.loops import COMPILING, choose_loops
 from study.training.task import Task
-from tests.test_identity import resolved
+from tests.config.test_identity import resolved
 
 
 def chosen(said):

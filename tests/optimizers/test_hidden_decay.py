@@ -10,8 +10,8 @@ from torch import nn
 
 from study.config.build import build_combined, build_optimizer
 from study.errors import ConfigError
+from tests.config.test_identity import config
 from tests.conftest import run_folders
-from tests.test_identity import config
 
 MODULE = """
 import torch

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import run_folders, run_here, under_way
-from tests.test_sweep import state, without_seconds
+from tests.sweep.test_sweep import state, without_seconds
 
 LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1")
 SAME = ("weights.csv", "histogram.csv", "val.csv", "test.csv", "sparsity.csv", "pruning.csv")

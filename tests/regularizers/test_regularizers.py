@@ -10,7 +10,7 @@ from study.models import MLP
 from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Orthogonal, Penalty, Spectral
 from study.regularizers.projections import WeightDecay
 from study.regularizers.scope import in_scope, names_in_scope
-from tests.regularizing import combined
+from tests.regularizers.regularizing import combined
 
 # Written once more, independently of the code under test.
 FORMULAS = {

@@ -15,8 +15,8 @@ from study.sweep.progress import Display
 from study.sweep.workers import _Crew
 from study.training.run import Outcome
 from tests.conftest import run_folders, under_way
-from tests.test_resume import same_bytes
-from tests.test_sweep import state
+from tests.sweep.test_sweep import state
+from tests.training.test_resume import same_bytes
 
 RUN = "l1-lam0.1-seed0-0123456789ab"
 DIGITS = "0123456789ab"

@@ -14,7 +14,7 @@ from study.models import MLP
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, shrink_groups
 from study.training import general
 from tests.conftest import first_fast
-from tests.regularizing import combined
+from tests.regularizers.regularizing import combined
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.3),

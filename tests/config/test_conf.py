@@ -11,8 +11,8 @@ from study.cli.startup import CONF
 from study.config.points.compose import BaseComposer
 from study.config.points.grid import points
 from study.config.schema import register_schemas
+from tests.config.test_identity import config
 from tests.conftest import run_folders
-from tests.test_identity import config
 
 OPTIONS = sorted(
     f"{file.parent.name}={file.stem}"
@@ -37,7 +37,7 @@ def test_every_variant_of_every_experiment_is_valid(experiment):
         assert grid
         grid = [[f"experiment={experiment}", *point] for point in grid]
         found = BaseComposer(base, GlobalHydra.instance().config_loader()).compose_all(grid)
-    assert [run.name for run in found] == [experiment] * len(grid)
+    assert [run.config.name for run in found] == [experiment] * len(grid)
 
 
 def test_the_book_study_is_the_textbooks():

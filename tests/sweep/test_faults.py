@@ -13,8 +13,8 @@ import pytest
 from study.errors import faults
 from study.records import claims, run_folder
 from tests.conftest import run_command, run_folders, under_way
-from tests.faulty_disk import STOPPED, TINY, failing_disk, stopped
-from tests.test_sweep import state
+from tests.sweep.faulty_disk import STOPPED, TINY, failing_disk, stopped
+from tests.sweep.test_sweep import state
 
 PENALTY = """
 import os

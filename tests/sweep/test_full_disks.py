@@ -11,7 +11,7 @@ import pytest
 
 from study.errors import faults
 from tests.conftest import run_command, run_folders, run_here, under_way, without_looks
-from tests.faulty_disk import AGAIN, BIG, STOPPED, TINY, failing_disk, file_size_limit, resumed, stopped
+from tests.sweep.faulty_disk import AGAIN, BIG, STOPPED, TINY, failing_disk, file_size_limit, resumed, stopped
 
 
 @pytest.fixture(scope="module")

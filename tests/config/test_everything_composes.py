@@ -10,7 +10,7 @@ from study.records.comparison import differing
 from study.training.loops import choose_loops
 from study.training.run import train_run
 from study.training.task import Task
-from tests.test_identity import config, resolved
+from tests.config.test_identity import config, resolved
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
 MODELS = {

@@ -5,8 +5,8 @@ import os
 import shutil
 
 from study.records import claims
+from tests.cli.test_status import as_work
 from tests.conftest import reseal, run_folders, snapshot
-from tests.test_status import as_work
 
 
 def test_verify_trains_again_and_compares_bytes(study, small):

@@ -11,8 +11,8 @@ import torch
 from study.config.build import build_dataset
 from study.records.comparison import differing
 from study.training.model_regularizers import model_regularizers
+from tests.config.test_identity import config
 from tests.conftest import reseal, run_folders, run_here
-from tests.test_identity import config
 
 MODULE = """
 import math

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from study.models import MLP
 from study.regularizers.data_side import GradientPenalty, LabelSmoothing, Mixup, Noise
-from tests.regularizing import combined
+from tests.regularizers.regularizing import combined
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from study.records import files
 from tests.conftest import run_folders, under_way
-from tests.test_resume import same_bytes
-from tests.test_sweep import state
+from tests.sweep.test_sweep import state
+from tests.training.test_resume import same_bytes
 
 TINY = ("data=digits", "data.train_size=100", "epochs=2", "model.hidden=[4]", "reg=l1")
 STOPPED = "The sweep has stopped and its runs can be resumed. "
