@@ -1,6 +1,8 @@
 """The command `study`: a subcommand, or a Hydra command line that says what to train."""
 
 import importlib
+import inspect
+import itertools
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -8,7 +10,8 @@ from typing import NoReturn
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from study.cli.hydra_app import check_arguments, config_dirs, flags_first, run_hydra, words
+from study.cli import help
+from study.cli.hydra_app import CONFIG_DIR_FLAGS, check_arguments, config_dirs, flags_first, run_hydra, words
 from study.cli.messages import exit_with
 from study.cli.patches import ended_at_once, patch
 from study.cli.startup import CONF, keep_caches_together
@@ -16,6 +19,7 @@ from study.config.schema import register_schemas
 from study.errors import ConfigError
 
 # Subcommands by module and function. Each takes the arguments that follow it, and returns the exit status.
+# Its docstring is its help.
 COMMANDS = {
     "status": ("status", "study_status"),
     "show": ("runs", "study_show"),
@@ -24,6 +28,18 @@ COMMANDS = {
     "merge": ("merge", "study_merge"),
     "clean": ("clean", "study_clean"),
 }
+# What they do, in a line each; `analyze` is another Hydra application.
+SUMMARIES = {
+    "analyze name=...": "tables and figures of a study; study analyze --help",
+    "status name=...": "which runs are complete, running, failed or missing",
+    "show RUN": "one run: its config, versions and last metrics",
+    "diff RUN RUN": "in what two runs differ",
+    "verify RUN": "train a run again and compare its files",
+    "merge A B": "copy the runs of study B into study A",
+    "clean name=...": "list or delete what is no longer of use",
+    "help KEY": "explain a key, an option or a command",
+}
+HELP_FLAGS = {"-h", "--help"}
 
 
 def program() -> None:
@@ -42,6 +58,8 @@ def main() -> NoReturn:
         analyze()
     if subcommand in COMMANDS:
         _run(lambda: _call(subcommand, sys.argv[2:]))
+    if subcommand == "help" or HELP_FLAGS & set(sys.argv):
+        _run(_help)
     _run(_train)
 
 
@@ -62,26 +80,52 @@ def _run(command: Callable[[], int]) -> NoReturn:
 
 
 def _call(subcommand: str, arguments: list[str]) -> int:
-    module, function = COMMANDS[subcommand]
-    command = getattr(importlib.import_module(f"study.cli.{module}"), function)
-    if {"-h", "--help"} & set(arguments):
-        print(command.__doc__)
+    command = _command(subcommand)
+    if HELP_FLAGS & set(arguments):
+        print(inspect.cleandoc(command.__doc__ or ""))
         return 0
     return command(arguments)
+
+
+def _command(subcommand: str) -> Callable[[list[str]], int]:
+    module, function = COMMANDS[subcommand]
+    return getattr(importlib.import_module(f"study.cli.{module}"), function)
+
+
+def _help() -> int:
+    """Explain everything in a line each, or one thing in full."""
+    folders = [CONF, *config_dirs(sys.argv)]
+    asked = sys.argv[2:] if sys.argv[1:2] == ["help"] else []
+    asked = [word for before, word in itertools.pairwise(["", *asked]) if {word, before}.isdisjoint(CONFIG_DIR_FLAGS)]
+    if len(asked) > 1 and not HELP_FLAGS & set(asked):
+        raise ConfigError(
+            f"study help {' '.join(asked)}: one key, option or command is allowed. Example: study help lam"
+        )
+    if not asked or HELP_FLAGS & set(asked):
+        print(help.overview(CONF, folders, SUMMARIES))
+        return 0
+    pages = {name: inspect.cleandoc(_command(name).__doc__ or "") for name in COMMANDS if name == asked[0]}
+    if asked[0] == "analyze":
+        pages["analyze"] = help.of_analysis(CONF, folders)
+    print(help.explanation(asked[0], CONF, folders, pages), end="")
+    return 0
 
 
 def _train() -> int:
     """Train what the command line says: Hydra hands it to our sweeper, a single run being a sweep of one."""
     for word in words(sys.argv):
         raise ConfigError(
-            f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS])}) nor a key with a value (reg=l1);"
-            " study --help shows them"
+            f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS, 'help'])}) nor a key with a value"
+            " (reg=l1); study --help shows them"
         )
     run_hydra("config", RunMode.MULTIRUN)
     return 0
 
 
 def _analyze() -> int:
+    if HELP_FLAGS & set(sys.argv):
+        print(help.of_analysis(CONF, [CONF, *config_dirs(sys.argv)]))
+        return 0
     for word in words(sys.argv):
         raise ConfigError(f"{word}: name a study with name={word}; study analyze --help shows all keys")
     if {"-m", "--multirun"} & set(sys.argv):

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from study.errors import ConfigError
 
 OWN_LAUNCHER = "basic"  # Hydra's default: our own workers train
-USED = ("hydra.searchpath", "hydra.callbacks", "hydra/callbacks", "hydra.help", "hydra/help")
+USED = ("hydra.searchpath", "hydra.callbacks", "hydra/callbacks")
 BY_SWEEPS = ("hydra/launcher", "hydra.launcher")
 # By launchers that start jobs of Hydra's, where the command line sets them; jobs do not read an experiment's YAML.
 BY_JOBS = (

@@ -1,0 +1,217 @@
+"""`study --help` and `study help KEY`: what each command, key and option is, from the comments of the YAML files.
+
+The comment on a key's line explains it; comment lines below are details, the last of which may be `Example: ...`. The
+first comment line of an option's file explains the option; further ones are details.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from study.errors import ConfigError
+
+WIDTH = 80
+HEADER = "study trains neural networks with and without regularization, and compares them."
+KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_]\w*):(?P<value>[^#]*?)(?:\s+#\s*(?P<text>.*))?$")
+EXAMPLES = (
+    ("study reg=l1 lam=1e-4", "one run"),
+    ("study -m reg=none,l1,l2 lam=1e-4,1e-3 name=mine", "a sweep"),
+    ("study experiment=book", "a study written in YAML"),
+    ("study analyze name=mine", "its tables and figures"),
+)
+TO_ANALYZE = (
+    ("study analyze name=mine", "the last epoch of every run"),
+    ("study analyze name=mine at=best", "the best epoch of every run"),
+    ("study analyze name=mine figures=[forest,matched]", "other figures"),
+)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A key or an option, as its YAML file explains it.
+
+    Attributes:
+        name: `lam`, `data.split`, or the name of an option.
+        default: its value in the file, empty for an option.
+        text: one line.
+        details: further sentences, or empty.
+    """
+
+    name: str
+    default: str
+    text: str
+    details: str
+
+    @property
+    def alternatives(self) -> list[str]:
+        """The values that the line lists, `holdout | textbook`; empty where it lists none."""
+        listed = re.sub(r"^.*: ", "", self.text)
+        return [part.strip() for part in listed.split("|")] if "|" in listed else []
+
+
+def keys_in(file: Path, prefix: str = "") -> list[Explained]:
+    """The keys of a YAML file with their comments, those of nested mappings by their whole names."""
+    found: list[tuple[str, str, list[str]]] = []
+    path: list[str] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if (match := KEY_LINE.match(line)) and not line.lstrip().startswith("#"):
+            path[len(match["indent"]) // 2 :] = [match["key"]]
+            found.append((prefix + ".".join(path), match["value"].strip(), [match["text"] or ""]))
+        elif line.startswith("  ") and line.lstrip().startswith("#") and found:
+            found[-1][2].append(line.strip(" #"))
+        elif line.startswith("#"):
+            path = []
+    return [Explained(name, value, lines[0], " ".join(lines[1:])) for name, value, lines in found]
+
+
+def option_in(file: Path) -> Explained:
+    """An option by the first comment lines of its file."""
+    lines = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if not line.startswith("# @package"):
+            lines.append(line.lstrip("# "))
+    return Explained(file.stem, "", lines[0] if lines else "", " ".join(lines[1:]))
+
+
+def options(folders: Sequence[Path], group: str) -> list[tuple[Path, Explained]]:
+    """The options of a group, of the first folder that has each."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for file in sorted((folder / group).glob("*.yaml")):
+            found.setdefault(file.stem, file)
+    return [(file, option_in(file)) for file in found.values()]
+
+
+def study_keys(conf: Path, config: str = "config") -> list[Explained]:
+    """The keys of config.yaml or analysis.yaml that a command line sets."""
+    keys = keys_in(conf / f"{config}.yaml")
+    hidden = ("defaults", "hydra", "reg", "data")
+    return [key for key in keys if key.name not in hidden and not key.name.startswith("hydra.")]
+
+
+def overview(conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -> str:
+    """The text of `study --help`.
+
+    Args:
+        conf: folder of the configs that come with study.
+        folders: where options are looked for, that one among them.
+        commands: one line for each subcommand.
+    """
+    groups = [("data", "a data set"), ("model", "a model"), ("optimizer", "an optimizer"), ("reg", "a regularizer")]
+    groups.append(("experiment", "a study written in YAML"))
+    lines = [
+        HEADER,
+        "",
+        "Commands",
+        *_table([("KEY=VALUE ...", "train what the keys say; -m sweeps over lists of values")]),
+    ]
+    lines += [*_table(commands.items()), "", "Examples", *_examples(EXAMPLES)]
+    for group, what in groups:
+        lines += ["", f"{group}=OPTION   {what}"]
+        lines += _table((option.name, option.text) for _, option in options(folders, group))
+    lines += ["", "KEY=VALUE, with defaults", *_keys(study_keys(conf))]
+    lines += ["", "study help KEY explains a key, an option or a command, with what is allowed."]
+    lines += ["Your own options: DIR/reg/mine.yaml and so on, with --config-dir DIR.", ""]
+    return "\n".join(lines)
+
+
+def of_analysis(conf: Path, folders: Sequence[Path]) -> str:
+    """The text of `study analyze --help`."""
+    lines = ["study analyze turns the files of a study's runs into tables and figures.", "", "Examples"]
+    lines += [*_examples(TO_ANALYZE), "", "KEY=VALUE, with defaults", *_keys(study_keys(conf, "analysis"))]
+    lines += ["", "Figures, for figures=[...]"]
+    lines += _table((option.name, option.text) for _, option in options(folders, "figure"))
+    return "\n".join([*lines, "", "study help KEY explains a key, with what is allowed.", ""])
+
+
+def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -> str:
+    """The text of `study help KEY`.
+
+    Args:
+        asked: a key (`lam`, `data.split`), a group, an option (`l1`, `reg=l1`), or a subcommand.
+        conf: folder of the configs that come with study.
+        folders: where options are looked for, that one among them.
+        commands: the whole text for each subcommand.
+
+    Raises:
+        ConfigError: there is nothing of that name.
+    """
+    group, _, name = asked.rpartition("=")
+    groups = [path.name for path in conf.iterdir() if path.is_dir()]
+    pages: list[str] = [commands[asked]] if asked in commands else []
+    if asked in groups:
+        listed = [f"{asked} is a group: choose one option, {asked}=OPTION.", ""]
+        pages.append("\n".join([*listed, *_table((o.name, o.text) for _, o in options(folders, asked))]))
+    for config, command in (("config", "study"), ("analysis", "study analyze")):
+        pages += [_page(key, command) for key in study_keys(conf, config) if key.name == asked]
+    for of_group in groups:
+        if group not in ("", of_group):
+            continue
+        for file, option in options(folders, of_group):
+            own = keys_in(file, "" if of_group in ("figure", "experiment") else f"{of_group}.")
+            if option.name == name:
+                pages.append(_option_page(of_group, option, own))
+            elif of_group not in ("figure", "experiment"):
+                pages += [_page(key, f"study {of_group}={option.name}") for key in own if key.name == asked]
+    if not pages:
+        raise ConfigError(f"{asked}: no key, option or command has this name. Allowed: what study --help lists")
+    return "\n\n".join(dict.fromkeys(pages)) + "\n"
+
+
+def _page(key: Explained, command: str) -> str:
+    known = key.alternatives
+    details, _, given = key.details.partition("Example: ")
+    other = next((value for value in known if value not in (key.default, "a number") and " " not in value), key.default)
+    example = given or f"{key.name}={other}"
+    lines = [key.name, *_wrapped(_sentence(key.text)), *_wrapped(details.strip())]
+    lines += [f"  default: {key.default}"] if "${" not in key.default else []
+    lines += [f"  allowed: {', '.join(known)}"] if known else []
+    return "\n".join([*lines, f"  example: {command} {example}"])
+
+
+def _option_page(group: str, option: Explained, keys: Sequence[Explained]) -> str:
+    lines = [f"{group}={option.name}", *_wrapped(_sentence(option.text)), *_wrapped(option.details)]
+    own = [key for key in keys if not key.name.endswith(("_target_", "defaults"))]
+    own = [replace(key, name="lam") if key.name == "reg.lam" else key for key in own]  # as a command sets it
+    lines += ["", *_keys(own)] if own else []
+    command = {"figure": f"study analyze name=mine figures=[{option.name}]"}.get(group, f"study {group}={option.name}")
+    return "\n".join([*lines, "", f"  example: {command}"])
+
+
+def _sentence(text: str) -> str:
+    return f"{text}." if text and text[-1] not in ".?!" else text
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _examples(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"  {command:<50} {text}" for command, text in pairs]
+
+
+def _table(rows: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> list[str]:
+    return [line for name, text in rows for line in _row(name, text, 20)]
+
+
+def _keys(keys: Sequence[Explained]) -> list[str]:
+    return [line for key in keys for line in _row(f"{key.name}={_short(key.default)}", key.text, 26)]
+
+
+def _short(value: str) -> str:
+    """A default as it is shown: what another key or a variable gives is left out."""
+    return "" if "${" in value else value
+
+
+def _row(name: str, text: str, room: int) -> list[str]:
+    begin = f"  {name:<{room}} "
+    if len(begin) > room + 3:
+        return [
+            begin.rstrip(),
+            *textwrap.wrap(text, WIDTH, initial_indent=" " * (room + 3), subsequent_indent=" " * (room + 3)),
+        ]
+    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=" " * (room + 3)) or [begin.rstrip()]
