@@ -1,10 +1,10 @@
-"""The table of all regularizers in docs/regularizers.md, from conf/reg/ and from four finished studies.
+"""The table of all regularizers in docs/reference/regularizers.md, from conf/reg/ and from four finished studies.
 
     study experiment=zoo
     study experiment=zoo data=fashion_mnist seeds=3 epochs=5 name=zoo_fashion_mnist
     study experiment=zoo data=fashion_mnist data.train_size=20000 seeds=1 epochs=3 loop=general name=zoo_general
     study experiment=zoo data=fashion_mnist data.train_size=20000 seeds=1 epochs=3 loop=fastest name=zoo_fastest
-    python scripts/zoo_table.py        # rewrites the part of docs/regularizers.md between its two marks
+    python scripts/zoo_table.py        # rewrites the part of docs/reference/regularizers.md between its two marks
 
 Val and gap are means over seeds, ± their standard deviation, from the first two. Cost is the training time of an epoch
 relative to `none`, the median over epochs, from the last two, which want a machine with nothing else to do: by the
@@ -23,7 +23,7 @@ from study.config.build import build_regularizer
 from study.records.contract import OUTPUTS
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "regularizers.md"
+PAGE = ROOT / "docs" / "reference" / "regularizers.md"
 STUDIES = {"digits": "zoo", "Fashion-MNIST": "zoo_fashion_mnist"}
 GENERAL, FASTEST = "zoo_general", "zoo_fastest"
 BEGIN, END = "<!-- table: scripts/zoo_table.py -->\n", "<!-- end of table -->"

@@ -42,8 +42,8 @@ def test_tab_completion_is_installed_as_hydra_documents_it(tmp_path):
 
 @pytest.mark.slow
 def test_ones_own_code_needs_no_change_in_the_wheel(wheel_folder, tmp_path):
-    """The class with a hook that docs/regularizers.md writes, from a folder of the user's own."""
-    page = (ROOT / "docs" / "regularizers.md").read_text()
+    """The class with a hook that docs/how-to/regularizer.md writes, from a folder of the user's own."""
+    page = (ROOT / "docs" / "how-to" / "regularizer.md").read_text()
     for language, name in (("python", "my_clipping.py"), ("yaml", "reg/clip.yaml")):
         (block,) = (b for b in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) if f"# mine/{name}" in b)
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)

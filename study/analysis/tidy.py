@@ -20,7 +20,7 @@ PARQUET = "parquet"  # a kind of export, and the folder of its files in analysis
 
 @dataclass(frozen=True)
 class Tidy:
-    """The tables of a study; docs/files.md defines every column.
+    """The tables of a study; docs/reference/files.md defines every column.
 
     Attributes:
         runs: a row per run: its facts, and its metrics, gaps and norms at the scored epoch (those of runs.csv).

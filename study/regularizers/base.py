@@ -51,8 +51,9 @@ class Regularizer:
         lam_range: the λ that is allowed.
         acts: False where all it does is to set options of the model, or nothing.
         selects: whether it chooses the epoch whose weights are the result.
-        in_step: what it does in a step, for the compiled loop, by unit of λ: keys of `mlp_steps.COEFFICIENTS`, or
-            `smoothing`. Empty: nothing happens in a step. None: it needs the general loop.
+        in_step: what it does in a step, for the compiled loop, by unit of λ: keys of `COEFFICIENTS` in
+            `training.compiled.steps`, or `smoothing`. Empty: nothing happens in a step. None: it needs the general
+            loop.
         lam: λ at present; a schedule changes it from epoch to epoch.
         scoped: the parameters that it works on.
         classes: number of classes.

@@ -6,7 +6,7 @@ included, while it is in cache, and never goes to memory; and a part of the firs
 the next batch right after it was updated.
 
 The first layer sees images, whose background is zero: it has products of its own (`sparse_products`), block by block of
-its units (`mlp_layout`). So has the output layer, whose units are few (`mlp_output`). The products of layers between
+its units (`layout`). So has the output layer, whose units are few (`output_layer`). The products of layers between
 them are BLAS's, for which what is (n, width) elsewhere is transposed, (width, n): the rows of a weight matrix make rows
 of the output.
 """

@@ -1,6 +1,6 @@
 """What one step does to the tensors of an MLP, as compiled code: the optimizer, and the regularizer's part in it.
 
-Parts of `mlp_kernels.train_epoch`, each a single pass over memory, or one over what is in cache.
+Parts of `kernels.train_epoch`, each a single pass over memory, or one over what is in cache.
 """
 
 from typing import NamedTuple

@@ -1,0 +1,109 @@
+"""What the docs and the README tell a user to type works; what is generated is current; every link leads somewhere."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, without_looks
+
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page's shell blocks, without comments."""
+    lines = [line.partition("  #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def run(command: str, cwd: Path) -> subprocess.CompletedProcess:
+    words = shlex.split(command)
+    environment = dict(word.split("=") for word in words if word.startswith("PYTHONPATH="))
+    words = words[len(environment) :]
+    words = [sys.executable, *(["-m", "study"] if words[0] == "study" else []), *words[1:]]
+    words = [str(ROOT / word) if word.startswith("scripts/") else word for word in words]
+    environment = {**os.environ, **environment, "PYTHONPATH": f"{environment.get('PYTHONPATH', '')}:{ROOT}"}
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """The files that a page writes: blocks whose first line is a path below mine/."""
+    for language in ("python", "yaml"):
+        for block in blocks(page, language):
+            if path := re.match(r"# (mine/\S+)\n", block):
+                (folder / path[1]).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path[1]).write_text(block)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
+    """Those on Fashion-MNIST, those that install and those that tune are left out: they take minutes."""
+    write_files(page, tmp_path)
+    ran = 0
+    for command in commands(page):
+        on_digits = "data=" in command and "data=fashion" not in command
+        of_these = command.startswith(("study analyze", "study status")) and "name=tuned" not in command
+        of_these = of_these and "name=mine" not in command
+        if (on_digits and "experiment=tuned" not in command) or of_these or "analyze --config-dir" in command:
+            done = run(command, tmp_path)
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+            ran += 1
+    assert ran or "study" not in " ".join(commands(page)) or page.stem == "tune"
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [
+        pytest.param(page, command, id=f"{page.stem}: {command[:60]}")
+        for page in (README, ROOT / "docs" / "tutorial.md", *GUIDES)
+        for command in commands(page)
+        if command.startswith("study ") and command.split()[1] not in ("analyze", "status", "--help")
+        if "--config-dir" not in command
+    ],
+)
+def test_every_command_that_trains_is_valid(study, page, command):
+    """With one epoch on few images, so that Fashion-MNIST itself is not needed; tuned studies are planned only."""
+    arguments = shlex.split(command)[1:]
+    few = ["data=digits", "epochs=1", "data.train_size=50", "name=check", "workers=1", "dry_run=true"]
+    result = study(*arguments, *few)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.slow
+def test_scripts_analyze_is_study_analyze(study, finished, tmp_path):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    by_command = study("analyze", "name=small", "figures=[]").out
+    by_script = run("python scripts/analyze.py name=small figures=[]", tmp_path).stdout
+    assert without_looks(by_script.encode()) == without_looks(by_command.encode()) != b""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        assert link.startswith("http") or (page.parent / link).exists(), link
+    for name in re.findall(r"`((?:conf|scripts|study|tests)/[\w/.]+)`", text):
+        if "<" not in name:
+            assert (ROOT / name).exists(), name
+
+
+def test_the_reference_pages_are_what_the_yaml_files_say():
+    done = run("python scripts/reference.py --check", ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= 150
