@@ -115,7 +115,7 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
     if phase not in PHASES:
         raise ConfigError(f"phase={phase}: allowed: {', '.join(PHASES)}")
     if manifest is None and phase == "trials":
-        raise StudyError(f"phase=trials: {study.folder} is no tuned study; see experiment=tuned")
+        raise StudyError(f"phase=trials: {study.folder} is not a tuned study; see experiment=tuned")
     if manifest is None or phase == "all":
         return study
     fresh = tuning.fresh_ids(manifest)
@@ -131,7 +131,7 @@ def _tuned_alike(folder: Path, manifest: dict | None, allow: Sequence[str]) -> l
     if notes and TUNING not in allow:
         raise StudyError(
             f"{folder} tuned its variants unequally ({manifest['unequal'][0].removeprefix('tune: ')}). A difference may"
-            " come from the tuning. Tune them alike under another name=..., or analyze all the same: allow=[tuning]"
+            " come from the tuning. Tune them alike under another name=..., or analyze nevertheless: allow=[tuning]"
         )
     return notes
 
@@ -140,7 +140,7 @@ def _filtered(study: Study, wanted: Mapping[str, Any]) -> Study:
     """The runs that a filter lets pass, for tables and figures alike."""
     found = study.of_runs(matches(study.runs, wanted))
     if found.runs.empty:
-        raise ConfigError(f"filter={dict(wanted)} fits no run of {study.folder}")
+        raise ConfigError(f"filter={dict(wanted)} matches no run of {study.folder}")
     return found
 
 

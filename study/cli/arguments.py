@@ -30,12 +30,12 @@ def find_run(given: str) -> Path:
     if read_status(Path(given)):
         return Path(given)
     if given and Path(given).is_dir():
-        raise StudyError(f"{given} has no readable {STATUS}: it is no run, or was damaged; give a run's folder")
+        raise StudyError(f"{given} has no readable {STATUS}: it is not a run, or was damaged; give a run's folder")
     folders = [path.parent for path in OUTPUTS.glob("*/*/status.json")]
     folders += [work for study in OUTPUTS.glob("*/") for work in work_folders(study)]
     fitting = [folder for folder in folders if ((read_status(folder) or {}).get("run_id") or "").startswith(given)]
     if len(fitting) != 1:
-        found = f"fits {', '.join(map(str, fitting[:5]))}" if fitting else "fits no run in outputs/"
+        found = f"fits {', '.join(map(str, fitting[:5]))}" if fitting else "matches no run in outputs/"
         raise StudyError(f"{given} {found}; give a run's folder, or enough of its id")
     return fitting[0]
 

@@ -26,7 +26,9 @@ def study_clean(arguments: list[str]) -> int:
     folder = study_folder(OUTPUTS / check_name(given["name"]))
     found = list(removable(folder))
     for run, reason in found:
-        console.print(f"{'removed' if given['remove'] == 'true' else 'would go'}: {run} ({reason})", markup=False)
+        console.print(
+            f"{'removed' if given['remove'] == 'true' else 'would be removed'}: {run} ({reason})", markup=False
+        )
         if given["remove"] == "true":
             shutil.rmtree(run)
     if not found:

@@ -89,4 +89,4 @@ def check_arguments(arguments: Sequence[str]) -> None:
                 try:
                     file.read_text(encoding="utf-8")
                 except UnicodeDecodeError:
-                    raise ConfigError(f"{file} is no UTF-8 text; save it as UTF-8") from None
+                    raise ConfigError(f"{file} is not UTF-8 text; save it as UTF-8") from None

@@ -59,7 +59,7 @@ def study_merge(arguments: list[str]) -> int:
             unlike.append((own, run.folder))
         else:
             same += 1
-    counts = f"{copied} runs copied, {same} there already with the same bytes"
+    counts = f"{copied} runs copied, {same} skipped (already there with the same bytes)"
     if left:
         counts += f", {left} left behind: they failed, or have not ended in both"
     console.print(f"{into}: {counts}", markup=False)
@@ -68,7 +68,7 @@ def study_merge(arguments: list[str]) -> int:
         why = described(found) if found else "study diff tells why"
         console.print(f"{own.folder} differs from {other}: kept as it was; {why}", markup=False)
     for line in unsound:
-        print(f"study: error: {line}; it is left out: {MEND}", file=sys.stderr)
+        print(f"study: error: {line}; skipped. {MEND}", file=sys.stderr)
     return 1 if unlike or unsound else 0
 
 
@@ -103,7 +103,7 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
         renamed = {**status, "variant": keys[variant_id]}
         write_whole(part / STATUS, json.dumps(with_own_sum(renamed) if "seal" in status else renamed, indent=2) + "\n")
         if (into / name).exists() and into / name != replaces:
-            raise StudyError(f"{into / name} is in the way: it is not the run it is named after; move it elsewhere")
+            raise StudyError(f"{into / name} is not the run that its name says. Move it elsewhere")
         if replaces is not None:
             shutil.rmtree(replaces)
         os.rename(part, into / name)

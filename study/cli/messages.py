@@ -24,7 +24,7 @@ def exit_with(command: Callable[[], int]) -> NoReturn:
         number = end.number if isinstance(end, ToldToEndError) else signal.SIGINT
         how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
         with suppress(OSError):  # the terminal may be gone
-            print(f"study: {how}; the same command goes on with what is missing", file=sys.stderr, flush=True)
+            print(f"study: {how}; the same command resumes", file=sys.stderr, flush=True)
         raise SystemExit(128 + number) from None
     except Exception as error:
         lines = _lines(error)

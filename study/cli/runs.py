@@ -56,7 +56,7 @@ def study_diff(arguments: list[str]) -> int:
         console.print(f"{key}: {one.get(key)} | {other.get(key)}", markup=False)
     if not differing:
         same = len({(read_status(run) or {}).get("run_id") for run in runs}) == 1
-        console.print("no difference" if same else "only in what is behind the config: code of one's own, or its data")
+        console.print("no difference" if same else "the configs are equal; your own code or the data differ")
     return max([_told_of_changes(run) for run in dict.fromkeys(runs)])
 
 

@@ -31,7 +31,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     known = [key.name for key in fields(StudySchema)]
     for key in cfg:
         if key not in known:
-            raise ConfigError(f"{key} is no key of the config; allowed: {', '.join(known)}")
+            raise ConfigError(f"{key} is not a key of the config; allowed: {', '.join(known)}")
     for key in known:
         if key not in cfg or (key in GROUPS and not choices.get(key)):
             raise ConfigError(f"{key} is missing: it cannot be removed, only set, {key}=...")

@@ -84,7 +84,7 @@ def _fetch(root: Path) -> None:
             print(f"Fashion-MNIST fetched from {source} into {raw}", file=sys.stderr)
             return
     raise StudyError(
-        "Fashion-MNIST could not be had. "
+        "Fashion-MNIST is not available. "
         + "; ".join(failures)
         + f". Put its four decompressed IDX files into {raw_folder(root)},"
         " or use data=fashion_mnist_mini or data=digits, which need no download"

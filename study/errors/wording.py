@@ -32,7 +32,7 @@ def one_line(error: BaseException) -> str:
         return f"{error.filename or 'file system'}: {error.strerror}"
     unknown = re.match(r"Could not override '([^']*)'", str(error))
     if unknown:  # Hydra would recommend +key=value, which is refused as well
-        return f"{unknown[1]} is no key of the config; study --cfg job lists the keys"
+        return f"{unknown[1]} is not a key of the config; study --help lists the keys"
     ambiguous = re.match(r"Ambiguous value for argument '(([^=]*)=.*)'$", str(error), re.MULTILINE)
     if ambiguous:
         return (

@@ -37,7 +37,7 @@ class RunFolder:
             path: the folder, made if missing.
             config: the resolved config.
             status: facts for status.json besides state, times, versions and owner.
-            sizes: bytes of each CSV to go on from: later rows are cut off. None: files of an earlier attempt go.
+            sizes: bytes of each CSV to resume from: later rows are cut off. None: files of an earlier attempt go.
             rows: what a new run's CSVs begin with, if not with their header alone.
         """
         self.path = path

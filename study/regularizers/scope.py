@@ -30,7 +30,7 @@ def names_in_scope(model: nn.Module, scope: str) -> list[str]:
             dimension); or a regular expression that must match a parameter's whole name.
 
     Raises:
-        ConfigError: the expression is no regular expression, or nothing matches.
+        ConfigError: the expression is not a regular expression, or nothing matches.
     """
     names = dict(model.named_parameters())
     if scope == "all":

@@ -92,7 +92,7 @@ class _Command:
         self.states: set[str] = set()
         self.say = progress.say
         if not self.own and base.on_failure == "stop":
-            raise ConfigError("on_failure=stop: a launcher of Hydra's cannot be stopped; allowed: continue")
+            raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped; allowed: continue")
 
     @property
     def dry_run(self) -> bool:

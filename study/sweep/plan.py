@@ -1,4 +1,4 @@
-"""Which runs a sweep needs, which of them are there already, and what the new ones are called."""
+"""Which runs a sweep needs, which of them are already complete, and what the new ones are called."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -96,7 +96,7 @@ def _check_free(folder: Path) -> None:
     """A run that was killed in its first moments leaves a folder without a status; anything else is not ours."""
     foreign = [p.name for p in folder.iterdir() if p.name not in FILES and p.suffix != PART] if folder.is_dir() else []
     if foreign or (folder.exists() and not folder.is_dir()):
-        raise StudyError(f"{folder} is in the way: it is not the run it is named after; move it elsewhere")
+        raise StudyError(f"{folder} is not the run that its name says. Move it elsewhere")
 
 
 def _settings_of(run: Existing) -> Mapping[str, Any]:

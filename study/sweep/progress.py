@@ -26,18 +26,18 @@ ROOM = 6  # lines of a terminal that are left to what is printed above the rows 
 def say_plan(study_folder: Path, plan: Plan) -> None:
     """Say what is left alone and what will be trained."""
     for folders, what in (
-        (plan.ended, "is there already: left alone"),
-        (plan.failed, "failed earlier: left alone; retry_failed=true trains it again"),
+        (plan.ended, "skipped (already complete)"),
+        (plan.failed, "skipped (failed earlier); retry_failed=true trains it again"),
     ):
         for folder in folders[:SHOWN]:
             console.print(f"{folder} {what}", markup=False)
         if len(folders) > SHOWN:
             console.print(f"and {len(folders) - SHOWN} more")
-    counts = [f"{len(plan.ended)} there already"]
+    counts = [f"{len(plan.ended)} already complete"]
     if plan.failed:
         counts.append(f"{len(plan.failed)} failed earlier")
     if plan.resumed:
-        counts.append(f"{plan.resumed} to go on")
+        counts.append(f"{plan.resumed} to resume")
     counts.append(f"{len(plan.tasks) - plan.resumed} to run")
     console.print(f"{study_folder}: {', '.join(counts)}", markup=False)
 
@@ -55,7 +55,7 @@ def say_dry_run(plan: Plan, workers: int) -> None:
     if seconds and plan.tasks:
         epochs = sum(task.config.epochs for task in plan.tasks)
         left = duration(sum(seconds) / len(seconds) * epochs / workers)
-        console.print(f"about {left} with {workers} side by side, by the {len(seconds)} runs that are there")
+        console.print(f"about {left} with {workers} side by side, estimated from {len(seconds)} complete runs")
 
 
 def _seconds_per_epoch(folder: Path) -> float | None:

@@ -141,11 +141,11 @@ def _score(run: Existing | None, column: str, sign: int) -> float:
                 return sign * float(next(csv.DictReader(rows))[column])
         except (StopIteration, KeyError, TypeError, ValueError):
             raise StudyError(
-                f"{run.folder} has no sound val.csv; delete the folder, and the same command goes on"
+                f"{run.folder} has no valid val.csv; delete the folder, then give the same command again"
             ) from None
     raise StudyError(
-        f"a trial is {state}, so nothing can be chosen: study status tells more; the same command goes on, with"
-        " retry_failed=true for what failed"
+        f"a trial is {state}, so nothing can be chosen. study status has details. Give the same command again, with"
+        " retry_failed=true for failed trials"
     )
 
 

@@ -1,4 +1,4 @@
-"""The state of a run between two epochs: enough to go on with the same bytes as if nothing had happened."""
+"""The state of a run between two epochs: enough to resume with the same bytes as if nothing had happened."""
 
 import io
 import pickle

@@ -61,7 +61,7 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all libraries that are loaded
 
 
-# Called with an epoch's number and its row of metrics.csv; False stops the run there, to go on another time.
+# Called with an epoch's number and its row of metrics.csv; False stops the run there, to be resumed another time.
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
@@ -74,7 +74,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     Args:
         task: what to train.
         work: the folder to write, which this process has a claim on.
-        on_epoch: told of each epoch, and asked whether to go on.
+        on_epoch: told of each epoch, and asked whether to continue.
 
     Returns:
         The outcome, which status.json holds as well.
@@ -204,7 +204,7 @@ class _Training:
             on_epoch(0, row)
         else:
             checkpoint.restore(self.state, start)
-            self.folder.log(f"goes on after epoch {start.epoch}")
+            self.folder.log(f"resumes after epoch {start.epoch}")
             epoch = start.epoch
         self.seconds["preparation"] = time.perf_counter() - self.folder.began - sum(self.seconds.values())
         while epoch < config.epochs and not regularizer.stops:

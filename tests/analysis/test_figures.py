@@ -222,7 +222,7 @@ def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):
     assert set(runs[matches(runs, {"reg": "l2"})]["reg"]) == {"l2"}
     with pytest.raises(ConfigError, match="numbers are allowed"):
         matches(runs, {"lam": "x"})
-    with pytest.raises(ConfigError, match="filter: colour is no column; there are run, variant, reg"):
+    with pytest.raises(ConfigError, match="filter: colour is not a column. Allowed: run, variant, reg"):
         matches(runs, {"colour": "red"})
 
 
@@ -233,12 +233,12 @@ def test_filters_apply_to_tables_too(study, paths, tmp_path):
     assert result.code == 0, result.err
     table = pd.read_csv(tmp_path / "outputs" / "paths" / "analysis" / "gap_table.csv")
     assert sorted(table["variant"]) == ["l2-lam0.01-label_noise0.0", "none-label_noise0.0"]
-    assert "fits no run" in study("analyze", "name=paths", "filter.reg=l3").err
+    assert "matches no run" in study("analyze", "name=paths", "filter.reg=l3").err
 
 
 def test_variants_give_order_and_labels(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
-    assert "variants: l9 fits none of" in study("analyze", "name=paths", "variants=[none*,l9]").err
+    assert "variants: l9 matches none of" in study("analyze", "name=paths", "variants=[none*,l9]").err
     chosen = "variants={l2-lam0.01-label_noise0.0: Ridge, none-label_noise0.0: Plain}"
     result = study("analyze", "name=paths", chosen, "figures=[gap]")
     assert result.code == 0, result.err

@@ -57,11 +57,11 @@ def test_patterns_and_variants_in_yaml_find_them(analyzed, study, tmp_path):
     shutil.copytree(folder.parent.parent, tmp_path, dirs_exist_ok=True)
     few = ("--config-dir=own", "-m", *FEW, "seeds=3", "name=names", "dry_run=true")
     found = study(*few, "reg=glob(['Ł*','l1_5*','*red*'])")  # the last one fits two
-    assert "12 there already, 0 to run" in found.out
+    assert "12 already complete, 0 to run" in found.out
     (tmp_path / "own" / "experiment").mkdir()
     listed = "".join(f"  - {json.dumps({'reg': name})}\n" for name in NAMES)
     (tmp_path / "own" / "experiment" / "mine.yaml").write_text(f"# @package _global_\nvariants:\n{listed}")
-    assert "18 there already, 0 to run" in study(*few, "experiment=mine").out
+    assert "18 already complete, 0 to run" in study(*few, "experiment=mine").out
 
 
 def test_markdown_shows_them(analyzed):
@@ -148,7 +148,7 @@ def test_an_option_in_a_subfolder_is_one_run_in_one_folder(study, tmp_path):
     for _ in range(2):
         result = study("--config-dir=own", "-m", *FEW, f"reg=sub/mine,{'x' * 240}")
         assert result.code == 0, result.err
-    assert "2 there already, 0 to run" in result.out
+    assert "2 already complete, 0 to run" in result.out
     names = [folder.name.partition("-seed")[0] for folder in run_folders(tmp_path / "outputs" / "default")]
     assert names == ["sub.mine-lam0.001", f"{'x' * 100}-lam0.002"]
     assert "2 complete" in study("status").out

@@ -23,8 +23,8 @@ def test_a_figure_of_ones_own_is_a_yaml_file(study, small, tmp_path):
     for word in ("Seed: 0", "Seed: 1", "Val loss (nats)", "No regularizer"):
         assert word in drawing
     for change, message in {
-        "x": "x: luck is no column; there are run, variant",
-        "size": "size is no option of lines; allowed: x, y, colour, panel, band, filter",
+        "x": "x: luck is not a column. Allowed: run, variant",
+        "size": "size is not an option of lines; allowed: x, y, colour, panel, band, filter",
         "_target_": "_target_ cannot be found",
     }.items():
         file.write_text(yaml.safe_dump({**MINE, change: "luck"}))
@@ -45,7 +45,7 @@ def failing(view):
     return view.rows["luck"]
 """
 REFUSED_FIGURES = {  # by content of the file
-    "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is no function that draws a figure",
+    "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is not a function that draws a figure",
     "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
     "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: must be a name or a list of",
     "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",

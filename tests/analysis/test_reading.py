@@ -125,5 +125,5 @@ def test_patterns_choose_what_figures_show(study, small):
     assert "figures show the 2 variants that fit none, l2*, of 3" in result.out
     assert len(pd.read_csv(small / "analysis" / "gap_table.csv")) == 3
     found = collect(small)
-    with pytest.raises(ConfigError, match="fits none of none, l1-lam"):
+    with pytest.raises(ConfigError, match="matches none of none, l1-lam"):
         select(found, at_epoch(found, "last"), ["x*"])

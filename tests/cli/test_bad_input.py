@@ -11,7 +11,7 @@ from tests.conftest import run_folders
 RUNS = "Runs go to outputs/<name>/<run>/ below the folder of the command. Leave it out, and set name="
 MISTAKES = {
     "typo=1": "typo is no key",
-    "+typo=1": "typo is no key of the config; allowed: name, seed, epochs",
+    "+typo=1": "typo is not a key of the config; allowed: name, seed, epochs",
     "lam=-1": "at least 0 is allowed",
     "lam=nan": "any finite number",
     "lam=inf": "any finite number",
@@ -74,7 +74,7 @@ MISTAKES = {
     "name=a/b": "no '/' and no '..'",
     "name=..": "no '/' and no '..'",
     "~reg": "cannot be removed",
-    "variants=[3]": "is no set of overrides",
+    "variants=[3]": "is not a set of overrides",
     "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean) nor a key with a value",
     "reg=1": "a group takes the name of an option",
     "=3": "no key before",

@@ -67,7 +67,7 @@ def test_diff_names_only_what_differs(study, small):
         (["status", "nmae=small"], "allowed: name=..."),
         (["status", "name=../small"], "no '/' and no '..'"),
         (["show"], "takes one run"),
-        (["show", "zzz"], "fits no run"),
+        (["show", "zzz"], "matches no run"),
         (["show", ""], "or enough of its id"),
         (["diff", "a"], "takes two runs"),
     ],

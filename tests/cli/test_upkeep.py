@@ -42,7 +42,7 @@ def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):
     whole, before = snapshot(other), snapshot(small)
     result = study("merge", "small", "other")
     assert result.code == 1
-    assert "1 runs copied, 4 there already with the same bytes" in result.out
+    assert "1 runs copied, 4 skipped (already there with the same bytes)" in result.out
     assert f"{changed.name} differs from" in result.out
     assert snapshot(other) == whole
     assert before.items() <= snapshot(small).items()

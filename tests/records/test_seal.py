@@ -146,7 +146,7 @@ def test_a_longer_run_begins_with_no_checkpoint_that_has_changed(study, tmp_path
         flip(short / name)
     assert study(*SHORT, "epochs=2").code == 0
     (long,) = (run for run in run_folders(tmp_path / "outputs" / "default") if run != short)
-    assert ("goes on after epoch 1" in (long / "run.log").read_text()) == (name is None)
+    assert ("resumes after epoch 1" in (long / "run.log").read_text()) == (name is None)
 
 
 def test_a_kept_model_and_checkpoint_are_sealed_and_may_go(study, tmp_path):
@@ -172,7 +172,7 @@ def test_nothing_is_chosen_by_a_trial_score_that_has_changed(small, how):
         reseal(run, keep=False)
         (run / "val.csv").write_text("")
     trial = Existing(run, run, read_status(run), read_config(run))
-    with pytest.raises(StudyError, match=r"has changed since the run ended: val.csv|has no sound val.csv"):
+    with pytest.raises(StudyError, match=r"has changed since the run ended: val.csv|has no valid val.csv"):
         tuned._score(trial, "accuracy", 1)
 
 

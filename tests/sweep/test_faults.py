@@ -97,7 +97,7 @@ def test_what_ends_a_run_costs_no_checkpoint_where_it_cannot_be_written(study, t
     assert "seal" not in json.loads((given_back / "status.json").read_text())
     assert study(*TINY).code == 0
     (run,) = run_folders(tmp_path / "outputs" / "default")
-    assert "goes on after epoch 1" in (run / "run.log").read_text()
+    assert "resumes after epoch 1" in (run / "run.log").read_text()
 
 
 @pytest.mark.parametrize("file", ["status.json", "checkpoint.pt"])

@@ -22,7 +22,7 @@ def test_a_launcher_gives_the_bytes_of_our_own_workers_and_trains_what_is_missin
     assert study(*SWEEP[:1], "reg=l1", *SWEEP[2:], *JOBLIB, "name=launched").code == 0
     result = study(*SWEEP, *JOBLIB, "name=launched")
     assert result.code == 0
-    assert "outputs/launched: 1 there already, 1 to run" in result.out
+    assert "outputs/launched: 1 already complete, 1 to run" in result.out
     own, launched = existing_runs(outputs / "own"), existing_runs(outputs / "launched")
     assert own.keys() == launched.keys()
     for run_id, run in own.items():
@@ -49,5 +49,5 @@ def test_a_run_that_fails_in_a_launcher_s_job_is_told_and_the_others_end(outputs
 def test_what_a_launcher_cannot_do_is_refused(study, outputs):
     result = study(*SWEEP, *JOBLIB, "on_failure=stop")
     assert result.code == 1
-    assert "on_failure=stop: a launcher of Hydra's cannot be stopped; allowed: continue" in result.err
+    assert "on_failure=stop: a Hydra launcher cannot be stopped; allowed: continue" in result.err
     assert not outputs.exists()

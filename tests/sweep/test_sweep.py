@@ -58,8 +58,8 @@ def test_a_complete_run_is_left_alone_and_only_what_is_missing_is_trained(study,
     (run,) = run_folders(tmp_path / "outputs" / "default")
     before = {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
     result = study("-m", *QUICK, "reg=l1,l2")
-    assert f"outputs/default/{run.name} is there already: left alone" in result.out
-    assert "1 there already, 1 to run" in result.out
+    assert f"outputs/default/{run.name} skipped (already complete)" in result.out
+    assert "1 already complete, 1 to run" in result.out
     assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
     assert len(run_folders(tmp_path / "outputs" / "default")) == 2
 

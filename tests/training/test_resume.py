@@ -70,10 +70,10 @@ def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp
         file.write("99,0.1,0.")  # what a kill in the middle of a write leaves
     result = study(*LONG)
     assert result.code == 0
-    assert "1 to go on, 0 to run" in result.out
+    assert "1 to resume, 0 to run" in result.out
     (run,) = run_folders(tmp_path / "outputs" / "default")
     assert under_way(run.parent) == []
-    assert "goes on after epoch" in (run / "run.log").read_text()
+    assert "resumes after epoch" in (run / "run.log").read_text()
     assert json.loads((run / "status.json").read_text())["resumed"] == 1
     assert not (run / "checkpoint.pt").exists()
     same_bytes(run, undisturbed)
@@ -92,7 +92,7 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
     rows = len(pd.read_csv(given_back / "metrics.csv"))
     study(*LONG)
     (run,) = run_folders(tmp_path / "outputs" / "default")
-    assert f"goes on after epoch {rows - 1}" in (run / "run.log").read_text()
+    assert f"resumes after epoch {rows - 1}" in (run / "run.log").read_text()
     same_bytes(run, undisturbed)
 
 
@@ -125,7 +125,7 @@ def test_more_epochs_go_on_from_a_kept_checkpoint_in_a_run_of_their_own(study, t
     before = {path.name: path.read_bytes() for path in short.iterdir()}
     study(*LONG, "epochs=40")
     (long,) = (run for run in run_folders(tmp_path / "outputs" / "default") if run != short)
-    assert "goes on after epoch 13" in (long / "run.log").read_text()
+    assert "resumes after epoch 13" in (long / "run.log").read_text()
     assert {path.name: path.read_bytes() for path in short.iterdir()} == before
     same_bytes(long, undisturbed)
 
@@ -176,6 +176,6 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(study, tmp_path
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     result = study(*LONG, "-m", "epochs=2", "lam=1e-4,1e-3", "dry_run=true")
     assert result.code == 0
-    assert "1 there already, 1 to run" in result.out
+    assert "1 already complete, 1 to run" in result.out
     assert "would train outputs/default/l1-lam0.001-seed0-" in result.out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

@@ -24,10 +24,10 @@ def chosen(table: pd.DataFrame, parameters: str) -> pd.DataFrame:
     try:
         fits = table["parameter"].str.fullmatch(WORDS.get(parameters, parameters))
     except re.error as error:
-        raise ConfigError(f"parameters: {parameters} is no regular expression ({error})") from None
+        raise ConfigError(f"parameters: {parameters} is not a regular expression ({error})") from None
     if not fits.any():
         names = ", ".join(table["parameter"].unique())
-        raise ConfigError(f"parameters: {parameters} fits none of {names}; {', '.join(WORDS)} are allowed as well")
+        raise ConfigError(f"parameters: {parameters} matches none of {names}; {', '.join(WORDS)} are allowed as well")
     return table[fits]
 
 

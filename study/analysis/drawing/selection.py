@@ -59,7 +59,7 @@ def select(study: Study, rows: pd.DataFrame, variants: Iterable[str]) -> tuple[S
     useless = [pattern for pattern in patterns if not any(fnmatchcase(v, pattern) for v in there)]
     if useless or not fitting:
         names = ", ".join(there[:BEST]) + (", ..." if len(there) > BEST else "")
-        raise ConfigError(f"variants: {', '.join(useless)} fits none of {names}")
+        raise ConfigError(f"variants: {', '.join(useless)} matches none of {names}")
     shown, how = fitting, ""
     if len(fitting) > MOST:
         complete = rows[rows["variant"].isin(fitting) & (rows["state"] == "complete")]

@@ -72,7 +72,7 @@ def _located(file: Path, path: str) -> Callable[..., Figure]:
     except Exception as error:  # anything may come out of a module of the user's
         raise ConfigError(f"figures: {file}: {TARGET} cannot be found ({one_line(error)})") from None
     if not callable(draw) or not hasattr(draw, "__module__"):
-        raise ConfigError(f"figures: {file}: {TARGET}: {path} is no function that draws a figure")
+        raise ConfigError(f"figures: {file}: {TARGET}: {path} is not a function that draws a figure")
     return draw
 
 
@@ -82,13 +82,13 @@ def _checked(file: Path, draw: Callable[..., Figure], options: Mapping[Any, Any]
     try:
         parameters = list(inspect.signature(draw).parameters.values())[1:]
     except (TypeError, ValueError):
-        raise ConfigError(f"figures: {file}: {TARGET}: {function} does not tell its arguments") from None
+        raise ConfigError(f"figures: {file}: {TARGET}: {function} has no signature that can be read") from None
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     allowed = [parameter.name for parameter in parameters]
     for key in options:
         if key not in allowed and not (open_ended and isinstance(key, str)):
             raise ConfigError(
-                f"figures: {file}: {key} is no option of {function}; allowed: {', '.join([*allowed, FILTER])}"
+                f"figures: {file}: {key} is not an option of {function}; allowed: {', '.join([*allowed, FILTER])}"
             )
     named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     needed = [parameter.name for parameter in named if parameter.default is parameter.empty]

@@ -72,7 +72,7 @@ class View:
             return self
         kept = self.rows[matches(self.rows, wanted)]
         if kept.empty:
-            raise ConfigError(f"filter={dict(wanted)} fits no run of {self.study.folder}")
+            raise ConfigError(f"filter={dict(wanted)} matches no run of {self.study.folder}")
         variants = set(kept["variant"])
         contrasts = self.contrasts[self.contrasts["variant"].isin(variants)]
         return replace(
@@ -115,7 +115,7 @@ def known(table: pd.DataFrame, column: str, key: str) -> str:
         ConfigError: the table has no such column; the message lists those that it has.
     """
     if column not in table.columns:
-        raise ConfigError(f"{key}: {column} is no column; there are {', '.join(table.columns)}")
+        raise ConfigError(f"{key}: {column} is not a column. Allowed: {', '.join(table.columns)}")
     return column
 
 

@@ -79,7 +79,7 @@ def read_correct(run: Path, split: str) -> np.ndarray:
         if is_fault(error):
             raise
         reason = one_line(error).partition(".")[0]
-        raise DamagedError(f"has a {PREDICTIONS} without sound {split} predictions ({reason}); {AGAIN}") from None
+        raise DamagedError(f"has a {PREDICTIONS} without valid {split} predictions ({reason}); {AGAIN}") from None
     return label == predicted
 
 

@@ -38,6 +38,6 @@ def _looks(ledger: Path) -> int | None:
     if not (content.startswith(HEADER.encode()) and whole):
         raise StudyError(
             f"{ledger} has been damaged: it counts how often test scores were looked at. Restore it, or delete it to"
-            " count anew"
+            " start a new count"
         )
     return len(lines)

@@ -67,10 +67,10 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
             continue
         mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
         if key in allow:
-            notes.append(f"Compared all the same, as allowed: {mixed}.")
+            notes.append(f"Compared nevertheless, as allowed: {mixed}.")
         else:
             raise StudyError(
-                f"{mixed}; a fair comparison has one. Compare them all the same with allow=[{key}],"
+                f"{mixed}; a fair comparison has one. Compare them nevertheless with allow=[{key}],"
                 " or give each its own study with name=..."
             )
     paths = sorted(runs["path"].unique())
@@ -83,7 +83,7 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
     if changed:
         named = f" ({', '.join(changed)})" if len(changed) <= NAMED_RUNS else ""
         counted = f"{len(changed)} of {len(runs)} runs{named}"
-        notes.append(f"Compared all the same, as allowed: files changed since the run ended in {counted}.")
+        notes.append(f"Compared nevertheless, as allowed: files changed since the run ended in {counted}.")
     threads = sorted(runs["threads"].unique())
     if len(threads) > 1:
         listed = ", ".join(map(str, threads))

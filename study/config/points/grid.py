@@ -111,7 +111,7 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
     result = []
     for variant in OmegaConf.to_container(variants, resolve=False):
         if not isinstance(variant, Mapping):
-            raise ConfigError(f"variants: {variant} is no set of overrides; allowed: {{reg: l1, lam: [1e-5, 1e-4]}}")
+            raise ConfigError(f"variants: {variant} is not a set of overrides; allowed: {{reg: l1, lam: [1e-5, 1e-4]}}")
         flat = dict(_flatten(variant))
         for key in flat:
             if key in ENGINE_KEYS:

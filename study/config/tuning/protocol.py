@@ -106,7 +106,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     known = ("search", "trials", "seed", "seeds", "fresh", "shared", "spaces", "per")
     for key in given:
         if key not in known:
-            raise ConfigError(f"tune.{key} is no key of tune. Allowed: {', '.join(known)}.")
+            raise ConfigError(f"tune.{key} is not a key of tune. Allowed: {', '.join(known)}.")
     for key in ("spaces", "seeds", "fresh"):
         if given.get(key) is None:
             raise ConfigError(f"tune.{key} is missing: spaces, seeds and fresh are required")
