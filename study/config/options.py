@@ -107,7 +107,7 @@ def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Paramete
         return list(inspect.signature(target, eval_str=True).parameters.values())
     except (TypeError, ValueError):  # of compiled code
         raise ConfigError(
-            f"{group}._target_={_name(target)} has no signature that can be read; name a function of yours that calls it"
+            f"{group}._target_={_name(target)} has no readable signature; name a function of yours that calls it"
         ) from None
     except Exception:
         as_written = inspect.signature(target).parameters.values()

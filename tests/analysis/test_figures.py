@@ -222,7 +222,7 @@ def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):
     assert set(runs[matches(runs, {"reg": "l2"})]["reg"]) == {"l2"}
     with pytest.raises(ConfigError, match="numbers are allowed"):
         matches(runs, {"lam": "x"})
-    with pytest.raises(ConfigError, match="filter: colour is not a column. Allowed: run, variant, reg"):
+    with pytest.raises(ConfigError, match=r"filter: colour is not a column\. Allowed: run, variant, reg"):
         matches(runs, {"colour": "red"})
 
 

@@ -50,7 +50,7 @@ REFUSED = {  # by group and content of an option's file
     ("data", "_target_: own_code.nothing"): "data=own: own_code.nothing returns no study.data.DataSet",
     ("model", "_target_: own_code.without_parameters"): "own_code.without_parameters has no parameters that could be",
     ("model", "parts: null"): "model=own: its YAML file names no _target_",
-    ("model", "_target_: torch.zeros"): "zeros has no signature that can be read; name a function of yours",
+    ("model", "_target_: torch.zeros"): "zeros has no readable signature; name a function of yours",
     ("reg", "_target_: own_code.OfNoRange\nlam: 0.1"): "its lam_range is None. It must be a study",
     ("reg", "_target_: own_code.ending\noption: x\nlam: 0.1"): "reg.option is no key: reg=own names the option",
     ("reg", "defaults: [own]"): "nested too deeply, or its defaults lead back to itself",

@@ -82,7 +82,7 @@ def _checked(file: Path, draw: Callable[..., Figure], options: Mapping[Any, Any]
     try:
         parameters = list(inspect.signature(draw).parameters.values())[1:]
     except (TypeError, ValueError):
-        raise ConfigError(f"figures: {file}: {TARGET}: {function} has no signature that can be read") from None
+        raise ConfigError(f"figures: {file}: {TARGET}: {function} has no readable signature") from None
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     allowed = [parameter.name for parameter in parameters]
     for key in options:
