@@ -44,7 +44,9 @@ def run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | Non
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
     """The arguments with overrides last: Hydra takes no flag after an override, as in `study reg=l1 -m lam=1,2`."""
-    flags, overrides, is_value = [], [], False
+    flags: list[str] = []
+    overrides: list[str] = []
+    is_value = False
     for argument in arguments:
         is_override = not is_value and not argument.startswith("-") and ("=" in argument or argument.startswith("~"))
         (overrides if is_override else flags).append(argument)

@@ -5,7 +5,7 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -136,7 +136,7 @@ def _analyze() -> int:
         return 0
     from study.analysis.command import Options, analyze_study  # pandas and matplotlib, which --help does without
 
-    values = OmegaConf.to_container(cfg, resolve=True)
+    values: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in ("allow", "figures", "export"):  # lists, of which one word is as good
         values[key] = [values[key]] if isinstance(values[key], str) else values[key] or []
     return analyze_study(Options(**values, folders=[*config_dirs(sys.argv), CONF]))

@@ -74,8 +74,9 @@ def variant_key(option: str, lam: float | None, own: Mapping[str, Any], varying:
 
 
 def for_file_name(option: str) -> str:
-    """The name of an option as part of a folder's name: one in a subfolder (`mine/l1`) has no slash there."""
-    return re.sub(r"^\.", "_", option.replace("/", ".")).encode()[:LONGEST_OPTION].decode(errors="ignore")
+    """The name of an option as part of a folder's name, valid on all systems: `mine/l1` becomes `mine.l1`."""
+    valid = re.sub(r'^\.|[<>:"\\|?*]', "_", option.replace("/", "."))
+    return valid.encode()[:LONGEST_OPTION].decode(errors="ignore")
 
 
 def _readable(value: Any) -> str:

@@ -98,7 +98,8 @@ def checked_arguments(
     missing = [key for key in known if OmegaConf.is_missing(merged, key)]
     if missing:
         raise ConfigError(f"{group}.{missing[0]} is missing: {name or _name(target)} needs it")
-    return OmegaConf.to_container(merged, resolve=True)
+    values: Any = OmegaConf.to_container(merged, resolve=True)
+    return values
 
 
 def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -36,7 +36,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         if key not in cfg or (key in GROUPS and not choices.get(key)):
             raise ConfigError(f"{key} is missing: it cannot be removed, only set, {key}=...")
     try:
-        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except InterpolationKeyError as error:
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam; give one: lam=1e-4") from None

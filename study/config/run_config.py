@@ -83,9 +83,11 @@ def check_name(name: str) -> str:
     Raises:
         ConfigError: the name would lead elsewhere.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) or ".." in name:
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?", name) or ".." in name:
         raise ConfigError(
-            f"name={name}: letters, digits, '_', '-' and single dots are allowed, no '/' and no '..':"
+            f"name={name}: letters, digits, '_', '-' and single dots within are allowed, no '/' and no '..':"
             " a study is one folder below outputs/"
         )
+    if re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, re.IGNORECASE):
+        raise ConfigError(f"name={name}: Windows has a device of this name. Give another name")
     return name

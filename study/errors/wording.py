@@ -46,8 +46,8 @@ def one_line(error: BaseException) -> str:
     merging = "Error merging override "
     if lines and lines[0].startswith(merging) and error.__cause__ is not None:
         cause = str(error.__cause__).splitlines()[0]
-        kind = re.search(r"could not be converted to (\w+)|is not a valid (\w+)", cause)
-        kind = kind and (kind[1] or kind[2].capitalize())
+        found = re.search(r"could not be converted to (\w+)|is not a valid (\w+)", cause)
+        kind = (found[1] or found[2].capitalize()) if found else ""
         allowed = f"{KINDS[kind]} is allowed" if kind in KINDS else cause
         return f"{lines[0].removeprefix(merging)}: {allowed}"
     internals = ("reference_type=", "object_type=", "See https://hydra.cc", "Config search path", "provider=")

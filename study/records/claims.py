@@ -25,6 +25,7 @@ from study.records.status import read_status
 WORK = ".work"
 LEASE = 60.0  # seconds without a sign of life after which an owner on another host counts as gone
 HEARTBEAT = 10.0  # seconds between signs of life
+PROC = Path("/proc")  # of Linux
 FREE = "free"  # instead of an owner: given back, to be taken by anyone
 ENDED = ("complete", "diverged", "failed")
 
@@ -215,20 +216,22 @@ def _host() -> str:
 def _start_of(pid: int) -> str:
     """When a process of this host started, so that a number used again is not taken for the same; '' if none runs."""
     try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *rest = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return "" if state == "Z" else rest[18]
     except OSError as error:
         if is_fault(error):  # which says nothing of that process
             raise
-        if os.path.isdir("/proc/self"):
+        if (PROC / "self").is_dir():
             return ""
+    import psutil  # comes along where there is no /proc
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else str(int(100 * process.create_time()))
+    except psutil.NoSuchProcess:
         return ""
-    except PermissionError:
-        pass
-    return "0"  # no /proc on this system: only the number tells
+    except psutil.AccessDenied:
+        return "0"
 
 
 def _file_system_time(folder: Path) -> float:

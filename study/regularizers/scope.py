@@ -66,12 +66,12 @@ def in_scope(model: nn.Module, scope: Scope) -> list[Scoped]:
             raise ConfigError(f"reg.scope: {one} has {factor}; a number of at least 0 is allowed, which multiplies lam")
         for name in names_in_scope(model, one):
             if name in factors:
-                raise ConfigError(f"reg.scope={dict(scope)}: two of them select {name}; one may")
+                raise ConfigError(f"reg.scope={scope}: two of them select {name}; one may")
             factors[name] = float(factor)
     return [Scoped(name, p, factors[name]) for name, p in model.named_parameters() if name in factors]
 
 
-def hidden_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+def hidden_layers(model: nn.Module) -> list[tuple[str, nn.Linear | nn.modules.conv._ConvNd]]:
     """The layers with weights, all but the last one, which makes the logits."""
     layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     return layers[:-1]
@@ -89,7 +89,7 @@ def hidden_units(model: nn.Module, scoped: Sequence[Scoped]) -> list[Units]:
         found = by_id.get(id(layer.weight))
         if found is not None:
             bias = layer.bias if layer.bias is not None and id(layer.bias) in by_id else None
-            units.append(Units(layer.weight, bias, found.factor))
+            units.append(Units(found.parameter, bias, found.factor))
     if not units:
         weights = [f"{name}.weight" for name, _ in hidden_layers(model)]
         reason = f"none of {', '.join(weights)} is in scope" if weights else "this model has none"

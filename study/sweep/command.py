@@ -158,6 +158,13 @@ class _Command:
 
 
 def _check_writable(study_folder: Path) -> None:
+    beside = study_folder.parent.iterdir() if study_folder.parent.is_dir() and not study_folder.exists() else ()
+    for other in beside:
+        if other.name.casefold() == study_folder.name.casefold():
+            raise StudyError(
+                f"name={study_folder.name}: {other} differs from it in case only, which some systems do not"
+                f" distinguish. Give name={other.name}, or another name"
+            )
     try:
         study_folder.mkdir(parents=True, exist_ok=True)
         probe = study_folder / f".writable-{os.getpid()}"

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing import forkserver, util
+from multiprocessing import util
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ from study.training.task import Task
 if TYPE_CHECKING:
     from study.data import Part
 
+# Windows has no fork server: there each worker loads everything for itself.
+START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 VARIABLE = "REGSTUDY_PRELOAD"  # tells the server its parent, and the file in which the tasks will be
 LONGEST = 84  # bytes of a folder's name: with a socket's (20 more) systems allow 104
 MODULES = ("study.training.run", "study.cli.main", "study.training.compiled.kernels")
@@ -37,6 +39,10 @@ def start_server() -> None:
     Raises:
         StudyError: the temporary folder cannot hold the socket by which they are reached.
     """
+    if START_METHOD != "forkserver":
+        return
+    from multiprocessing import forkserver  # not there on Windows
+
     folder = util.get_temp_dir()
     if len(os.fsencode(folder)) > LONGEST:
         raise StudyError(
@@ -52,7 +58,8 @@ def start_server() -> None:
 
 def tell_server(tasks: Sequence[Task], loop: str) -> None:
     """Let the server load what workers need for these tasks; `loop` as in `loops.choose_loops`."""
-    write_whole(_tasks_file(), pickle.dumps((list(tasks), loop)))
+    if START_METHOD == "forkserver":
+        write_whole(_tasks_file(), pickle.dumps((list(tasks), loop)))
 
 
 def _tasks_file() -> Path:

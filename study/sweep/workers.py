@@ -20,11 +20,13 @@ from study.records.comparison import differing
 from study.records.contract import TWICE
 from study.records.files import append_whole, now
 from study.records.status import mark_failed, read_status
+from study.sweep import preload
 from study.sweep.plan import lacks_test
 from study.sweep.progress import Display
 from study.training.run import OnEpoch, Outcome, train_run
 from study.training.task import Task
 
+KILLED = -9  # exit code after SIGKILL, which Windows does not have
 NOT_STARTED = Outcome("interrupted", "not started")
 
 
@@ -197,7 +199,7 @@ class _Pool(_Crew):
     def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
         super().__init__(tasks, workers, display, stop_on_failure)
         # Not forked from here: this process's threads, and CUDA, would not survive it.
-        self.context = multiprocessing.get_context("forkserver")
+        self.context: Any = multiprocessing.get_context(preload.START_METHOD)
         self.out_of_memory_kills = faults.out_of_memory_kills()
         self.workers = [self._start() for _ in range(workers)]
 
@@ -267,9 +269,9 @@ class _Pool(_Crew):
         code, run = worker.process.exitcode, self.tasks[worker.number].folder
         if code < 0:
             cause = f"its process was killed by {signal.Signals(-code).name}"
-            if code == -signal.SIGKILL and faults.out_of_memory_kills() > self.out_of_memory_kills:
+            if code == KILLED and faults.out_of_memory_kills() > self.out_of_memory_kills:
                 raise faults.stopping(MemoryError("the system ran out of memory and killed the run's process"), run)
-            if code == -signal.SIGKILL:
+            if code == KILLED:
                 cause += ", which is what a system does that runs out of memory; workers=1 needs least"
         else:
             cause = f"its process ended by itself with code {code}"

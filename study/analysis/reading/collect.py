@@ -181,7 +181,9 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         raise StudyError(
             f"{folder} does not exist; {there}. Give one with name=..., from the folder that holds outputs/"
         )
-    known, entries, ended, left_out, damaged = index.load(folder), {}, [], [], {}
+    known, entries, ended = index.load(folder), {}, []
+    left_out: list[str] = []
+    damaged: dict[Path, str | DamagedError] = {}
     for path in sorted(folder.iterdir()):
         if path.name in (ANALYSIS, LEDGER) or path.name.startswith("."):
             continue

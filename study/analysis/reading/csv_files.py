@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def read_tables(runs: Sequence[Path], name: str) -> Iterator[Rows | DamagedError
         runs: folders.
         name: of the file, a key of `COLUMNS`.
     """
-    return _read([lambda run=run: _whole(run / name) for run in runs], name)
+    return _read([partial(_whole, run / name) for run in runs], name)
 
 
 def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
@@ -57,9 +58,7 @@ def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> It
         Its rows of that epoch; none where the run has none of the epochs.
     """
     name = "histogram.csv"
-    yield from _read(
-        [lambda run=run, of=of: _of_epoch(run / name, of) for run, of in zip(runs, epochs, strict=True)], name
-    )
+    yield from _read([partial(_of_epoch, run / name, of) for run, of in zip(runs, epochs, strict=True)], name)
 
 
 def read_correct(run: Path, split: str) -> np.ndarray:
@@ -87,8 +86,9 @@ def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[Rows |
     for first in range(0, len(contents), TOGETHER):
         found = [_attempted(content) for content in contents[first : first + TOGETHER]]
         sound = [content for content in found if isinstance(content, bytes)]
-        tables = _parsed(sound, name)
-        if tables is None:  # one of them is to blame
+        together = _parsed(sound, name)
+        tables: list[Rows | DamagedError] = [*together] if together is not None else []
+        if together is None:  # one of them is to blame
             alone = [_parsed([content], name) for content in sound]
             half = DamagedError(f"has a half-written {name}; {AGAIN}")
             tables = [half if table is None else table[0] for table in alone]

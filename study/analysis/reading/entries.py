@@ -51,11 +51,13 @@ def entry_of(
     identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, Rows | DamagedError]
 ) -> Entry:
     """A run as read, checked; raises DamagedError where rows are missing."""
-    for table in tables.values():
+    sound: dict[str, Rows] = {}
+    for name, table in tables.items():
         if isinstance(table, DamagedError):
             raise table
-    weights = tables["weights.csv"]
-    epochs = tables["metrics.csv"].values[:, 0]
+        sound[name] = table
+    weights = sound["weights.csv"]
+    epochs = sound["metrics.csv"].values[:, 0]
     last, expected = len(epochs) - 1, np.arange(len(epochs))
     if not np.array_equal(epochs, expected) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
         raise DamagedError(
@@ -69,7 +71,7 @@ def entry_of(
     facts = {**facts, "parameters": [weights.words["parameter"][code] for code in codes]}
     if facts["state"] == "diverged":
         facts |= {"epochs_trained": last, "scored_epoch": last}
-    return Entry(identity, facts, {name: coded(table, name, facts) for name, table in tables.items()})
+    return Entry(identity, facts, {name: coded(table, name, facts) for name, table in sound.items()})
 
 
 def histogram_of(rows: Rows | DamagedError, facts: Mapping[str, Any]) -> np.ndarray:

@@ -32,7 +32,7 @@ class Entry:
         histograms: by the epoch that was asked for, int32 (rows, 3): parameter code, position in `weights.BINS`, count.
     """
 
-    identity: Identity
+    identity: Identity | None
     facts: Mapping[str, Any]
     tables: Mapping[str, np.ndarray]
     histograms: Mapping[int, np.ndarray] = field(default_factory=dict)

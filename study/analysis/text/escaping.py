@@ -114,7 +114,7 @@ def _character(char: str) -> str:
     number = f"[U+{ord(char):04X}]"
     if unicodedata.category(char).startswith("C"):  # of control, or nothing
         return number
-    base, *marks = unicodedata.normalize("NFD", char)
+    base, *marks = list(unicodedata.normalize("NFD", char))
     if unicodedata.name(base, "").startswith("GREEK") and all(mark in GREEK_ACCENTS for mark in marks):
         letter = _greek(base)
         for mark in marks if letter else ():

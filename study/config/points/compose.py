@@ -84,7 +84,8 @@ class BaseComposer:
 
     def compose_all(self, points: Sequence[Point]) -> list[ResolvedRun]:
         """The resolved run of every point; see `Composer.compose_each`."""
-        configs, errors = [], {}
+        configs: list[ResolvedRun] = []
+        errors: dict[str, list[str]] = {}
         for point in points:
             try:
                 if tuple(point) not in self.checked:
@@ -135,7 +136,8 @@ class BaseComposer:
 
     def reg_option(self, name: str) -> Mapping[str, Any]:
         """The content of an option of `reg`."""
-        return OmegaConf.to_container(self._by_hydra((f"reg={name}",))[0].reg, resolve=True)
+        content: Any = OmegaConf.to_container(self._by_hydra((f"reg={name}",))[0].reg, resolve=True)
+        return content
 
     def _is_plain_value(self, override: Override) -> bool:
         key = override.key_or_group
@@ -165,7 +167,7 @@ class _Composed:
     @classmethod
     def of(cls, cfg: DictConfig) -> "_Composed":
         """Takes Hydra's own node out of a config."""
-        choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
+        choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
         return cls(pickle.dumps(cfg), choices)

@@ -48,15 +48,15 @@ def experiments_of(
     for line in dict.fromkeys(each_value(override)):
         config = loader.load_configuration(base.hydra.job.config_name, [*fixed, line], RunMode.MULTIRUN)
         check_hydra(config.hydra)
-        found.append((config, [line if o in swept else o.input_line for o in parsed]))
-    _check_combinable(override.input_line, {lines[parsed.index(override)]: config for config, lines in found})
+        found.append((config, [line if o in swept else str(o.input_line) for o in parsed]))
+    _check_combinable(str(override.input_line), {lines[parsed.index(override)]: config for config, lines in found})
     return found
 
 
 def once_per_sweep(config: DictConfig) -> dict[str, Any]:
     """The values of a composed config that a sweep has one of, interpolations as they are written."""
     keys = [key for key in (*ONCE, *MULTIPLIERS) if key in config]
-    values = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=False)
+    values: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=False)
     launcher = OmegaConf.to_container(config.hydra.launcher, resolve=False)
     return {**values, **dict(zip(LAUNCHER, (config.hydra.runtime.choices[LAUNCHER[0]], launcher), strict=True))}
 

@@ -95,7 +95,7 @@ def as_seeds(seeds: Any) -> list[int]:
     """
     if seeds is None:
         return []
-    listed = OmegaConf.to_container(seeds) if OmegaConf.is_config(seeds) else seeds
+    listed: Any = OmegaConf.to_container(seeds) if OmegaConf.is_config(seeds) else seeds
     if isinstance(listed, int) and not isinstance(listed, bool) and listed > 0:
         if listed > MOST_RUNS:
             raise ConfigError(f"seeds={listed}: {MOST_RUNS:,} at most are allowed")
@@ -109,7 +109,8 @@ def as_seeds(seeds: Any) -> list[int]:
 def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
     """Each variant as its overrides by key; a list as value is several values."""
     result = []
-    for variant in OmegaConf.to_container(variants, resolve=False):
+    listed: Any = OmegaConf.to_container(variants, resolve=False)
+    for variant in listed:
         if not isinstance(variant, Mapping):
             raise ConfigError(f"variants: {variant} is not a set of overrides; allowed: {{reg: l1, lam: [1e-5, 1e-4]}}")
         flat = dict(_flatten(variant))
@@ -148,7 +149,7 @@ def each_value(override: Override) -> Iterator[str]:
     """The override once for each of its values, as Hydra's own sweeper spells them."""
     key = override.get_key_element()
     if override.type == OverrideType.DEL:
-        yield override.input_line
+        yield str(override.input_line)
     elif not override.is_sweep_override():
         yield f"{key}={override.get_value_element_as_str()}"
     elif override.is_discrete_sweep():
@@ -164,7 +165,7 @@ def each_value(override: Override) -> Iterator[str]:
 
 def _names(override: Override) -> list[str]:
     """The options that fit a pattern, as values of overrides: their files' names may have any characters."""
-    glob = override.value()
+    glob: Any = override.value()
     for patterns in (glob.include, glob.exclude):
         patterns[:] = [getattr(pattern, "text", pattern) for pattern in patterns]  # Hydra cannot match quoted ones
     return [as_override(name.replace("${", "\\${")) for name in override.sweep_string_iterator()]

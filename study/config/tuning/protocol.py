@@ -102,7 +102,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         raise ConfigError(
             f"tune={base.tune}: must be a mapping with spaces, seeds and fresh. Example: experiment=tuned"
         )
-    given = OmegaConf.to_container(base.tune, resolve=True)
+    given: Any = OmegaConf.to_container(base.tune, resolve=True)
     known = ("search", "trials", "seed", "seeds", "fresh", "shared", "spaces", "per")
     for key in given:
         if key not in known:

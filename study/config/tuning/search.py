@@ -150,9 +150,8 @@ def points(
     """
     space = {**shared, **own}
     if search == "grid":
-        return [
-            dict(zip(space, values, strict=True)) for values in itertools.product(*(d.values for d in space.values()))
-        ]
+        listed = [d.values for d in space.values() if isinstance(d, Choice)]  # all are: see `dimension`
+        return [dict(zip(space, values, strict=True)) for values in itertools.product(*listed)]
     rows = unit_points(search, trials, seed) if space else np.zeros((1, COLUMNS))
     return [
         {key: d.value(float(u)) for (key, d), u in zip(space.items(), row[: len(space)], strict=True)} for row in rows
