@@ -128,7 +128,7 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
 def _tuned_alike(folder: Path, manifest: dict | None, allow: Sequence[str]) -> list[str]:
     """Refuse a tuned study whose variants were tuned unequally, unless that is allowed; then the lines that say so."""
     notes = tuned_tables.unequal_notes(manifest)
-    if notes and TUNING not in allow:
+    if manifest and notes and TUNING not in allow:
         raise StudyError(
             f"{folder} tuned its variants unequally ({manifest['unequal'][0].removeprefix('tune: ')}). A difference may"
             " come from the tuning. Tune them alike under another name=..., or analyze nevertheless: allow=[tuning]"

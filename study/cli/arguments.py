@@ -53,7 +53,8 @@ def key_values(
         key, equals, value = argument.partition("=")
         if not equals or key not in given:
             raise ConfigError(f"{argument}: allowed: {', '.join(f'{key}=...' for key in defaults)}")
-        if value not in (allowed or {}).get(key, (value,)):
-            raise ConfigError(f"{argument}: allowed: {', '.join(allowed[key])}")
+        values = (allowed or {}).get(key, (value,))
+        if value not in values:
+            raise ConfigError(f"{argument}: allowed: {', '.join(values)}")
         given[key] = value
     return given

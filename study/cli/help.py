@@ -6,7 +6,7 @@ first comment line of an option's file explains the option; further ones are det
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -194,7 +194,7 @@ def _examples(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [f"  {command:<50} {text}" for command, text in pairs]
 
 
-def _table(rows: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> list[str]:
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
     return [line for name, text in rows for line in _row(name, text, 20)]
 
 

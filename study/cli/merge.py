@@ -51,7 +51,7 @@ def study_merge(arguments: list[str]) -> int:
         elif found := changes(run.folder, run.status):
             unsound.append(f"{run.folder} {described(found)}")
         elif own is None or own.status["state"] not in WITH_RESULT:
-            if found := _copy(run, into, keys, replaces=own.folder if own else None):
+            if found := _copy(run, run.config.seed, into, keys, replaces=own.folder if own else None):
                 unsound.append(f"{run.folder} was not copied whole: {', '.join(found)}")
             else:
                 copied += 1
@@ -82,7 +82,7 @@ def _unreadable(source: Path) -> Iterator[str]:
             yield f"{folder} has no readable {CONFIG}"
 
 
-def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
+def _copy(run: Existing, seed: int, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
     """Copy a run beside the others and move it into place; its variant gets the name that it has there.
 
     Returns:
@@ -92,7 +92,7 @@ def _copy(run: Existing, into: Path, keys: dict[str, str], replaces: Path | None
     if variant_id not in keys:
         taken = variant in keys.values()
         keys[variant_id] = f"{variant}-{variant_id[:6]}" if taken else variant
-    name = run_folder_name(keys[variant_id], run.config, run.status["run_id"])
+    name = run_folder_name(keys[variant_id], seed, run.status["run_id"])
     part = into / WORK / f"merge-{uuid.uuid4().hex}"
     try:
         shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))

@@ -25,7 +25,7 @@ def patch() -> None:
     # Importing makes objects that stay: looking through them again and again for garbage takes long.
     gc.set_threshold(100_000)
     # Hydra copies its one store each time it composes or lists a group, and copies what it takes out as well.
-    ConfigStore.__deepcopy__ = lambda self, _: self
+    setattr(ConfigStore, "__deepcopy__", lambda self, _: self)  # noqa: B010
     # Hydra and OmegaConf take the loader by this name. The one in C reads the same YAML.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     # The command tells what went wrong in its own words.
@@ -49,12 +49,13 @@ def hydra_in_mode(mode: RunMode | None, check: Callable[[DictConfig], None]) -> 
         check(cfg.hydra)
         return cfg
 
-    Hydra.get_mode = lambda *_, **__: mode
-    Hydra.compose_config = checked
+    setattr(Hydra, "get_mode", lambda *_, **__: mode)  # noqa: B010
+    setattr(Hydra, "compose_config", checked)  # noqa: B010
     try:
         yield
     finally:
-        Hydra.get_mode, Hydra.compose_config = get_mode, compose
+        setattr(Hydra, "get_mode", get_mode)  # noqa: B010
+        setattr(Hydra, "compose_config", compose)  # noqa: B010
 
 
 @contextmanager

@@ -84,6 +84,6 @@ def _readable(value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text)[:40]
 
 
-def run_folder_name(key: str, config: RunConfig, run_id: str) -> str:
+def run_folder_name(key: str, seed: int, run_id: str) -> str:
     """The name of a run's folder: the variant's key, the seed, and the first digits of the run id."""
-    return f"{key}-seed{config.seed}-{run_id[:ID_DIGITS]}"
+    return f"{key}-seed{seed}-{run_id[:ID_DIGITS]}"

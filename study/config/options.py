@@ -137,11 +137,10 @@ def source_checksum(target: Callable[..., Any]) -> str | None:
     if (target.__module__ or "").split(".")[0] == "study":
         return None
     try:
-        return hashlib.sha256(Path(inspect.getsourcefile(target)).read_bytes()).hexdigest()
+        return hashlib.sha256(Path(str(inspect.getsourcefile(target))).read_bytes()).hexdigest()
     except (TypeError, OSError):  # compiled code has no source: its module's version has to do
-        module = inspect.getmodule(target)
         version = getattr(inspect.getmodule(target), "__version__", "")
-        return hashlib.sha256(f"{module.__name__} {version}".encode()).hexdigest()
+        return hashlib.sha256(f"{target.__module__} {version}".encode()).hexdigest()
 
 
 def _name(target: Callable[..., Any]) -> str:

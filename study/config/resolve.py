@@ -29,7 +29,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     from study.config import checks  # imports torch, which composing and --help do without
 
     known = [key.name for key in fields(StudySchema)]
-    for key in cfg:
+    for key in map(str, cfg):
         if key not in known:
             raise ConfigError(f"{key} is not a key of the config; allowed: {', '.join(known)}")
     for key in known:

@@ -37,7 +37,7 @@ def digits() -> DataSet:
 def _read(_root: Path) -> RawImages:
     # Read from the file itself: importing scikit-learn takes longer than training on these images.
     package = find_spec("sklearn")
-    if package is None:
+    if package is None or package.origin is None:
         raise StudyError("data=digits comes with scikit-learn, which is not installed: pip install scikit-learn")
     rows = np.loadtxt(Path(package.origin).parent / FILE, delimiter=",", dtype=np.uint8)
     images, labels = rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)

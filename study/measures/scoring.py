@@ -116,12 +116,12 @@ def score(model: nn.Module, part: Part, logits_of: Callable[[nn.Module], Logits]
     model.eval()
     make_logits = logits_of(model)
     # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
-    labels, logits = part.labels, None
-    losses = part.all_images.new_empty(len(part))
+    labels, losses = part.labels, part.all_images.new_empty(len(part))
+    logits = losses.new_empty(len(part), 0)  # as wide as the first batch says
     for start in range(0, len(part), BATCH):
         rows = slice(start, min(start + BATCH, len(part)))
         found = make_logits(part, rows)
-        logits = losses.new_empty(len(part), found.shape[1]) if logits is None else logits
+        logits = losses.new_empty(len(part), found.shape[1]) if start == 0 else logits
         logits[rows] = found
         losses[rows] = F.cross_entropy(found, labels[rows], reduction="none")
     model.train(was_training)

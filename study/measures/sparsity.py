@@ -29,7 +29,7 @@ def sparsity_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
         magnitudes = weights.ordered(w)
         zeros = np.searchsorted(magnitudes, 0, side="right") / w.size
         below = [np.searchsorted(magnitudes, threshold, side="left") / w.size for threshold in THRESHOLDS]
-        units = dead.get(name, (None, None))
+        units: tuple[int | None, ...] = dead.get(name, (None, None))
         if name == ALL and dead:
             units = tuple(map(sum, zip(*dead.values(), strict=True)))
         yield [name, w.size, zeros, *below, hoyer(magnitudes), gini(magnitudes), *units]

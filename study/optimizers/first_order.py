@@ -12,14 +12,17 @@ from torch import Tensor
 
 from study.errors import ConfigError
 
-# torch marks these methods as not to be compiled when they are called first, for which it imports its compiler: two
-# seconds of each process. Nothing is compiled by it here, so the methods need no mark.
-_UNMARKED = {
-    name: method.__wrapped__
-    for name, method in vars(torch.optim.Optimizer).items()
-    if isinstance(method, FunctionType) and hasattr(method, "__wrapped__")
-}
-_Unmarked = type("_Unmarked", (torch.optim.Optimizer,), _UNMARKED)
+
+class _Unmarked(torch.optim.Optimizer):
+    """Methods of torch's optimizers without the mark that they are not to be compiled.
+
+    torch sets it when one is called first, for which it imports its compiler: two seconds of each process.
+    """
+
+
+for _name, _method in vars(torch.optim.Optimizer).items():
+    if isinstance(_method, FunctionType) and hasattr(_method, "__wrapped__"):
+        setattr(_Unmarked, _name, _method.__wrapped__)
 
 
 class Adam(_Unmarked, torch.optim.Adam):

@@ -85,7 +85,7 @@ def write_table(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> None:
 def save_predictions(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write predictions.npz."""
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
     write_whole(folder / PREDICTIONS, content.getvalue())
 
 

@@ -91,7 +91,8 @@ class Combined:
             regularizer.choose(model)
 
     def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        return sum(regularizer.penalty(model, images, labels) for regularizer in self.regularizers)
+        penalties = (regularizer.penalty(model, images, labels) for regularizer in self.regularizers)
+        return sum(penalties)  # type: ignore[return-value]  # a run has one regularizer or more
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [regularizer.state_dict() for regularizer in self.regularizers]

@@ -44,6 +44,7 @@ class Penalty(Regularizer):
         total: Tensor | float = 0.0
         for s, scratch in zip(self.scoped, self._scratch, strict=True):
             value = self.value_and_gradient(s.parameter, scratch)
+            assert s.parameter.grad is not None
             s.parameter.grad.add_(scratch, alpha=self.lam * s.factor)
             total = total + self.lam * s.factor * value
         return total
@@ -193,6 +194,7 @@ class Spectral(MatrixPenalty):
         total: Tensor | float = 0.0
         for i, s in enumerate(self.scoped):
             w = s.parameter
+            assert w.grad is not None
             left, self._right[i] = self._iterated(w, self._right[i], 1)
             sigma = left @ as_matrix(w) @ self._right[i]
             as_matrix(w.grad).addr_(left, self._right[i] * sigma, alpha=2 * self.lam * s.factor)
@@ -222,4 +224,8 @@ class FunctionPenalty(Penalty):
     """A user's function of one tensor as a penalty."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]):
-        self.value = function
+        self.function = function
+
+    def value(self, w: Tensor) -> Tensor:
+        """What the function returns."""
+        return self.function(w)

@@ -88,10 +88,8 @@ class GroupLasso(Regularizer):
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         for units in self._layers:
             steps = [step_sizes(optimizer, p) for p in (units.weight, units.bias) if p is not None]
-            if isinstance(steps[0], Tensor):
-                step: Tensor | float = _joined(*steps)
-            else:
-                step = steps[0]
+            of_each = [step for step in steps if isinstance(step, Tensor)]
+            step = _joined(*of_each) if of_each else steps[0]
             shrunk = shrink_groups(_rows(units), step, self.lam * units.factor)
             inputs = as_matrix(units.weight).shape[1]
             units.weight.copy_(shrunk[:, :inputs].reshape(units.weight.shape))

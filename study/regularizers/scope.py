@@ -88,8 +88,8 @@ def hidden_units(model: nn.Module, scoped: Sequence[Scoped]) -> list[Units]:
     for _, layer in hidden_layers(model):
         found = by_id.get(id(layer.weight))
         if found is not None:
-            bias = layer.bias if layer.bias is not None and id(layer.bias) in by_id else None
-            units.append(Units(found.parameter, bias, found.factor))
+            bias = by_id.get(id(layer.bias)) if layer.bias is not None else None
+            units.append(Units(found.parameter, bias.parameter if bias else None, found.factor))
     if not units:
         weights = [f"{name}.weight" for name, _ in hidden_layers(model)]
         reason = f"none of {', '.join(weights)} is in scope" if weights else "this model has none"

@@ -90,7 +90,6 @@ class _Command:
         self.study_folder = OUTPUTS / base.name
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
         self.states: set[str] = set()
-        self.say = progress.say
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped; allowed: continue")
 
@@ -98,6 +97,10 @@ class _Command:
     def dry_run(self) -> bool:
         """Whether nothing is to be trained."""
         return self.base.dry_run
+
+    def say(self, line: str) -> None:
+        """Print a line about the sweep as a whole."""
+        progress.say(line)
 
     def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[ResolvedRun]:
         """The resolved runs of points; `test` says whether they score the test set."""

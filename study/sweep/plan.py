@@ -50,17 +50,20 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
     for resolved in runs:
         wanted.setdefault(resolved.run_id, resolved)
     existing = existing_runs(study_folder)
-    known = [_settings_of(run) for run in existing.values() if run.config is not None]
+    known = [_settings_of(run.config, run.status) for run in existing.values() if run.config is not None]
     varying = varying_keys([*known, *(resolved.settings for resolved in runs)])
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
     extendable = _extendable(existing.values())
 
-    tasks, ended, failed, resumed = [], [], [], 0
+    tasks: list[Task] = []
+    ended: list[Path] = []
+    failed: list[Path] = []
+    resumed = 0
     for run_id, resolved in wanted.items():
         run, config = existing.get(run_id), resolved.config
         state = run.status["state"] if run and run.folder == run.published else None
         untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder)
-        if (state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed):
+        if run is not None and ((state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed)):
             (ended if state in WITH_RESULT else failed).append(run.folder)
             continue
         variant = resolved.variant_id
@@ -70,7 +73,7 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
             if key in key_of.values():  # other settings that look alike once they are fit for a file name
                 key = f"{key}-{variant[:6]}"
             key_of[variant] = key
-        folder = run.published if run else study_folder / run_folder_name(key_of[variant], config, run_id)
+        folder = run.published if run else study_folder / run_folder_name(key_of[variant], config.seed, run_id)
         if run is None:
             _check_free(folder)
         shorter = [known for known in extendable.get(resolved.budget_free_id, ()) if known[0] < config.epochs]
@@ -99,19 +102,18 @@ def _check_free(folder: Path) -> None:
         raise StudyError(f"{folder} is not the run that its name says. Move it elsewhere")
 
 
-def _settings_of(run: Existing) -> Mapping[str, Any]:
+def _settings_of(config: RunConfig, status: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings of a run that is there; options of the model that its regularizer set are not in its status.json."""
-    written = run.status.get("setting", {})
-    of_model = arguments(run.config.model)
-    return settings(run.config, [key for key in of_model if written and f"model.{key}" not in written])
+    written = status.get("setting", {})
+    return settings(config, [key for key in arguments(config.model) if written and f"model.{key}" not in written])
 
 
 def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
     """Complete runs with a kept checkpoint: budget and folder, by the id without the budget."""
     result: dict[str, list[tuple[int, Path]]] = {}
     for run in runs:
-        kept = run.status["state"] == "complete" and run.config and (run.folder / CHECKPOINT).is_file()
-        if not kept:
+        kept = run.status["state"] == "complete" and (run.folder / CHECKPOINT).is_file()
+        if run.config is None or not kept:
             continue
         from study.config.identity import identify  # torch, which a sweep without such runs imports later
 

@@ -60,7 +60,7 @@ def say_dry_run(plan: Plan, workers: int) -> None:
 
 def _seconds_per_epoch(folder: Path) -> float | None:
     """Wall time of an epoch of a run that was trained in one go, scoring included."""
-    status = read_status(folder)
+    status = read_status(folder) or {}
     try:
         with open(folder / "metrics.csv") as file:
             epochs = sum(1 for _ in file) - 2

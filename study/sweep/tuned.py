@@ -25,7 +25,9 @@ class Command(Protocol):
     """What trains; see `sweep`."""
 
     study_folder: Path
-    dry_run: bool
+
+    @property
+    def dry_run(self) -> bool: ...
 
     def compose(self, points: Sequence[Point], test: bool = True) -> list[ResolvedRun]: ...
 
@@ -134,7 +136,7 @@ def _score(run: Existing | None, column: str, sign: int) -> float:
     state = run.status["state"] if run else "missing"
     if state == "diverged":
         return -np.inf
-    if state == "complete":
+    if run and state == "complete":
         refuse_changed(run.folder, run.status, ("val.csv", CONFIG))
         try:
             with open(run.folder / "val.csv") as rows:

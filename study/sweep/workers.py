@@ -189,8 +189,7 @@ class _Alone(_Crew):
 class _Worker:
     process: multiprocessing.process.BaseProcess
     connection: Connection
-    number: int | None = None  # of the task it is at
-    claim: Claim | None = None
+    at: tuple[int, Claim] | None = None  # the number of its task, and the claim on it
 
 
 class _Pool(_Crew):
@@ -218,7 +217,7 @@ class _Pool(_Crew):
         try:
             while True:
                 self._hand_out()
-                busy = {worker.connection: worker for worker in self.workers if worker.number is not None}
+                busy = {worker.connection: worker for worker in self.workers if worker.at is not None}
                 if not busy and (self.stopping or not self.waiting):
                     return self.in_order()
                 if busy:
@@ -230,43 +229,44 @@ class _Pool(_Crew):
 
     def _hand_out(self) -> None:
         for worker in self.workers:
-            if worker.number is not None or self.stopping:
+            if worker.at is not None or self.stopping:
                 continue
-            taken = self.take(worker.process.pid)
-            if taken is None:
+            worker.at = self.take(worker.process.pid or 0)
+            if worker.at is None:
                 return
-            worker.number, worker.claim = taken
+            number, claim = worker.at
             with suppress(BrokenPipeError, ConnectionResetError):  # it has just died, which `_hear` finds out
-                worker.connection.send((self.tasks[worker.number], worker.claim))
+                worker.connection.send((self.tasks[number], claim))
 
     def _hear(self, busy: Mapping[Connection, _Worker]) -> None:
-        for connection in wait(list(busy), timeout=1):  # the end of a process closes its connection
-            worker = busy[connection]
+        ready = wait(list(busy), timeout=1)  # the end of a process closes its connection
+        for worker in [worker for connection, worker in busy.items() if connection in ready]:
+            assert worker.at is not None
+            number, claim = worker.at
             try:
-                message = connection.recv()
+                message = worker.connection.recv()
             except (EOFError, OSError):
-                self._died(worker)
+                self._died(worker, number, claim)
                 continue
             if isinstance(message, MachineFaultError):
                 raise message
             if isinstance(message, Outcome):
-                number, claim = worker.number, worker.claim
-                worker.number = worker.claim = None
+                worker.at = None
                 self.ended(number, claim, message)
             else:
-                self.display.epoch(worker.number, *message)
+                self.display.epoch(number, *message)
 
     def stop(self) -> None:
         """Start no more runs, and tell the workers to end theirs after the epoch."""
         super().stop()
         for worker in self.workers:
-            if worker.number is not None:
+            if worker.at is not None:
                 with suppress(OSError):  # it may just have died
                     worker.connection.send("stop")
 
-    def _died(self, worker: _Worker) -> None:
+    def _died(self, worker: _Worker, number: int, claim: Claim) -> None:
         worker.process.join()
-        code, run = worker.process.exitcode, self.tasks[worker.number].folder
+        code, run = worker.process.exitcode or 0, self.tasks[number].folder
         if code < 0:
             cause = f"its process was killed by {signal.Signals(-code).name}"
             if code == KILLED and faults.out_of_memory_kills() > self.out_of_memory_kills:
@@ -275,28 +275,28 @@ class _Pool(_Crew):
                 cause += ", which is what a system does that runs out of memory; workers=1 needs least"
         else:
             cause = f"its process ended by itself with code {code}"
-        owner = (read_status(worker.claim.work) or {}).get("owner", {})
+        owner = (read_status(claim.work) or {}).get("owner", {})
         if owner.get("pid") != worker.process.pid:  # no run can make its process die before it has begun
             raise MachineFaultError(
                 f"{run}: {cause}, before the run began. The sweep has stopped and its runs can be resumed. See what is"
                 " printed above, then give the same command again"
             )
-        mark_failed(worker.claim.work, cause)
+        mark_failed(claim.work, cause)
         self.workers.remove(worker)
-        self.ended(worker.number, worker.claim, Outcome("failed", cause))
+        self.ended(number, claim, Outcome("failed", cause))
         if self.waiting and not self.stopping:
             self.workers.append(self._start())
 
     def _dismiss(self) -> None:
         for worker in self.workers:
-            if worker.number is None:
+            if worker.at is None:
                 worker.connection.close()  # its next recv ends it
             else:
                 worker.process.terminate()
         for worker in self.workers:
             worker.process.join(timeout=10)
-            if worker.claim is not None:
-                worker.claim.give_back()
+            if worker.at is not None:
+                worker.at[1].give_back()
 
 
 def _serve(connection: Connection) -> None:
@@ -322,10 +322,10 @@ def _serve(connection: Connection) -> None:
         try:
             try:
                 with claim.heartbeat():
-                    outcome = train_run(task, claim.work, on_epoch)
+                    message = train_run(task, claim.work, on_epoch)
             except MachineFaultError as fault:
-                outcome = fault
-            connection.send(outcome)
+                message = fault
+            connection.send(message)
         except KeyboardInterrupt:
             return
 
@@ -335,5 +335,7 @@ def _interrupt(_signal: int, _frame: Any) -> None:
 
 
 def _die_with_parent() -> None:
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
     os._exit(1)

@@ -104,7 +104,7 @@ def load_shorter(folder: Path, maker: Mapping[str, Any], epochs: int) -> Checkpo
         epochs: budget of the longer run; the shorter one's last histogram may be none that the longer one has.
     """
     found = load(folder, maker)
-    if found is None or changes(folder, read_status(folder) or {}, (CHECKPOINT, *found.sizes)):
+    if found is None or found.sizes is None or changes(folder, read_status(folder) or {}, (CHECKPOINT, *found.sizes)):
         return None
     rows = {name: (folder / name).read_bytes()[:size] for name, size in found.sizes.items()}
     if not weights.is_histogram_epoch(found.epoch, epochs):

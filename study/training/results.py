@@ -70,7 +70,7 @@ def score_later(config: RunConfig, work: Path) -> None:
     """
     from safetensors.torch import load_file
 
-    status = read_status(work)
+    status = read_status(work) or {}
     refuse_changed(work, status, (MODEL,))
     device = choose_device(config.device)
     dataset = build_dataset(config.data)

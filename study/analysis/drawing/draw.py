@@ -8,13 +8,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, Formatter
 
 from study.analysis.drawing import unchanged
 from study.analysis.drawing.specs import Spec
@@ -80,16 +81,18 @@ def lay_out(figure: Figure) -> None:
     """Fix where everything lies: a layout changes ticks, which change the layout, until both agree."""
     places: list[tuple[float, ...]] = []
     for _ in range(MOST_LAYOUTS):
-        figure.get_layout_engine().execute(figure)
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
         before, places = places, [axis.get_position().bounds for axis in figure.axes]
         if before and np.allclose(before, places, atol=1e-3):
             break
     figure.set_layout_engine("none")
 
 
-def _draw_quietly(*arguments: object) -> None:
+def _draw_quietly(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
     try:
-        _draw(*arguments)
+        _draw(target, spec, view, selection, usetex)
     except BaseException:  # Ctrl-C and its like included, of which the command tells
         os._exit(1)  # drawn once more where errors can be told
 
@@ -133,10 +136,14 @@ def _change_texts(figure: Figure) -> None:
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         names = axis.get_major_formatter()  # one for axes that share ticks
         if isinstance(axis.get_major_locator(), FixedLocator) and names not in changed:
-            axis.set_major_formatter(lambda value, place, names=names: as_drawn(names(value, place)))
+            axis.set_major_formatter(partial(_tick_text, names))
             changed.append(axis.get_major_formatter())
     for text in figure.findobj(Text):
         text.set_text(as_drawn(text.get_text()))
+
+
+def _tick_text(names: Formatter, value: float, place: int | None) -> str:
+    return as_drawn(names(value, place))
 
 
 def _drawn_by(spec: Spec, view: View) -> Figure:

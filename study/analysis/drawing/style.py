@@ -62,7 +62,7 @@ class Style:
     family: str
     line: float = 1.2
 
-    def rc(self, usetex: bool = False) -> dict[str, Any]:
+    def rc(self, usetex: bool = False) -> Any:
         """Matplotlib's settings."""
         serif = self.family == "serif"
         return {

@@ -1,6 +1,7 @@
 """Variants against each other: train against val, differences to the baseline, the best of n trials."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -38,10 +39,15 @@ def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> F
         axis.plot(a, b, look.marker, color=look.colour, alpha=0.3, markersize=2, linewidth=0)
         across, up = mean_interval(a), mean_interval(b)
         axis.errorbar(
-            *(across.mean, up.mean),
+            across.mean,
+            up.mean,
             xerr=across.mean - across.low if len(own) >= INTERVALS_FROM else None,
             yerr=up.mean - up.low if len(own) >= INTERVALS_FROM else None,
-            **{"fmt": look.marker, "color": look.colour, "elinewidth": 0.8, "capsize": 0, "label": look.label},
+            fmt=look.marker,
+            color=look.colour,
+            elinewidth=0.8,
+            capsize=0,
+            label=look.label,
         )
     axis.set_xlabel(label(x))
     axis.set_ylabel(label(y))
@@ -59,7 +65,12 @@ def _equal_gaps(axis: plt.Axes, unit: str) -> None:
         begin, end = max(left, low + gap), min(right, high + gap)
         if end - begin < 0.2 * (right - left):
             continue
-        drawn = {"color": "#aaaaaa", "linewidth": 0.6, "zorder": 1, "label": None if named else f"Equal gap ({unit})"}
+        drawn: dict[str, Any] = {
+            "color": "#aaaaaa",
+            "linewidth": 0.6,
+            "zorder": 1,
+            "label": None if named else f"Equal gap ({unit})",
+        }
         axis.plot([begin, end], [begin - gap, end - gap], **drawn)
         named = True
         at_top = end - gap >= high - 1e-9 * abs(high)

@@ -63,13 +63,13 @@ def lines(
     styles = view.looks if colour == VARIANT else _group_looks(view, table, colour)
     axes, figure = _grid(view, len(y), len(panels))
     for row, measure in enumerate(y):
-        for column, value in enumerate(panels):
-            axis = axes[row][column]
+        for place, value in enumerate(panels):
+            axis = axes[row][place]
             own = table if value is None else table[table[panel] == value]
             _draw(axis, own, x, measure, colour, styles, band)
-            if column == 0 or panel is None:
+            if place == 0 or panel is None:
                 axis.set_ylabel(label(measure))
-            if value is not None and row == 0:
+            if panel is not None and row == 0:
                 axis.set_title(f"{label(panel)}: {mathtext(str(value))}")
     legend_below(figure, *_handles(axes))
     return figure
@@ -122,7 +122,7 @@ def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, st
         axis.axhline(0, color="#777777", linewidth=0.8, zorder=1)
     axis.set_xlabel(label(x))
     values = shown(table.drop(reference.index)[x], x)
-    if x != "epoch" and is_logarithmic(values):
+    if x != "epoch" and is_logarithmic(values.tolist()):
         axis.set_xscale("log")
     elif x == "epoch":
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
@@ -138,7 +138,7 @@ def _refuse_pooling(own: pd.DataFrame, x: str, name: str) -> None:
 
 def _handles(axes: list[list[Axes]]) -> tuple[list, list[str]]:
     """Handles and labels of all panels, each label once."""
-    found = {}
+    found: dict[str, Any] = {}
     for axis in [axis for row in axes for axis in row]:
         for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(text, handle)

@@ -1,5 +1,7 @@
 """What tuning saw: the score of every trial over each key that was tuned."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -67,8 +69,8 @@ def _draw(axis: plt.Axes, trials: pd.DataFrame, key: str, measure: str, look: Lo
         axis.axhline(scores[chosen][0], **look.line(), zorder=1, label=look.label)
         return
     scores = np.where(np.isnan(scores) | (better * scores < better * edge), edge, scores)
-    style = {"marker": look.marker, "color": look.colour, "linewidth": 0}
+    style: dict[str, Any] = {"marker": look.marker, "color": look.colour, "linewidth": 0}
     axis.plot(values, scores, **style, markersize=3.5, alpha=0.6, label=look.label, clip_on=False)
     axis.plot(values[chosen], scores[chosen], **style, markersize=5, clip_on=False)
-    ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": look.colour, "linewidth": 0}
+    ring: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": look.colour, "linewidth": 0}
     axis.plot(values[chosen], scores[chosen], **ring, markersize=11, clip_on=False)

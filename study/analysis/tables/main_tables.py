@@ -97,7 +97,8 @@ def gap_notes(
         looks: how often test scores have been looked at; None where the table shows none.
         spread: what stands behind ±.
     """
-    where = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}.get(at, f"epoch {at}")
+    words = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}
+    where = words.get(str(at), f"epoch {at}")
     lines = [
         f"All values at {where}, sorted by val; train and val by one scorer, in eval mode; losses without the penalty."
         " Accuracy gap: train − val; loss gap: val − train."

@@ -43,9 +43,10 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
     plain = type(model) is MLP and not model.dropout and not model.norms
     if not (plain and optimizer in OPTIMIZERS and device.type == "cpu"):
         return False
-    if any(regularizer.in_step is None for regularizer in regularizers):
+    in_steps = [regularizer.in_step for regularizer in regularizers if regularizer.in_step is not None]
+    if len(in_steps) < len(regularizers):
         return False
-    kinds = [kind for regularizer in regularizers for kind in regularizer.in_step]
+    kinds = [kind for in_step in in_steps for kind in in_step]
     return sum(kind in ALONE for kind in kinds) <= 1 and not ("decay" in kinds and PENALTIES & set(kinds))
 
 
@@ -94,14 +95,15 @@ def train_epoch(
     layout = layout_of(layers)
     state, options = _started(optimizer), optimizer.param_groups[0]
     if isinstance(optimizer, torch.optim.Adam):
-        rule = Rule(True, float(options["lr"]), *options["betas"], options["eps"])
-        keys = ("exp_avg", "exp_avg_sq")
+        decay1, decay2 = options["betas"]
+        rule = Rule(True, float(options["lr"]), decay1, decay2, options["eps"])
+        keys: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
         steps = int(state[model.output.bias]["step"])
     else:
         rule = Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
         keys = ("momentum_buffer",) if rule.decay1 else ()
         steps = 0
-    kinds = [tensors, *([tuple(state[tensor][key] for tensor in pair) for pair in tensors] for key in keys)]
+    kinds = [tensors, *([(state[w][key], state[b][key]) for w, b in tensors] for key in keys)]
     packed = [pack(kind, layout) for kind in kinds]
     # Something has to stand for the moments that an optimizer does not have; it is not touched.
     parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
@@ -121,9 +123,9 @@ def train_epoch(
         )
     for values, kind in zip(packed, kinds, strict=True):
         unpack(values, kind, layout)
-    for values in state.values():
-        if "step" in values:
-            values["step"] += math.ceil(len(shuffled) / batch_size)
+    for of_tensor in state.values():
+        if "step" in of_tensor:
+            of_tensor["step"] += math.ceil(len(shuffled) / batch_size)
     return objective
 
 
@@ -177,7 +179,7 @@ def _coefficients(
     result = np.zeros((len(tensors), 2, len(COEFFICIENTS)))
     result[..., CAP] = np.inf
     for regularizer in regularizers:
-        for kind, unit in regularizer.in_step.items():
+        for kind, unit in (regularizer.in_step or {}).items():
             if kind in ("group", "cap"):
                 for units in hidden_units(model, regularizer.scoped):
                     layer, _ = place[id(units.weight)]
@@ -194,7 +196,7 @@ def _smoothing(regularizers: Sequence[Regularizer]) -> float:
     """The share of label smoothing: of several, each smooths what the one before leaves."""
     kept = 1.0
     for regularizer in regularizers:
-        kept *= 1 - regularizer.in_step.get("smoothing", 0.0) * regularizer.lam
+        kept *= 1 - (regularizer.in_step or {}).get("smoothing", 0.0) * regularizer.lam
     return 1 - kept
 
 
