@@ -110,7 +110,7 @@ def analyze_study(options: Options) -> int:
     return 1 if everything.damaged else 0
 
 
-def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
+def _phase(study: Study, manifest: dict[str, Any] | None, phase: str) -> Study:
     """The runs of a tuned study that are compared: those of the choices on fresh seeds, unless told otherwise."""
     if phase not in PHASES:
         raise ConfigError(f"phase={phase}: allowed: {', '.join(PHASES)}")
@@ -125,7 +125,7 @@ def _phase(study: Study, manifest: dict | None, phase: str) -> Study:
     return found
 
 
-def _tuned_alike(folder: Path, manifest: dict | None, allow: Sequence[str]) -> list[str]:
+def _tuned_alike(folder: Path, manifest: dict[str, Any] | None, allow: Sequence[str]) -> list[str]:
     """Refuse a tuned study whose variants were tuned unequally, unless that is allowed; then the lines that say so."""
     notes = tuned_tables.unequal_notes(manifest)
     if manifest and notes and TUNING not in allow:

@@ -249,7 +249,7 @@ def grid_shape(panels: int, columns: int) -> tuple[int, int]:
     return rows, -(-panels // rows)
 
 
-def legend_below(figure: plt.Figure, handles: Sequence, labels: Sequence[str]) -> None:
+def legend_below(figure: plt.Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
     """One legend for all panels, below them, in as many columns as fit; the figure grows by its rows."""
     if not labels:
         return

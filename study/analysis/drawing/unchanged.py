@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -73,7 +74,7 @@ def remember(study_folder: Path, figures: Path, keys: Keys, kinds: Sequence[str]
     write_whole(study_folder / DRAWN, json.dumps(_read(study_folder) | drawn, indent=1))
 
 
-def _read(study_folder: Path) -> dict:
+def _read(study_folder: Path) -> dict[str, Any]:
     try:
         content = json.loads((study_folder / DRAWN).read_text())
     except (OSError, ValueError):

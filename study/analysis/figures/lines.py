@@ -98,7 +98,9 @@ def _group_looks(view: View, table: pd.DataFrame, column: str) -> Mapping[Any, L
     return {value: styles[value] for value in order}
 
 
-def _draw(axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, styles: Mapping, band: str) -> None:
+def _draw(
+    axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, styles: Mapping[Any, Any], band: str
+) -> None:
     reference = table[table["reg"] == NONE] if x == "lam" else table.iloc[:0]
     for value, look in styles.items():
         own = table[(table[colour] == value) & ~table.index.isin(reference.index)]
@@ -136,7 +138,7 @@ def _refuse_pooling(own: pd.DataFrame, x: str, name: str) -> None:
         raise ConfigError(f"the line {name} would average {listed}: use colour: variant, a panel, or a filter")
 
 
-def _handles(axes: list[list[Axes]]) -> tuple[list, list[str]]:
+def _handles(axes: list[list[Axes]]) -> tuple[list[Any], list[str]]:
     """Handles and labels of all panels, each label once."""
     found: dict[str, Any] = {}
     for axis in [axis for row in axes for axis in row]:

@@ -100,10 +100,10 @@ def save(study_folder: Path, entries: Mapping[str, Entry]) -> None:
     beside = study_folder / f"{INDEX}.part"
     try:
         with open(beside, "wb") as file:
-            np.savez(  # type: ignore[arg-type]  # names of arrays are not known to be no option
+            np.savez(
                 file,
                 head=np.frombuffer(json.dumps({"version": VERSION, "runs": head}).encode(), np.uint8),
-                **{name: np.concatenate([part[name] for part in parts.values() if name in part]) for name in names},
+                **{name: np.concatenate([part[name] for part in parts.values() if name in part]) for name in names},  # type: ignore[arg-type]
             )
         beside.replace(study_folder / INDEX)
     except OSError:

@@ -147,7 +147,7 @@ def _corrected(of_primary: pd.DataFrame) -> np.ndarray:
 
 def _contrast(
     own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: float, correct: Correct, level: float
-) -> dict:
+) -> dict[str, Any]:
     seeds = [seed for seed in own.index if seed in reference.index]
     a, b = (table.loc[seeds, measure].to_numpy(float) for table in (own, reference))
     known = ~(np.isnan(a) | np.isnan(b))

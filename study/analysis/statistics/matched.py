@@ -10,6 +10,7 @@ accuracy.
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -149,7 +150,7 @@ def _read_off(branches: Sequence[pd.DataFrame], on: str, measure: str, levels: n
 
 def _compared(
     on: str, measure: str, levels: np.ndarray, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray]
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     (name, a), (other_name, b) = one, other
     rows = []
     for i, level in enumerate(levels):
