@@ -20,16 +20,29 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 
+def seldom_collect_garbage() -> None:
+    """Importing makes objects that stay: looking through them again and again for garbage takes long."""
+    gc.set_threshold(100_000)
+
+
+def share_config_store() -> None:
+    """Hydra copies its one store each time it composes or lists a group, and copies what it takes out as well."""
+    setattr(ConfigStore, "__deepcopy__", lambda self, _: self)  # noqa: B010
+
+
+def read_yaml_in_c() -> None:
+    """Hydra and OmegaConf take the loader by this name. The one in C reads the same YAML."""
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+PATCHES = [seldom_collect_garbage, share_config_store, read_yaml_in_c]
+
+
 def patch() -> None:
     """Change what a whole command profits from."""
-    # Importing makes objects that stay: looking through them again and again for garbage takes long.
-    gc.set_threshold(100_000)
-    # Hydra copies its one store each time it composes or lists a group, and copies what it takes out as well.
-    setattr(ConfigStore, "__deepcopy__", lambda self, _: self)  # noqa: B010
-    # Hydra and OmegaConf take the loader by this name. The one in C reads the same YAML.
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    # The command tells what went wrong in its own words.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    for change in PATCHES:
+        change()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come out as they are: `messages` prints them
 
 
 @contextmanager
