@@ -54,12 +54,13 @@ def main() -> None:
         for change in CHANGES:
             cells = []
             for command in COMMANDS.values():
-                extra = ("retry_failed=false",) if command[0] == "data=digits" else ()
                 saved = []
                 for number in range(pairs):
-                    own = (*command, f"seed={number + 1}", *extra) if extra else command
-                    both = [seconds(which, own, folder) for which in (change, "nothing")]
-                    saved.append(both[0] - both[1])
+                    name = (
+                        (f"name={change}{number}", f"name={change}{number}_all") if "epochs=1" in command else ("", "")
+                    )
+                    without = seconds(change, (*command, *filter(None, name[:1])), folder)
+                    saved.append(without - seconds("nothing", (*command, *filter(None, name[1:])), folder))
                 cells.append(f"{statistics.median(saved):.2f} ({min(saved):.2f} to {max(saved):.2f})")
             print(f"| `{change}` | " + " | ".join(cells) + " |", flush=True)
 
