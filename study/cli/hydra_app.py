@@ -17,6 +17,8 @@ from study.cli.startup import CONF
 from study.config.hydra_settings import check_hydra
 from study.errors import ConfigError
 
+# The behaviour of Hydra 1.3, which 1.4 has by default and no longer wants to be asked for.
+VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
 # Flags that take a value.
 VALUE_FLAGS = (
@@ -38,7 +40,7 @@ def run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | Non
 
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
     with hydra_in_mode(mode, lambda node: check_hydra(node, analysis=config_name == "analysis")):
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(keep)()
+        hydra.main(config_path=str(CONF), config_name=config_name, **VERSION_BASE)(keep)()
     return composed[0] if composed else None
 
 

@@ -1,6 +1,7 @@
 """The keys of conf/config.yaml and conf/analysis.yaml, with their types."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -60,6 +61,7 @@ class AnalysisSchema:
     export: Any = None
 
 
+@lru_cache(maxsize=1)
 def register_schemas() -> None:
     """Make the schemas known to Hydra; conf/config.yaml and conf/analysis.yaml name them."""
     store = ConfigStore.instance()

@@ -6,9 +6,10 @@ from hydra.errors import OverrideParseException
 
 # OmegaConf's types, in words.
 KINDS = {"Float": "a number", "Integer": "a whole number", "Bool": "true or false", "String": "a text"}
+IN_A_LIST = r"^Error when parsing index: \d+, string: .*? out of \[.*?\]\.\s*"  # said first by Hydra 1.4
 EVALUATING = r"Error parsing override '([^\n]*)'\n\w+ while evaluating '([^\n]*)': "
 REWORDED = (  # messages of Hydra's, in words of a user
-    (EVALUATING + r"Unknown function '(\w+)'\nAvailable: ([\w,]+)", r"\1: there is no function \3; allowed: \4"),
+    (EVALUATING + r"Unknown function '(\w+)'\s+Available: ([\w,]+)", r"\1: there is no function \3; allowed: \4"),
     (EVALUATING, r"\1: \2 has arguments that the function does not take"),
     (r"force-add of config groups is not supported: '(.*)'", r"\1: an option of a group is given without ++: reg=l1"),
 )
@@ -39,10 +40,11 @@ def one_line(error: BaseException) -> str:
             f"{ambiguous[1]}: one value is allowed here. A list is written {ambiguous[2]}=[a,b], a text with commas"
             f" \"{ambiguous[2]}='a,b'\""
         )
+    message = re.sub(IN_A_LIST, "", str(error), flags=re.DOTALL)
     for pattern, told in REWORDED:
-        if found := re.match(pattern, str(error)):
+        if found := re.match(pattern, message):
             return found.expand(told)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     merging = "Error merging override "
     if lines and lines[0].startswith(merging) and error.__cause__ is not None:
         cause = str(error.__cause__).splitlines()[0]

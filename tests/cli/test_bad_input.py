@@ -10,7 +10,7 @@ from tests.conftest import run_folders
 
 RUNS = "Runs go to outputs/<name>/<run>/ below the folder of the command. Leave it out, and set name="
 MISTAKES = {
-    "typo=1": "typo is no key",
+    "typo=1": "typo is not a key",
     "+typo=1": "typo is not a key of the config; allowed: name, seed, epochs",
     "lam=-1": "at least 0 is allowed",
     "lam=nan": "any finite number",
@@ -23,7 +23,7 @@ MISTAKES = {
     "workers=0": "at least 1 is allowed",
     "model.hidden=[0]": "widths of at least 1",
     "model.hidden=abc": "list[int] is allowed",
-    "model.hiddn=[3]": "model.hiddn is no key",
+    "model.hiddn=[3]": "model.hiddn is not a key",
     "+model.hiddn=[3]": "study.models.mlp has no such argument; allowed: hidden",
     "model=cnn": "Available options in 'model': linear, mlp",
     "reg=l3": "Available options in 'reg': batch_norm, combine, dropout",
@@ -78,7 +78,7 @@ MISTAKES = {
     "name=com1.x": "Windows has a device of this name",
     "~reg": "cannot be removed",
     "variants=[3]": "is not a set of overrides",
-    "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean) nor a key with a value",
+    "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean, help) nor a key with a value",
     "reg=1": "a group takes the name of an option",
     "=3": "no key before",
     "hydra.sweep.dir=elsewhere": RUNS,
@@ -212,7 +212,7 @@ def test_a_folder_in_the_way_is_not_touched(study, tmp_path):
     (run / "thesis.txt").write_text("mine")
     result = study("data=digits", "epochs=1")
     assert result.code == 1
-    assert "is in the way" in result.err
+    assert "is not the run that its name says" in result.err
     assert (run / "thesis.txt").read_text() == "mine"
     assert [file.name for file in run.iterdir()] == ["thesis.txt"]
 

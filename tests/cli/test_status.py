@@ -84,7 +84,7 @@ def test_diff_tells_when_only_what_is_behind_the_config_differs(study, small):
     copy = small / run.name.replace("seed0", "seed9")
     shutil.copytree(run, copy)
     (copy / "status.json").write_text((copy / "status.json").read_text().replace('"run_id": "', '"run_id": "0'))
-    assert "only in what is behind the config" in study("diff", str(run), str(copy)).out
+    assert "your own code or the data differ" in study("diff", str(run), str(copy)).out
     assert study("diff", str(run), str(run)).out == "no difference\n"
 
 

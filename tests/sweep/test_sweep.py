@@ -83,7 +83,7 @@ def test_divergence_is_a_result(study, tmp_path):
     (run,) = run_folders(tmp_path / "outputs" / "default")
     assert state(run) == "diverged"
     assert len(pd.read_csv(run / "metrics.csv")) == 2
-    assert "left alone" in study(*QUICK, "optimizer=sgd", "optimizer.lr=1e30").out
+    assert "skipped (already complete)" in study(*QUICK, "optimizer=sgd", "optimizer.lr=1e30").out
 
 
 FAIL_LATER = """
