@@ -15,6 +15,7 @@ from matplotlib import cbook
 
 from study.analysis.drawing.style import as_drawn, looks, variant_label
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown, mathtext
+from study.config.names import for_file_name
 from tests.conftest import run_folders, run_here
 
 NAMES = ["l1_50%_&_$x#", "l1|a*b_c<i>", "we[red]ird~^\\{}`", "[red]", "*_x_*", "Łé_я中λά"]
@@ -48,7 +49,7 @@ def analyzed(tmp_path_factory):
 def test_the_terminal_shows_them(analyzed):
     _, result = analyzed
     for number, name in enumerate(NAMES, start=1):
-        assert f" {name}-lam0.00{number} " in result.out
+        assert f" {for_file_name(name)}-lam0.00{number} " in result.out
     assert result.err == ""
 
 
@@ -70,7 +71,15 @@ def test_markdown_shows_them(analyzed):
         MarkdownIt("commonmark").enable(["table", "strikethrough"]).render((folder / "analysis/report.md").read_text())
     )
     cells = set(re.findall(r"<td>(.*?)</td>", shown))
-    assert {f"{html.escape(name)}-lam0.00{number}" for number, name in enumerate(NAMES, start=1)} <= cells
+    names = [for_file_name(name) for name in NAMES]
+    assert {f"{html.escape(name)}-lam0.00{number}" for number, name in enumerate(names, start=1)} <= cells
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_markdown_shows_what_folders_of_an_earlier_version_are_called(name):
+    table = f"| a |\n|---|\n| {markdown(name)} |\n"
+    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table)
+    assert f"<td>{html.escape(name)}</td>" in shown
 
 
 def test_markdown_of_ordinary_text_stays_readable():
