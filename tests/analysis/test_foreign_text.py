@@ -15,6 +15,7 @@ from matplotlib import cbook
 
 from study.analysis.drawing.style import as_drawn, looks, variant_label
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown, mathtext
+from study.analysis.text.formats import to_markdown
 from study.config.names import for_file_name
 from tests.conftest import run_folders, run_here
 
@@ -77,7 +78,7 @@ def test_markdown_shows_them(analyzed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_markdown_shows_what_folders_of_an_earlier_version_are_called(name):
-    table = f"| a |\n|---|\n| {markdown(name)} |\n"
+    table = to_markdown(pd.DataFrame({"Variant": [name]}), [])
     shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table)
     assert f"<td>{html.escape(name)}</td>" in shown
 

@@ -78,7 +78,7 @@ MISTAKES = {
     "name=com1.x": "Windows has a device of this name",
     "~reg": "cannot be removed",
     "variants=[3]": "is not a set of overrides",
-    "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean, help) nor a key with a value",
+    "reg": "reg is neither a subcommand (analyze, status, show, diff, verify, merge, clean, help) nor a key",
     "reg=1": "a group takes the name of an option",
     "=3": "no key before",
     "hydra.sweep.dir=elsewhere": RUNS,
