@@ -66,7 +66,7 @@ def _draw(axis: plt.Axes, trials: pd.DataFrame, key: str, measure: str, look: Lo
     chosen = trials["chosen"].to_numpy(bool)
     values = trials[key].to_numpy(float)
     if np.isnan(values).all():
-        axis.axhline(scores[chosen][0], **look.line(), zorder=1, label=look.label)
+        axis.axhline(scores[chosen][0], **look.line(), zorder=1, label=f"{look.label}: choice")
         return
     scores = np.where(np.isnan(scores) | (better * scores < better * edge), edge, scores)
     style: dict[str, Any] = {"marker": look.marker, "color": look.colour, "linewidth": 0}
