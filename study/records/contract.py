@@ -36,9 +36,9 @@ GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an ep
 LABEL_NOISE = "label_noise.csv"  # grows as well, in runs that have some
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 STATUS_KINDS = {  # of what readers take from status.json
-    **dict.fromkeys(("state", "run_id", "variant", "variant_id", "path", "device", "started"), str),
+    **dict.fromkeys(("state", "run_id", "variant", "variant_id", "budget_free_id", "path", "device", "started"), str),
     **dict.fromkeys(("setting", "data_checksums", "images", "versions"), dict),
     **dict.fromkeys(("threads", "numerics", "epochs_trained", "scored_epoch", "resumed"), int),
-    "takes_lam": bool,
+    **dict.fromkeys(("takes_lam", "may_grow"), bool),
 }
 SEALED = tuple(name for name in FILES if name != STATUS)  # which holds the seal

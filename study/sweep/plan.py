@@ -1,14 +1,13 @@
 """Which runs a sweep needs, which of them are already complete, and what the new ones are called."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from study.config.names import run_folder_name, settings, variant_key, varying_keys
 from study.config.run_config import ResolvedRun, RunConfig, arguments
-from study.errors import ConfigError, StudyError
+from study.errors import StudyError
 from study.records.contract import CHECKPOINT, FILES, PART, WITH_RESULT
 from study.records.existing import Existing, existing_runs
 from study.records.status import read_status
@@ -109,16 +108,15 @@ def _settings_of(config: RunConfig, status: Mapping[str, Any]) -> Mapping[str, A
 
 
 def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
-    """Complete runs with a kept checkpoint: budget and folder, by the id without the budget."""
+    """Complete runs with a kept checkpoint: budget and folder, by the id without the budget.
+
+    That id is the one that the run was trained under: code of the user's may have changed since.
+    """
     result: dict[str, list[tuple[int, Path]]] = {}
     for run in runs:
-        kept = run.status["state"] == "complete" and (run.folder / CHECKPOINT).is_file()
-        if run.config is None or not kept:
-            continue
-        from study.config.identity import identify  # torch, which a sweep without such runs imports later
-
-        with suppress(ConfigError):  # a user's own code that is gone
-            resolved = identify(run.config)
-            if resolved.may_grow:
-                result.setdefault(resolved.budget_free_id, []).append((run.config.epochs, run.folder))
+        status = run.status
+        identity = status.get("budget_free_id") if status.get("may_grow") else None
+        kept = status["state"] == "complete" and (run.folder / CHECKPOINT).is_file()
+        if identity is not None and kept and run.config is not None:
+            result.setdefault(identity, []).append((run.config.epochs, run.folder))
     return result

@@ -98,6 +98,8 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "run_id": task.run_id,
             "variant": task.variant,
             "variant_id": task.variant_id,
+            "budget_free_id": task.budget_free_id,
+            "may_grow": task.may_grow,
             "device": _device_name(device),
             "threads": config.threads,
             "path": task.path,

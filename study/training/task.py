@@ -16,8 +16,10 @@ class Task:
         config: its config.
         run_id: its full id.
         variant_id: the id of its variant.
+        budget_free_id: the id that it shares with runs of other numbers of epochs.
         variant: what its variant is called.
         takes_lam: whether the config's λ has a meaning.
+        may_grow: whether a longer run begins as this one did.
         setting: what else tells variants apart, apart from the regularizer.
         folder: where it will lie when it has ended.
         retry: whether it is to be taken up although it has ended: it failed, or lacks a test score that is wanted.
@@ -28,8 +30,10 @@ class Task:
     config: RunConfig
     run_id: str
     variant_id: str
+    budget_free_id: str
     variant: str
     takes_lam: bool
+    may_grow: bool
     setting: Mapping[str, Any]
     folder: Path
     extends: Path | None = None
@@ -40,4 +44,5 @@ class Task:
     def of(cls, run: ResolvedRun, variant: str, folder: Path, **how: Any) -> "Task":
         """The task of a resolved run; `how` are the attributes that say how it is trained."""
         setting = {key: value for key, value in run.settings.items() if not key.startswith("reg.")}
-        return cls(run.config, run.run_id, run.variant_id, variant, run.takes_lam, setting, folder, **how)
+        ids = (run.run_id, run.variant_id, run.budget_free_id)
+        return cls(run.config, *ids, variant, run.takes_lam, run.may_grow, setting, folder, **how)

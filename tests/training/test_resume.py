@@ -130,6 +130,22 @@ def test_more_epochs_go_on_from_a_kept_checkpoint_in_a_run_of_their_own(study, t
     same_bytes(long, undisturbed)
 
 
+def test_more_epochs_start_anew_where_code_of_one_s_own_has_changed(study, tmp_path, monkeypatch):
+    (tmp_path / "own" / "reg").mkdir(parents=True)
+    (tmp_path / "own" / "reg" / "mine.yaml").write_text("_target_: growing_penalty.penalty\nlam: 1e-4\n")
+    monkeypatch.syspath_prepend(tmp_path / "own")
+    code = tmp_path / "own" / "growing_penalty.py"
+    few = ("--config-dir=own", "reg=mine", "data=digits", "data.train_size=50", "model.hidden=[5]", "workers=1")
+    code.write_text("def penalty(w):\n    return w.abs().sum()\n")
+    assert study(*few, "epochs=1", "keep_checkpoint=true").code == 0
+    code.write_text("def penalty(w):\n    return w.square().sum()\n")
+    assert study(*few, "epochs=2").code == 0
+    logs = {
+        (run / "run.log").read_text().count("resumes after") for run in run_folders(tmp_path / "outputs" / "default")
+    }
+    assert logs == {0}
+
+
 def test_without_a_kept_checkpoint_more_epochs_start_anew(study, tmp_path):
     study(*LONG, "epochs=2")
     study(*LONG, "epochs=3")
