@@ -143,7 +143,7 @@ def test_ctrl_c_leaves_interrupted_runs_and_the_command_goes_on_later(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "interrupted; the same command goes on" in err
+    assert "interrupted; the same command resumes" in err
     assert "Traceback" not in err
     assert [state(folder) for folder in under_way(outputs)] == ["interrupted", "interrupted"]
 

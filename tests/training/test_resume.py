@@ -84,7 +84,7 @@ def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_pat
     code, out, err = break_off(tmp_path, signal.SIGINT, *LONG, "checkpoint_every=7")
     assert code == 130
     assert "finishing the running epochs" in out
-    assert "the same command goes on" in err
+    assert "the same command resumes" in err
     (given_back,) = under_way(tmp_path / "outputs" / "default")
     assert given_back.name.endswith("@free")
     assert state(given_back) == "interrupted"
@@ -111,7 +111,7 @@ def test_a_checkpoint_that_cannot_be_continued_starts_the_run_anew(study, tmp_pa
         (stopped / "weights.csv").write_text("")
     assert study(*LONG, *(["threads=2"] if damage == "other threads" else [])).code == 0
     (run,) = run_folders(tmp_path / "outputs" / "default")
-    assert "goes on" not in (run / "run.log").read_text()
+    assert "resumes after" not in (run / "run.log").read_text()
     if damage == "other threads":
         assert json.loads((run / "status.json").read_text())["threads"] == 2
     else:
@@ -149,7 +149,7 @@ def test_more_epochs_start_anew_where_code_of_one_s_own_has_changed(study, tmp_p
 def test_without_a_kept_checkpoint_more_epochs_start_anew(study, tmp_path):
     study(*LONG, "epochs=2")
     study(*LONG, "epochs=3")
-    assert not any("goes on" in (run / "run.log").read_text() for run in run_folders(tmp_path / "outputs" / "default"))
+    assert not any("resumes after" in (run / "run.log").read_text() for run in run_folders(tmp_path / "outputs" / "default"))
 
 
 def test_kept_models_are_safetensors_under_the_parameters_names(study, tmp_path):
