@@ -52,7 +52,8 @@ def key_values(
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or key not in given:
-            raise ConfigError(f"{argument}: allowed: {', '.join(f'{key}=...' for key in defaults)}")
+            meant = f". Example: {next(iter(defaults))}={argument}" if not equals and argument.isprintable() else ""
+            raise ConfigError(f"{argument}: allowed: {', '.join(f'{key}=...' for key in defaults)}{meant}")
         values = (allowed or {}).get(key, (value,))
         if value not in values:
             raise ConfigError(f"{argument}: allowed: {', '.join(values)}")

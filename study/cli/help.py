@@ -4,6 +4,7 @@ The comment on a key's line explains it; comment lines below are details, the la
 first comment line of an option's file explains the option; further ones are details.
 """
 
+import difflib
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -135,11 +136,12 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
         asked: a key (`lam`, `data.split`), a group, an option (`l1`, `reg=l1`), or a subcommand.
         conf: folder of the configs that come with study.
         folders: where options are looked for, that one among them.
-        commands: the whole text for each subcommand.
+        commands: subcommands, with the whole text of the one that is asked for.
 
     Raises:
         ConfigError: there is nothing of that name.
     """
+    asked = "lam" if asked == "reg.lam" else asked
     group, _, name = asked.rpartition("=")
     groups = [path.name for path in conf.iterdir() if path.is_dir()]
     pages: list[str] = [commands[asked]] if asked in commands else []
@@ -155,10 +157,21 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
             own = keys_in(file, "" if of_group in ("figure", "experiment") else f"{of_group}.")
             if option.name == name:
                 pages.append(_option_page(of_group, option, own))
-            elif of_group not in ("figure", "experiment"):
+            elif of_group not in ("figure", "experiment") or asked.startswith("tune."):
                 pages += [_page(key, f"study {of_group}={option.name}") for key in own if key.name == asked]
     if not pages:
-        raise ConfigError(f"{asked}: no key, option or command has this name. Allowed: what study --help lists")
+        names = [
+            *commands,
+            *groups,
+            *(key.name for config in ("config", "analysis") for key in study_keys(conf, config)),
+        ]
+        names += [option.name for of_group in groups for _, option in options(folders, of_group)]
+        close = difflib.get_close_matches(asked, names, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        raise ConfigError(
+            f"{asked}: no key, option or command has this name. {hint}Allowed: what study --help lists; --config-dir"
+            " adds your own options"
+        )
     return "\n\n".join(dict.fromkeys(pages)) + "\n"
 
 

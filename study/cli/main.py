@@ -104,7 +104,9 @@ def _help() -> int:
     if not asked or HELP_FLAGS & set(asked):
         print(help.overview(CONF, folders, SUMMARIES))
         return 0
-    pages = {name: inspect.cleandoc(_command(name).__doc__ or "") for name in COMMANDS if name == asked[0]}
+    pages = dict.fromkeys(("analyze", *COMMANDS), "")
+    if asked[0] in COMMANDS:
+        pages[asked[0]] = inspect.cleandoc(_command(asked[0]).__doc__ or "")
     if asked[0] == "analyze":
         pages["analyze"] = help.of_analysis(CONF, folders)
     print(help.explanation(asked[0], CONF, folders, pages), end="")
@@ -118,6 +120,7 @@ def _train() -> int:
             f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS, 'help'])}) nor a key with a value"
             " (reg=l1); study --help shows them"
         )
+    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]]  # `tune` is open
     run_hydra("config", RunMode.MULTIRUN)
     return 0
 

@@ -21,6 +21,7 @@ from study.records.existing import Existing, existing_runs, read_config
 from study.records.files import write_whole
 from study.records.seal import with_own_sum
 from study.records.status import read_status
+from study.records.sweeps import SWEEPS
 from study.sweep.progress import console
 
 
@@ -37,6 +38,8 @@ def study_merge(arguments: list[str]) -> int:
     study_folder(source)
     if into.resolve() == source.resolve():
         raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder")
+    if not existing_runs(source) and not (source / SWEEPS).is_file():
+        raise StudyError(f"{source} is not a study: it holds no runs. Give a folder below outputs/, or its name")
     if "/" in arguments[0]:
         study_folder(into)
     into.mkdir(exist_ok=True)

@@ -39,7 +39,7 @@ def refuse_decay(
         if not any(strengths):
             continue
         shown = " and ".join(f"{strength:.15g}" for strength in dict.fromkeys(strengths) if strength)
-        where = f"optimizer.{key}=0" if key in group else f"{key}=0 in {group['_target_']}"
+        where = f"{key}: 0 in its YAML file" if key in group else f"{key}=0 in {group['_target_']}"
         raise ConfigError(
             f"optimizer={group['option']}: {key}={shown} is a regularizer outside reg. Set {where} and use"
             f" {_instead(optimizer, key, parameters)}"

@@ -20,14 +20,13 @@ from pathlib import Path
 from threading import Event, Thread
 
 from study.errors.faults import is_fault
-from study.records.status import read_status
+from study.records.status import is_ended
 
 WORK = ".work"
 LEASE = 60.0  # seconds without a sign of life after which an owner on another host counts as gone
 HEARTBEAT = 10.0  # seconds between signs of life
 PROC = Path("/proc")  # of Linux
 FREE = "free"  # instead of an owner: given back, to be taken by anyone
-ENDED = ("complete", "diverged", "failed")
 
 
 class LostClaimError(Exception):
@@ -98,12 +97,6 @@ class Claim:
             yield
         finally:
             done.set()
-
-
-def is_ended(folder: Path) -> bool:
-    """Whether a run's folder says that the run has ended."""
-    status = read_status(folder)
-    return status is not None and status["state"] in ENDED
 
 
 def work_folders(study_folder: Path, run_digits: str = "") -> list[Path]:

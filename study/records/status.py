@@ -72,3 +72,12 @@ def mark_failed(folder: Path, cause: str) -> None:
     if status is not None:
         status |= {"state": "failed", "ended": now(), "cause": cause}
         write_whole(folder / STATUS, json.dumps(status, indent=2) + "\n")
+
+
+ENDED = ("complete", "diverged", "failed")
+
+
+def is_ended(folder: Path) -> bool:
+    """Whether a run's folder says that the run has ended."""
+    status = read_status(folder)
+    return status is not None and status["state"] in ENDED

@@ -142,7 +142,7 @@ class _Command:
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop)
         load_data_once(tasks)
-        from study.training.loops import choose_loops
+        from study.training.loop_choice import choose_loops
 
         tasks = choose_loops(tasks, base.loop, progress.say)
         freeze.freeze(self.study_folder, tasks, base.primary)

@@ -57,7 +57,7 @@ def start_server() -> None:
 
 
 def tell_server(tasks: Sequence[Task], loop: str) -> None:
-    """Let the server load what workers need for these tasks; `loop` as in `loops.choose_loops`."""
+    """Let the server load what workers need for these tasks; `loop` as in `loop_choice.choose_loops`."""
     if START_METHOD == "forkserver":
         write_whole(_tasks_file(), pickle.dumps((list(tasks), loop)))
 
@@ -77,7 +77,7 @@ def _load(tasks_file: Path) -> None:
 
     from study.measures import weights
     from study.training.compiled import mlp
-    from study.training.loops import choose_loops
+    from study.training.loop_choice import choose_loops
 
     while not tasks_file.exists():
         time.sleep(0.01)

@@ -28,7 +28,7 @@ from study.records.run_folder import RunFolder
 from study.training import checkpoint
 from study.training.checkpoint import Checkpoint, State
 from study.training.general import penalty_and_gradient_ratio
-from study.training.loops import LOOPS
+from study.training.loop_choice import LOOPS
 from study.training.model_regularizers import model_regularizers
 from study.training.results import may_score_later, score_later, write_scores, write_statistics
 from study.training.task import Task

@@ -24,7 +24,7 @@ class Task:
         folder: where it will lie when it has ended.
         retry: whether it is to be taken up although it has ended: it failed, or lacks a test score that is wanted.
         extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
-        path: the training loop that trains it, a key of `loops.LOOPS`.
+        path: the training loop that trains it, a key of `loop_choice.LOOPS`.
     """
 
     config: RunConfig

@@ -50,6 +50,8 @@ def test_all_keys_options_and_commands_are_listed(study):
         "optimizer.lr": ["study optimizer=adam optimizer.lr=1e-3", "study optimizer=sgd"],
         "reg=l2": ["weight_decay = 2λ", "lam=1e-2"],
         "early_stopping": ["reg.patience=5"],
+        "tune.trials": ["of each variant, none included.", "study experiment=tuned tune.trials=16"],
+        "reg.lam": ["the strength of the regularizer"],
         "at": ["example: study analyze at=best"],
         "reg": ["reg=OPTION", "max_norm"],
         "forest": ["study analyze name=mine figures=[forest]"],
@@ -62,6 +64,11 @@ def test_one_of_them_is_explained_with_what_is_allowed_and_an_example(study, ask
     assert result.code == 0
     out = " ".join(result.out.split())
     assert [words for words in told if words.lower() not in out.lower()] == []
+
+
+def test_a_name_that_is_mistyped_gets_the_one_that_was_meant(study):
+    assert "Did you mean lam?" in study("help", "lamb").err
+    assert "Did you mean early_stopping?" in study("help", "early_stoping").err
 
 
 @pytest.mark.parametrize("asked", [["lamb"], ["reg=l9"], ["", ""], ["lam", "reg"], ["l1=reg"], ["../x"]])

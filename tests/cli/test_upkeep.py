@@ -110,3 +110,12 @@ def test_clean_lists_first_and_removes_only_what_is_interrupted_or_outdated(stud
     assert live.exists()
     assert (small / "notes").exists()
     assert len(run_folders(small)) == 3
+
+
+def test_merge_takes_studies_only(study, small, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = study("merge", "small", str(tmp_path / "empty"))
+    assert result.code == 1
+    assert "is not a study: it holds no runs" in result.err
+    assert study("merge", "new", str(tmp_path / "empty")).code == 1
+    assert not (tmp_path / "outputs" / "new").exists()

@@ -7,7 +7,7 @@ import pytest
 from study.cli.startup import CONF
 from study.errors import ConfigError
 from study.records.comparison import differing
-from study.training.loops import choose_loops
+from study.training.loop_choice import choose_loops
 from study.training.run import train_run
 from study.training.task import Task
 from tests.config.test_identity import config, resolved

@@ -67,15 +67,15 @@ def fails(parameters, lr):
     return torch.optim.Muon(parameters, lr=lr)
 """
 MESSAGES = {
-    "torch.optim.AdamW": "weight_decay=0.01 is a regularizer outside reg. Set optimizer.weight_decay=0 and use"
+    "torch.optim.AdamW": "weight_decay=0.01 is a regularizer outside reg. Set weight_decay: 0 in its YAML file and use"
     " reg=weight_decay lam=0.01, which is the same",
-    "decays.adamw": "Set optimizer.weight_decay=0 and use reg=weight_decay lam=0.1, which is the same",
+    "decays.adamw": "Set weight_decay: 0 in its YAML file and use reg=weight_decay lam=0.1, which is the same",
     "decays.hidden": "Set weight_decay=0 in decays.hidden and use reg=weight_decay lam=0.1, which is the same",
     "decays.weights_only": "use reg=l2 lam=0.00999999977648258 reg.scope=weights, which is the same",
     "decays.of_the_output": "weight_decay=0.1 and 0.05 is a regularizer outside reg. Set weight_decay=0 in"
     " decays.of_the_output and use reg=weight_decay lam=0.1 'reg.scope={output.weight:1,output.bias:0.5}'",
-    "torch.optim.ASGD": "lambd=0.0001 is a regularizer outside reg. Set optimizer.lambd=0 and use reg=weight_decay"
-    " lam=0.0001, which is almost the same",
+    "torch.optim.ASGD": "lambd=0.0001 is a regularizer outside reg. Set lambd: 0 in its YAML file and use"
+    " reg=weight_decay lam=0.0001, which is almost the same",
     "decays.Decaying": "a step without a gradient shrinks hidden.0.weight, hidden.0.bias, output.weight, output.bias",
     "decays.Third": "use reg=weight_decay lam=0.01 if it shrinks weights apart from the gradient, reg=l2 lam=0.005 if",
     "decays.none": "returns no torch.optim.Optimizer",

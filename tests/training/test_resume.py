@@ -149,7 +149,9 @@ def test_more_epochs_start_anew_where_code_of_one_s_own_has_changed(study, tmp_p
 def test_without_a_kept_checkpoint_more_epochs_start_anew(study, tmp_path):
     study(*LONG, "epochs=2")
     study(*LONG, "epochs=3")
-    assert not any("resumes after" in (run / "run.log").read_text() for run in run_folders(tmp_path / "outputs" / "default"))
+    assert not any(
+        "resumes after" in (run / "run.log").read_text() for run in run_folders(tmp_path / "outputs" / "default")
+    )
 
 
 def test_kept_models_are_safetensors_under_the_parameters_names(study, tmp_path):

@@ -39,6 +39,9 @@ def experiments_of(
         ConfigError: the experiments cannot be combined.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    for override in parsed:
+        if override.key_or_group == GROUP and isinstance(override.value(), list):
+            raise ConfigError(f"{override.input_line}: a list is not allowed. Several experiments: -m {GROUP}=a,b")
     swept = [override for override in parsed if override.key_or_group == GROUP and override.is_sweep_override()]
     if not swept:
         return [(base, list(arguments))]

@@ -4,9 +4,9 @@ import time
 
 from numba import njit
 
-from study.training import loops
+from study.training import loop_choice
 from study.training.compiled import mlp
-from study.training.loops import COMPILING, choose_loops
+from study.training.loop_choice import COMPILING, choose_loops
 from study.training.task import Task
 from tests.config.test_identity import resolved
 
@@ -24,7 +24,7 @@ def test_compiling_is_said_where_numba_compiles_something(monkeypatch):
 
 
 def test_it_is_not_said_where_all_is_compiled_however_long_the_start_takes(monkeypatch):
-    monkeypatch.setattr(loops.mlp, "unavailable", lambda: time.sleep(2.2))
+    monkeypatch.setattr(loop_choice.mlp, "unavailable", lambda: time.sleep(2.2))
     said = []
     assert chosen(said) == mlp.PATH
     assert said == []
