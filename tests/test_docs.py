@@ -42,7 +42,7 @@ def write_files(page: Path, folder: Path) -> None:
     """The files that a page writes: blocks whose first line is a path below mine/."""
     for language in ("python", "yaml"):
         for block in blocks(page, language):
-            if path := re.match(r"# (mine/\S+)\n", block):
+            if path := re.match(r"(?:# @package \S+\n)?# (mine/\S+)\n", block):
                 (folder / path[1]).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path[1]).write_text(block)
 
