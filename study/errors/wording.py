@@ -51,7 +51,7 @@ def one_line(error: BaseException) -> str:
         found = re.search(r"could not be converted to (\w+)|is not a valid (\w+)", cause)
         kind = (found[1] or found[2].capitalize()) if found else ""
         allowed = f"{KINDS[kind]} is allowed" if kind in KINDS else cause
-        if cause.startswith("Cannot merge DictConfig with ListConfig"):
+        if cause.startswith(("Cannot merge DictConfig with ListConfig", "Cannot merge incompatible container types")):
             allowed = "a list cannot take the place of a mapping here. Write it into a YAML file of yours"
         return f"{lines[0].removeprefix(merging).removeprefix('++')}: {allowed}"
     internals = ("reference_type=", "object_type=", "See https://hydra.cc", "Config search path", "provider=")
