@@ -48,7 +48,13 @@ def write_files(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [README, *GUIDES], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.longest] if page.stem in ("paper", "sweeps") else [])
+        for page in (README, *GUIDES)
+    ],
+)
 def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
     """Those on Fashion-MNIST, those that install and those that tune are left out: they take minutes."""
     write_files(page, tmp_path)
