@@ -30,7 +30,7 @@ class GroupFacts:
         sources: SHA-256 of the source of the user's own code.
         acting: whether each regularizer does something in training, rather than set options of the model.
         set_by_reg: options of the model that regularizers set.
-        takes_lam: whether the config's λ has a meaning.
+        takes_lam: whether the λ of its regularizers has a meaning.
         may_grow: whether a longer run begins as this one did: nothing depends on the number of epochs, or chose one.
     """
 
@@ -63,7 +63,7 @@ def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
         variant_id=_hash({key: value for key, value in content.items() if key != "seed"}),
         budget_free_id=_hash({key: value for key, value in content.items() if key != "epochs"}),
         settings=settings(config, facts.set_by_reg),
-        takes_lam=facts.takes_lam,
+        takes_lam=config.lam is not None and facts.takes_lam,
         may_grow=facts.may_grow,
     )
 
@@ -87,7 +87,7 @@ def facts_of(
         sources=[checksum for checksum in sources if checksum],
         acting=acting,
         set_by_reg=[key for part, regularizer in each for key in regularizer.model_options(part["lam"])],
-        takes_lam=len(parts) == 1 and regularizers[0].takes_lam,
+        takes_lam=all(regularizer.takes_lam for regularizer in regularizers),
         may_grow=all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
     )
 

@@ -155,6 +155,12 @@ def test_editing_the_source_of_ones_own_penalty_makes_new_runs(tmp_path, monkeyp
     assert run_id(given) != before
 
 
+def test_lam_has_no_meaning_beside_parts_be_it_one():
+    assert resolved("reg=l2").takes_lam
+    assert not resolved("reg=combine", "reg.parts=[{reg:l2,lam:0.01}]").takes_lam
+    assert not resolved("reg=none").takes_lam
+
+
 def test_variants_are_named_by_what_varies():
     l1, none = resolved("reg=l1", "lam=1e-4"), resolved("reg=none")
     faster = resolved("reg=l1", "lam=1e-5", "optimizer.lr=0.01")
