@@ -20,7 +20,7 @@ def study_clean(arguments: list[str]) -> int:
 
     A run is outdated when its config no longer gives its id: the code or the data behind it have changed, so no
     command would use it again. Runs that are being trained, complete ones that are up to date, and folders that are
-    no runs are left alone.
+    no runs are kept.
     """
     given = key_values(arguments, {"name": "default", "remove": "false"}, {"remove": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))

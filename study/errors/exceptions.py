@@ -1,4 +1,4 @@
-"""Mistakes of the user or of the surroundings, told in one line; everything else is a bug and shows a traceback."""
+"""Mistakes of the user or of the surroundings: one line each. Everything else is a bug and shows a traceback."""
 
 import yaml
 from hydra.errors import HydraException

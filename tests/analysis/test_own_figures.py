@@ -1,4 +1,4 @@
-"""Figures of one's own: a YAML file is all that one needs, and what is wrong with it is told in one line."""
+"""Figures of one's own: a YAML file is all that one needs, and a mistake in it gets one line."""
 
 import pytest
 import yaml
