@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from study.records.contract import COLUMNS
 from tests.conftest import ROOT, without_looks
 
 README = ROOT / "README.md"
@@ -109,6 +110,13 @@ def test_every_link_leads_to_a_file(page):
 def test_the_reference_pages_are_what_the_yaml_files_say():
     done = run("python scripts/reference.py --check", ROOT)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_column_is_defined_in_the_docs(name):
+    page = (ROOT / "docs" / "reference" / "files.md").read_text()
+    assert f"**{name}**" in page
+    assert [column for column in COLUMNS[name] if not re.search(rf"\b{re.escape(column)}\b", page)] == []
 
 
 def test_the_readme_is_short():
