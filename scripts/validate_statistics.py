@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy import stats
 
 from study import optimizers
@@ -30,7 +29,7 @@ from study.randomness import Stream, global_stream, torch_generator
 from study.records.files import write_whole
 from study.regularizers import Combined
 from study.training.compiled import mlp
-from study.training.run import prepare_process
+from study.training.process import prepare_process
 
 TARGET = Path("outputs/validation/validation.md")
 SEEDS, ARMS, EPOCHS = 10, 5, 5  # of a group; of a seed, the first being the baseline; of a training
@@ -42,8 +41,7 @@ TRAIN_IMAGES, VAL_IMAGES = 1249, 249  # of digits
 
 def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Val accuracy of each arm of a seed, (ARMS,), and which test images it gets right, (ARMS, images)."""
-    device = torch.device("cpu")
-    prepare_process(1, device)
+    device = prepare_process(1, "cpu")
     options = {"root": "", "split": "holdout", "train_size": None, "label_noise": 0.0}
     splits = load_splits(digits(), options, seed, device)
     val, test = [], []

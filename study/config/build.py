@@ -2,17 +2,18 @@
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+import pydoc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from study.config.options import locate, told_of_target
 from study.config.run_config import RunConfig, arguments
 from study.data import DataSet
-from study.errors import ConfigError
+from study.errors import USER_ERRORS, ConfigError, faults, one_line
 from study.optimizers.hidden_decay import refuse_decay
 from study.regularizers import Combined, LamRange, Part, Regularizer
 from study.regularizers.penalties import FunctionPenalty
@@ -21,9 +22,49 @@ from study.regularizers.scope import in_scope
 Kind = TypeVar("Kind")
 
 
-def _options(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What a target gets: copies, since it may change the lists and mappings that it is given."""
-    return copy.deepcopy(arguments(group))
+def locate(group: str, path: Any) -> Callable[..., Any]:
+    """The class or function that `_target_` names.
+
+    Raises:
+        ConfigError: nothing of that name can be imported.
+    """
+    try:
+        target = pydoc.locate(str(path))
+    except pydoc.ErrorDuringImport as error:
+        raise ConfigError(f"{group}._target_={path} cannot be imported: {one_line(error)}") from None
+    if target is None:
+        raise ConfigError(
+            f"{group}._target_={path} is not there; the dotted name of a class or function is allowed,"
+            " such as my_module.my_function, its module's folder being on PYTHONPATH"
+        )
+    if not callable(target):
+        raise ConfigError(f"{group}._target_={path} is not a class or function")
+    return target
+
+
+@contextmanager
+def errors_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
+    """Turn any error of the code that `_target_` names into one line for the user.
+
+    Errors that have such a line already, and faults of the machine, pass unchanged.
+
+    Args:
+        group: the config group.
+        content: of the group, with `option` and `_target_`.
+
+    Raises:
+        ConfigError: the code raised something else.
+    """
+    try:
+        yield
+    except USER_ERRORS:
+        raise
+    except (Exception, SystemExit) as error:
+        if faults.is_fault(error):
+            raise
+        raise ConfigError(
+            f"{group}={content['option']}: {content['_target_']} fails ({type(error).__name__}: {one_line(error)})"
+        ) from error
 
 
 def build_dataset(data: Mapping[str, Any]) -> DataSet:
@@ -32,9 +73,7 @@ def build_dataset(data: Mapping[str, Any]) -> DataSet:
     Raises:
         ConfigError: its code fails, or returns something else.
     """
-    with told_of_target("data", data):
-        built = locate("data", data["_target_"])(**_options(data))
-    return _checked_kind("data", data, built, DataSet, "study.data.DataSet")
+    return _build("data", data, DataSet, "study.data.DataSet")
 
 
 def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
@@ -43,9 +82,7 @@ def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
     Raises:
         ConfigError: its code fails, or returns something else.
     """
-    with told_of_target("model", model):
-        built = locate("model", model["_target_"])(dataset.image_shape, dataset.classes, **_options(model))
-    return _checked_kind("model", model, built, nn.Module, "torch.nn.Module")
+    return _build("model", model, nn.Module, "torch.nn.Module", dataset.image_shape, dataset.classes)
 
 
 def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
@@ -55,18 +92,33 @@ def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Pa
         ConfigError: its code fails, or returns something else, or it brings weight decay, which is a regularizer
             outside `reg`.
     """
-    with told_of_target("optimizer", optimizer):
-        built = locate("optimizer", optimizer["_target_"])(list(parameters.values()), **_options(optimizer))
-    built = _checked_kind("optimizer", optimizer, built, torch.optim.Optimizer, "torch.optim.Optimizer")
+    given = list(parameters.values())
+    built = _build("optimizer", optimizer, torch.optim.Optimizer, "torch.optim.Optimizer", given)
     refuse_decay(optimizer, built, parameters)
     return built
 
 
-def _checked_kind(group: str, content: Mapping[str, Any], built: Any, kind: type[Kind], name: str) -> Kind:
-    """What a target returned, if it is of the kind that the group needs."""
+def _build(group: str, content: Mapping[str, Any], kind: type[Kind], name: str, *supplied: Any) -> Kind:
+    """What the target of a group returns, checked to be of the kind that the group needs.
+
+    It gets copies of its arguments, because it may change lists and mappings.
+    """
+    with errors_of_target(group, content):
+        built = locate(group, content["_target_"])(*supplied, **copy.deepcopy(arguments(content)))
     if not isinstance(built, kind):
         raise ConfigError(f"{group}={content['option']}: {content['_target_']} returns no {name}")
     return built
+
+
+def model_without_reg(config: RunConfig) -> Mapping[str, Any]:
+    """The model group without the options that the run's regularizers set: these have their defaults."""
+    options = [build_regularizer(part).model_options(part["lam"]) for part in reg_parts(config)]
+    parameters = inspect.signature(locate("model", config.model["_target_"])).parameters
+    without = {}
+    for key, value in (pair for of_part in options for pair in of_part.items()):
+        default = parameters[key].default if key in parameters else inspect.Parameter.empty
+        without[key] = type(value)() if default is inspect.Parameter.empty else default
+    return {**config.model, **without}
 
 
 def reg_parts(config: RunConfig) -> Sequence[Mapping[str, Any]]:
@@ -80,7 +132,7 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
     Raises:
         ConfigError: the target is a class but no Regularizer, or its code fails.
     """
-    target, options = locate("reg", part["_target_"]), _options(part)
+    target, options = locate("reg", part["_target_"]), copy.deepcopy(arguments(part))
     if not inspect.isclass(target):
         return FunctionPenalty(partial(target, **options))
     if not issubclass(target, Regularizer):
@@ -88,7 +140,7 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
             f"reg._target_={part['_target_']}: a subclass of study.regularizers.Regularizer"
             " or a function of one tensor is allowed"
         )
-    with told_of_target("reg", part):
+    with errors_of_target("reg", part):
         regularizer = target(**options)
     if not isinstance(regularizer.lam_range, LamRange):
         raise ConfigError(

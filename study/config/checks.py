@@ -10,9 +10,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from study.config.build import build_dataset, build_model, build_optimizer, build_regularizer, choose_device, reg_parts
+from study.config.build import (
+    build_dataset,
+    build_model,
+    build_optimizer,
+    build_regularizer,
+    choose_device,
+    errors_of_target,
+    locate,
+    reg_parts,
+)
 from study.config.identity import facts_of, identify
-from study.config.options import checked_arguments, locate, told_of_target
+from study.config.options import checked_arguments
 from study.config.run_config import SPLITS, ResolvedRun, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
@@ -70,7 +79,7 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
-            with told_of_target("reg", part):
+            with errors_of_target("reg", part):
                 regularizer.check(network, steps, scoped)
         except ConfigError as reason:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
@@ -180,7 +189,7 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
 
 def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
     """The model group with the options that a regularizer sets."""
-    with told_of_target("reg", part):
+    with errors_of_target("reg", part):
         options = dict(regularizer.model_options(part["lam"]))
     for key, value in options.items():
         if key not in model:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.config.build import build_dataset, build_regularizer, reg_parts
+from study.config.build import build_dataset, build_regularizer, locate, reg_parts
 from study.config.names import settings
-from study.config.options import locate, source_checksum
+from study.config.options import source_checksum
 from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.data import DataSet
 from study.regularizers import Regularizer

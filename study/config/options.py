@@ -1,10 +1,8 @@
-"""Options written in YAML: `_target_` names Python code, the other keys are arguments, checked by its signature."""
+"""Options in YAML: keys besides `_target_` are arguments, checked against the signature of what it names."""
 
 import hashlib
 import inspect
-import pydoc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,50 +10,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from study.errors import USER_ERRORS, ConfigError, faults, one_line
-
-
-def locate(group: str, path: Any) -> Callable[..., Any]:
-    """The class or function that `_target_` names.
-
-    Raises:
-        ConfigError: nothing of that name can be imported.
-    """
-    try:
-        target = pydoc.locate(str(path))
-    except pydoc.ErrorDuringImport as error:
-        raise ConfigError(f"{group}._target_={path} cannot be imported: {one_line(error)}") from None
-    if target is None:
-        raise ConfigError(
-            f"{group}._target_={path} is not there; the dotted name of a class or function is allowed,"
-            " such as my_module.my_function, its module's folder being on PYTHONPATH"
-        )
-    if not callable(target):
-        raise ConfigError(f"{group}._target_={path} is not a class or function")
-    return target
-
-
-@contextmanager
-def told_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
-    """Tell what goes wrong in the code that `_target_` names in one line, whatever it raises.
-
-    Args:
-        group: the config group.
-        content: of the group, with `option` and `_target_`.
-
-    Raises:
-        ConfigError: something was raised but a mistake that is told anyway, or a fault of the machine.
-    """
-    try:
-        yield
-    except USER_ERRORS:
-        raise
-    except (Exception, SystemExit) as error:
-        if faults.is_fault(error):
-            raise
-        raise ConfigError(
-            f"{group}={content['option']}: {content['_target_']} fails ({type(error).__name__}: {one_line(error)})"
-        ) from error
+from study.errors import ConfigError, one_line
 
 
 def checked_arguments(

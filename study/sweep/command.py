@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
@@ -27,9 +26,6 @@ from study.sweep.preload import load_data_once
 from study.sweep.temporary import remove_abandoned
 from study.sweep.tuned import tune_and_compare
 from study.training.task import Task
-
-if TYPE_CHECKING:
-    pass
 
 
 def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
@@ -72,8 +68,8 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
             " be chosen after seeing results; give another study name=..."
         )
     remove_abandoned()
-    command = _Command(base, context)
     tuning = read_tuning(base)
+    command = _Command(base, context)
     if tuning is None:
         command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
     else:

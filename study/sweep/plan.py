@@ -10,7 +10,6 @@ from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.errors import StudyError
 from study.records.contract import CHECKPOINT, FILES, PART, WITH_RESULT
 from study.records.existing import Existing, existing_runs
-from study.records.status import read_status
 from study.training.task import Task
 
 
@@ -21,14 +20,14 @@ class Plan:
     Attributes:
         tasks: runs to train, in the order of the sweep; those that were interrupted among them.
         resumed: how many of the tasks go on from a checkpoint.
-        ended: folders of runs that are complete or diverged.
-        failed: folders of runs that failed earlier and are not to be tried again.
+        ended: runs that are complete or diverged.
+        failed: runs that failed earlier and are not to be tried again.
     """
 
     tasks: tuple[Task, ...]
     resumed: int
-    ended: tuple[Path, ...]
-    failed: tuple[Path, ...]
+    ended: tuple[Existing, ...]
+    failed: tuple[Existing, ...]
 
 
 def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: bool = False) -> Plan:
@@ -49,21 +48,21 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
     for resolved in runs:
         wanted.setdefault(resolved.run_id, resolved)
     existing = existing_runs(study_folder)
+    extendable = _extendable(existing.values())
     known = [_settings_of(run.config, run.status) for run in existing.values() if run.config is not None]
     varying = varying_keys([*known, *(resolved.settings for resolved in runs)])
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
-    extendable = _extendable(existing.values())
 
     tasks: list[Task] = []
-    ended: list[Path] = []
-    failed: list[Path] = []
+    ended: list[Existing] = []
+    failed: list[Existing] = []
     resumed = 0
     for run_id, resolved in wanted.items():
         run, config = existing.get(run_id), resolved.config
         state = run.status["state"] if run and run.folder == run.published else None
-        untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder)
+        untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder, run.status)
         if run is not None and ((state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed)):
-            (ended if state in WITH_RESULT else failed).append(run.folder)
+            (ended if state in WITH_RESULT else failed).append(run)
             continue
         variant = resolved.variant_id
         if variant not in key_of:
@@ -84,12 +83,12 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
 
 
-def lacks_test(config: RunConfig, folder: Path) -> bool:
+def lacks_test(config: RunConfig, folder: Path, status: Mapping[str, Any]) -> bool:
     """Whether a complete run was a trial, which does not score the test set, where that is wanted.
 
     The seal says so, if there is one: it is renewed when all that belongs to a test score has been written.
     """
-    seal = (read_status(folder) or {}).get("seal")
+    seal = status.get("seal")
     tested = "test.csv" in seal if isinstance(seal, dict) else (folder / "test.csv").is_file()
     return config.test and not tested
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from study.records.status import read_status
+from study.records.existing import Existing
 from study.sweep.plan import Plan
 from study.training.task import Task
 
@@ -25,14 +25,14 @@ ROOM = 6  # lines of a terminal that are left to what is printed above the rows 
 
 def say_plan(study_folder: Path, plan: Plan) -> None:
     """Say what is left alone and what will be trained."""
-    for folders, what in (
+    for runs, what in (
         (plan.ended, "skipped (already complete)"),
         (plan.failed, "skipped (failed earlier); retry_failed=true trains it again"),
     ):
-        for folder in folders[:SHOWN]:
-            console.print(f"{folder} {what}", markup=False)
-        if len(folders) > SHOWN:
-            console.print(f"and {len(folders) - SHOWN} more")
+        for run in runs[:SHOWN]:
+            console.print(f"{run.folder} {what}", markup=False)
+        if len(runs) > SHOWN:
+            console.print(f"and {len(runs) - SHOWN} more")
     counts = [f"{len(plan.ended)} already complete"]
     if plan.failed:
         counts.append(f"{len(plan.failed)} failed earlier")
@@ -51,23 +51,22 @@ def say_dry_run(plan: Plan, workers: int) -> None:
     """Say which runs would be trained, and how long that would take by the epochs of runs that are there."""
     for task in plan.tasks:
         console.print(f"would train {task.folder}", markup=False)
-    seconds = [seconds for folder in plan.ended if (seconds := _seconds_per_epoch(folder)) is not None]
+    seconds = [seconds for run in plan.ended if (seconds := _seconds_per_epoch(run)) is not None]
     if seconds and plan.tasks:
         epochs = sum(task.config.epochs for task in plan.tasks)
         left = duration(sum(seconds) / len(seconds) * epochs / workers)
         console.print(f"about {left} with {workers} side by side, estimated from {len(seconds)} complete runs")
 
 
-def _seconds_per_epoch(folder: Path) -> float | None:
-    """Wall time of an epoch of a run that was trained in one go, scoring included."""
-    status = read_status(folder) or {}
+def _seconds_per_epoch(run: Existing) -> float | None:
+    """Wall time of an epoch, scoring included; None for a run that was not trained in one go."""
     try:
-        with open(folder / "metrics.csv") as file:
+        with open(run.folder / "metrics.csv") as file:
             epochs = sum(1 for _ in file) - 2
-        began, ended = (datetime.fromisoformat(status[key]) for key in ("started", "ended"))
+        began, ended = (datetime.fromisoformat(run.status[key]) for key in ("started", "ended"))
     except (OSError, TypeError, KeyError, ValueError):
         return None
-    return (ended - began).total_seconds() / epochs if epochs > 0 and not status.get("resumed") else None
+    return (ended - began).total_seconds() / epochs if epochs > 0 and not run.status.get("resumed") else None
 
 
 class Display:

@@ -63,13 +63,14 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
 
     _refuse_tuned_keys(tuning, fixed)
     tried = candidates(tuning)
-    points = [_point(tried[0], seed, fixed) for seed in tuning.tuning_seeds]
-    points += [_point(candidate, tuning.tuning_seeds[0], fixed) for candidate in tried[1:]]
+    summary = _summary(tuning, tried)
+    points = tried[0].points(tuning.tuning_seeds, fixed)
+    points += [point for candidate in tried[1:] for point in candidate.points(tuning.tuning_seeds[:1], fixed)]
     runs = command.compose(points, test=False)  # what is not allowed is refused before the protocol is fixed
     refuse_official_test(runs[0].config)
     begun = [run.run_id for run in runs[: tuning.seeds]]
     known = check_fixed(command.study_folder, tuning, begun)
-    command.say(_summary(tuning, tried))
+    command.say(summary)
     if not known and not command.dry_run:
         write_manifest(command.study_folder, tuning, begun)  # the protocol is fixed before the first run
     trials = _train(command, tuning, tried, fixed)
@@ -77,7 +78,7 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
         command.say(f"then {tuning.fresh} fresh seeds of each choice")
         return
     winners = [_best(own) for own in _by_choice(trials)]
-    points = [_point(winner, seed, fixed) for winner in winners for seed in tuning.fresh_seeds]
+    points = [point for winner in winners for point in winner.points(tuning.fresh_seeds, fixed)]
     fresh = _by_seed([run.run_id for run in command.compose(points)], tuning.fresh_seeds)
     write_manifest(
         command.study_folder,
@@ -114,13 +115,9 @@ def _summary(tuning: Tuning, tried: Sequence[Candidate]) -> str:
     )
 
 
-def _point(candidate: Candidate, seed: int, fixed: Mapping[str, str]) -> Point:
-    return [*candidate.point(seed), *fixed.values()]
-
-
 def _train(command: Command, tuning: Tuning, tried: Sequence[Candidate], fixed: Mapping[str, str]) -> list[Trial]:
     """Train candidates with all tuning seeds; nothing in a dry run."""
-    points = [_point(candidate, seed, fixed) for candidate in tried for seed in tuning.tuning_seeds]
+    points = [point for candidate in tried for point in candidate.points(tuning.tuning_seeds, fixed)]
     ids = command.train(points, test=False)
     if command.dry_run:
         return []

@@ -95,8 +95,9 @@ class _Crew:
         return None
 
     def _to_retry(self, task: Task) -> bool:
-        state = (read_status(task.folder) or {}).get("state", "failed")
-        return task.retry and (state == "failed" or (state == "complete" and lacks_test(task.config, task.folder)))
+        status = read_status(task.folder) or {"state": "failed"}
+        untested = status["state"] == "complete" and lacks_test(task.config, task.folder, status)
+        return task.retry and (status["state"] == "failed" or untested)
 
     def _ended_elsewhere(self, number: int) -> None:
         status = read_status(self.tasks[number].folder) or {}

@@ -3,19 +3,16 @@
 It is allowed, since a model is the user's to choose, and named: in status.json, and below every table.
 """
 
-import inspect
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from study.config.build import build_model, build_regularizer, reg_parts
-from study.config.options import locate
+from study.config.build import build_model, model_without_reg
 from study.config.run_config import RunConfig
 from study.data import DataSet, Part
 from study.errors.faults import is_fault
@@ -36,49 +33,38 @@ WITH_DROPOUT = (nn.RNNBase, nn.MultiheadAttention)  # layers that have one withi
 def model_regularizers(config: RunConfig, dataset: DataSet, train: Part, log: Callable[[str], None]) -> list[str]:
     """What of a run's model regularizes by itself, without what the run's regularizers make of the model.
 
-    Modules are known by their class; one whose code acts otherwise in training than in eval mode, or draws random
-    numbers, by what it makes of a few images. For that a model is built once more: that of the run, and all generators
-    of random numbers, are left as they are.
+    Known modules are found by their class. A module of another class counts if its code acts differently in training
+    and in eval mode, or draws random numbers: a few images show it. For that the model is built once more. The model of
+    the run and all generators of random numbers stay as they are.
 
     Args:
         config: of the run.
         dataset: of the run.
-        train: its training split.
-        log: told where the model cannot be tried.
+        train: the training split.
+        log: gets a line if the model cannot be tried.
 
     Returns:
         Names of classes, such as `Dropout` or `BatchNorm1d`, each once; `<class>.forward` for what its code does.
     """
-    group = _without_options_of_reg(config)
+    group = model_without_reg(config)
     try:
         with torch.device("meta"):
             model = build_model(group, dataset)
-    except Exception:  # a user's model may take its options as they are only
+    except Exception:  # a user's model may need the options of its regularizers
         group = config.model
         with torch.device("meta"):
             model = build_model(group, dataset)
     found = _named(model)
-    if type(model) is not MLP:  # ours holds nothing else
+    if type(model) is not MLP:  # the MLP contains known modules only
         images = train.take(slice(0, min(IMAGES, len(train))))[0].cpu()
         try:
             with _generators_kept(), global_stream(config.seed, Stream.INITIALIZATION):
                 found += _by_what_it_does(build_model(group, dataset), images)
-        except Exception as error:  # anything may come out of the user's code, which training will then meet
+        except Exception as error:  # a user's code may raise anything; training then meets it too
             if is_fault(error):
                 raise
             log(f"whether the model differs in training cannot be told ({type(error).__name__}: {error})")
     return list(dict.fromkeys(found))
-
-
-def _without_options_of_reg(config: RunConfig) -> Mapping[str, Any]:
-    """The model group with the options that regularizers set as they are without these."""
-    options = [build_regularizer(part).model_options(part["lam"]) for part in reg_parts(config)]
-    parameters = inspect.signature(locate("model", config.model["_target_"])).parameters
-    without = {}
-    for key, value in (pair for of_part in options for pair in of_part.items()):
-        default = parameters[key].default if key in parameters else inspect.Parameter.empty
-        without[key] = type(value)() if default is inspect.Parameter.empty else default
-    return {**config.model, **without}
 
 
 def _named(model: nn.Module) -> list[str]:

@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from study.config.build import build_dataset, build_model, choose_device
+from study.config.build import build_model
 from study.config.run_config import RunConfig
-from study.data import Splits, load_splits
+from study.data import DataSet, Splits, load_splits
 from study.measures.invariants import invariant_rows
 from study.measures.scoring import Scored, Scorer, score
 from study.measures.sparsity import pruning_rows, sparsity_rows
@@ -39,12 +40,13 @@ def write_scores(
     scored = {"val": val or score(model, splits.val)}
     if test and splits.test is not None:
         scored["test"] = score(model, splits.test)
+    rows = {split: [_row(split, epoch, of_split)] for split, of_split in scored.items()}
     predictions = {split: vars(of_split.predictions()) for split, of_split in scored.items()}
     save_predictions(
         folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
     )
     for split in ("val", "test") if test else ("val",):  # test.csv last: it tells that the test set has been scored
-        write_table(folder, f"{split}.csv", [_row(split, epoch, scored[split])] if split in scored else [])
+        write_table(folder, f"{split}.csv", rows.get(split, []))
 
 
 def write_statistics(
@@ -62,8 +64,14 @@ def may_score_later(work: Path) -> bool:
     return status is not None and status["state"] == "complete" and (work / MODEL).is_file()
 
 
-def score_later(config: RunConfig, work: Path) -> None:
+def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.device) -> None:
     """Score the test set of a run that was a trial of a tuned study, with the weights that it has kept.
+
+    Args:
+        config: of the run.
+        work: its folder.
+        dataset: of the run.
+        device: scores there.
 
     Raises:
         StudyError: the weights have changed since the run ended.
@@ -72,8 +80,6 @@ def score_later(config: RunConfig, work: Path) -> None:
 
     status = read_status(work) or {}
     refuse_changed(work, status, (MODEL,))
-    device = choose_device(config.device)
-    dataset = build_dataset(config.data)
     splits = load_splits(dataset, config.data, config.seed, device)
     model = build_model(config.model, dataset).to(device)
     model.load_state_dict(load_file(work / MODEL))

@@ -7,18 +7,15 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import scipy.linalg  # noqa: F401  loads the BLAS whose threads are pinned
 import torch
-from threadpoolctl import ThreadpoolController
-from torch import nn
 
-from study.config.build import build_combined, build_dataset, build_model, build_optimizer, choose_device
+from study.config.build import build_combined, build_dataset, build_model, build_optimizer
 from study.config.identity import NUMERICS
-from study.data import DataSet, Splits, load_splits
+from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
 from study.measures.scoring import Scored, score
 from study.measures.weights import is_histogram_epoch
@@ -30,6 +27,7 @@ from study.training.checkpoint import Checkpoint, State
 from study.training.general import penalty_and_gradient_ratio
 from study.training.loop_choice import LOOPS
 from study.training.model_regularizers import model_regularizers
+from study.training.process import prepare_process
 from study.training.results import may_score_later, score_later, write_scores, write_statistics
 from study.training.task import Task
 
@@ -44,21 +42,6 @@ class Outcome:
     state: str
     cause: str | None = None
     metrics: Mapping[str, Any] | None = None
-
-
-def prepare_process(threads: int, device: torch.device) -> None:
-    """Make this process compute the same bytes every time: pinned threads, no denormals, deterministic kernels."""
-    torch.set_num_threads(threads)
-    _thread_pools().limit(limits=threads, user_api="blas")  # scipy's BLAS, which compiled code uses
-    torch.set_flush_denormal(True)
-    if device.type != "cpu" or threads > 1:  # one thread of a CPU knows one order alone; asking imports a compiler
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-@lru_cache(maxsize=1)
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all libraries that are loaded
 
 
 # Called with an epoch's number and its row of metrics.csv; False stops the run there, to be resumed another time.
@@ -86,12 +69,11 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     config = task.config
     folder = None
     try:
-        device = choose_device(config.device)
-        prepare_process(config.threads, device)
-        if may_score_later(work):
-            score_later(config, work)
-            return Outcome("complete", "its test set was scored")
+        device = prepare_process(config.threads, config.device)
         dataset = build_dataset(config.data)
+        if may_score_later(work):
+            score_later(config, work, dataset, device)
+            return Outcome("complete", "its test set was scored")
         maker = checkpoint.made_by(device, config.threads, task.path)
         start = checkpoint.load(work, maker)
         facts = {
@@ -126,7 +108,13 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         if own:
             folder.log(f"the model regularizes by itself: {', '.join(own)}")
         with global_stream(config.seed, Stream.DROPOUT):
-            outcome = _Training(task, model, dataset, splits, folder, maker).run(start, on_epoch)
+            state = State(
+                model,
+                build_combined(config, model, dataset.classes),
+                build_optimizer(config.optimizer, dict(model.named_parameters())),
+                torch_generator(config.seed, Stream.BATCH_ORDER),
+            )
+            outcome = _Training(task, state, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
         _record_interruption(folder, "interrupted")
         raise
@@ -173,29 +161,15 @@ def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
 class _Training:
     """The epochs of one run: train, score, record, checkpoint."""
 
-    def __init__(
-        self,
-        task: Task,
-        model: nn.Module,
-        dataset: DataSet,
-        splits: Splits,
-        folder: RunFolder,
-        maker: Mapping[str, Any],
-    ):
+    def __init__(self, task: Task, state: State, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]):
         config = task.config
-        self.config, self.splits, self.folder, self.maker = config, splits, folder, maker
+        self.config, self.state, self.splits, self.folder, self.maker = config, state, splits, folder, maker
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
         self.images = splits.available if config.budget == "steps" else None
         self.train: Scored | None = None  # as scored after the last epoch that was recorded
         self.val: Scored | None = None
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
-        self.state = State(
-            model,
-            build_combined(config, model, dataset.classes),
-            build_optimizer(config.optimizer, dict(model.named_parameters())),
-            torch_generator(config.seed, Stream.BATCH_ORDER),
-        )
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
         """Train from the start or from a checkpoint until the budget is used, the loss diverges, or told to stop."""

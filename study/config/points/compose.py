@@ -89,7 +89,8 @@ class BaseComposer:
         for point in points:
             try:
                 if tuple(point) not in self.checked:
-                    self.checked[tuple(point)] = resolve(*self.compose(point), self.reg_option)
+                    cfg, choices = self.compose(point)
+                    self.checked[tuple(point)] = resolve(cfg, choices, self.reg_option)
                 configs.append(self.checked[tuple(point)])
             except USER_ERRORS as error:
                 errors.setdefault(one_line(error), []).append(" ".join(point))

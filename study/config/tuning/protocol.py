@@ -83,10 +83,11 @@ class Candidate:
     context: Mapping[str, Any]
     trial: int = 0
 
-    def point(self, seed: int) -> Point:
-        """Overrides of its run with a seed."""
-        settings = {"reg": self.reg, **self.context, **self.values, "seed": seed}
-        return [f"{key}={as_override(value)}" for key, value in settings.items()]
+    def points(self, seeds: Sequence[int], fixed: Mapping[str, str]) -> list[Point]:
+        """Overrides of its run with each seed; `fixed` are further overrides of all runs, by key."""
+        settings = {"reg": self.reg, **self.context, **self.values}
+        own = [f"{key}={as_override(value)}" for key, value in settings.items()]
+        return [[*own, f"seed={seed}", *fixed.values()] for seed in seeds]
 
 
 def read_tuning(base: DictConfig) -> Tuning | None:
