@@ -1,30 +1,57 @@
-"""What each change of study/cli/patches.py saves: seconds of CPU time of a command, with all and with all but one.
+"""What each change of study/cli/patches.py saves: seconds of a command, with all changes and with all but that one.
 
-python scripts/benchmarks/start.py              # 7 pairs each, interleaved; a few minutes
-python scripts/benchmarks/start.py --pairs 3
+python scripts/benchmarks/start.py              # 5 runs each, interleaved; a few minutes
+python scripts/benchmarks/start.py --runs 3
+
+Whole commands differ by a second from run to run. So each process times only the work that the change makes shorter:
+garbage collections, reading of YAML, and the end of the process.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 PROGRAM = """
-import sys
-from contextlib import contextmanager
-from study.cli import hydra_app, main, patches
-from study.config.hydra_settings import check_hydra
-left_out, sys.argv = sys.argv[1], ["study", *sys.argv[2:]]
-patches.PATCHES[:] = [change for change in patches.PATCHES if change.__name__ != left_out]
-if left_out == "hydra_in_mode":
-    hydra_app.hydra_in_mode = contextmanager(lambda mode, check: iter([None]))
-if left_out == "ended_at_once":
-    main.main()
-main.program()
+import gc, sys, time
+import yaml
+from study.cli import main, patches
+
+change, left_out, sys.argv = sys.argv[1], sys.argv[2] == "without", ["study", *sys.argv[3:]]
+spent, began, depth = 0.0, 0.0, 0
+
+def timed(function):
+    def wrapper(*arguments, **options):
+        global spent, depth
+        start, depth = time.perf_counter(), depth + 1
+        try:
+            return function(*arguments, **options)
+        finally:
+            depth -= 1
+            spent += 0 if depth else time.perf_counter() - start
+    return wrapper
+
+def collected(phase, info):
+    global spent, began
+    if phase == "start":
+        began = time.perf_counter()
+    else:
+        spent += time.perf_counter() - began
+
+if left_out:
+    patches.PATCHES[:] = [patch for patch in patches.PATCHES if patch.__name__ != change]
+if change == "seldom_collect_garbage":
+    gc.callbacks.append(collected)
+if change == "read_yaml_in_c":
+    yaml.load = timed(yaml.load)
+try:
+    main.main() if change == "ended_at_once" and left_out else main.program()
+finally:
+    print("spent", spent, "ended", time.monotonic(), file=sys.stderr)
 """
-CHANGES = ("seldom_collect_garbage", "share_config_store", "read_yaml_in_c", "hydra_in_mode", "ended_at_once")
+CHANGES = ("seldom_collect_garbage", "read_yaml_in_c", "ended_at_once")
 COMMANDS = {
     "one run": ("data=digits", "epochs=1", "model.hidden=[20]"),
     "planning 80 runs": ("-m", "experiment=zoo", "dry_run=true"),
@@ -32,35 +59,35 @@ COMMANDS = {
 }
 
 
-def seconds(left_out: str, command: tuple[str, ...], folder: str) -> float:
-    """CPU time of one command and its processes."""
-    before = os.times()
-    words = [sys.executable, "-c", PROGRAM, left_out, *command]
-    subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+def seconds(change: str, how: str, command: tuple[str, ...], folder: str) -> float:
+    """Time that the command spends on what a change makes shorter; `how` is `with` or `without` the change."""
+    words = [sys.executable, "-c", PROGRAM, change, how, *command]
+    done = subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    ended = time.monotonic()
+    _, spent, _, last = done.stderr.splitlines()[-1].split()
+    return ended - float(last) if change == "ended_at_once" else float(spent)
 
 
 def main() -> None:
     """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=7)
-    pairs = parser.parse_args().pairs
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
     print("| saved, s (least to greatest) | " + " | ".join(COMMANDS) + " |")
     print("|---|" + "---:|" * len(COMMANDS))
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS.values():
-            seconds("nothing", command, folder)  # compiles, and trains what is analyzed
+            seconds("", "with", command, folder)  # compiles, and trains what is analyzed
         for change in CHANGES:
             cells = []
             for command in COMMANDS.values():
                 saved = []
-                for number in range(pairs):
-                    name = (
-                        (f"name={change}{number}", f"name={change}{number}_all") if "epochs=1" in command else ("", "")
-                    )
-                    without = seconds(change, (*command, *filter(None, name[:1])), folder)
-                    saved.append(without - seconds("nothing", (*command, *filter(None, name[1:])), folder))
+                for number in range(runs):
+                    found = {}
+                    for how in ("without", "with"):
+                        name = (f"name={change}{number}{how}",) if "epochs=1" in command else ()
+                        found[how] = seconds(change, how, (*command, *name), folder)
+                    saved.append(found["without"] - found["with"])
                 cells.append(f"{statistics.median(saved):.2f} ({min(saved):.2f} to {max(saved):.2f})")
             print(f"| `{change}` | " + " | ".join(cells) + " |", flush=True)
 

@@ -1,7 +1,8 @@
-"""What `study` changes in Python and in libraries, to save time in the process of a command. All of it is here.
+"""Everything that the command `study` replaces in Python and in libraries.
 
-Nothing is changed by importing: a command calls `patch` once, before it does anything. Notebooks and other programs
-that import `study` keep everything as it is. `scripts/benchmarks/start.py` measures what each saves.
+Importing changes nothing: a command calls `patch` first. Notebooks and other programs that import `study` keep their
+libraries as they are. `python scripts/benchmarks/start.py` measures what the changes save; one that saves less than
+0.2 s in every command is not worth its place here.
 """
 
 import atexit
@@ -15,45 +16,48 @@ from typing import Any
 
 import yaml
 from hydra._internal.hydra import Hydra
-from hydra.core.config_store import ConfigStore
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 
 def seldom_collect_garbage() -> None:
-    """Importing makes objects that stay: looking through them again and again for garbage takes long."""
+    """Collect garbage less often. Saves 0.3 to 0.7 s of a command.
+
+    Imports create many objects that stay. Python would search all of them again and again. Safe, because only the
+    time of a collection changes.
+    """
     gc.set_threshold(100_000)
 
 
-def share_config_store() -> None:
-    """Hydra copies its one store each time it composes or lists a group, and copies what it takes out as well."""
-    setattr(ConfigStore, "__deepcopy__", lambda self, _: self)  # noqa: B010
-
-
 def read_yaml_in_c() -> None:
-    """Hydra and OmegaConf take the loader by this name. The one in C reads the same YAML."""
+    """Let Hydra and OmegaConf read YAML with libyaml. Saves 0.4 s of planning 80 runs.
+
+    They take the loader by this name. Safe, because the loader in C reads the same YAML.
+    """
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-PATCHES = [seldom_collect_garbage, share_config_store, read_yaml_in_c]
+PATCHES = [seldom_collect_garbage, read_yaml_in_c]
 
 
 def patch() -> None:
-    """Change what a whole command profits from."""
+    """Apply the changes that make every command faster."""
     for change in PATCHES:
         change()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come out as they are: `messages` prints them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and `messages` prints them
 
 
 @contextmanager
 def hydra_in_mode(mode: RunMode | None, check: Callable[[DictConfig], None]) -> Iterator[None]:
-    """Within the block Hydra takes its mode from here, and what it composes is checked first.
+    """Give Hydra its mode in the block, and check each config that it composes before it acts on it.
 
-    To find out its mode Hydra would compose the whole config once more, for one key of it.
+    This is for messages; it saves 0.15 s besides. To learn its mode, Hydra composes the config once more and hides
+    every error of that, so a refused setting would be reported as another one. Hydra has no hook between composing and
+    its first action. Safe, because both methods are put back at the end of the block.
 
     Args:
         mode: None for what the flags say.
-        check: gets Hydra's own node of each config that is composed; what it raises ends the command.
+        check: gets Hydra's own node of the config; an error that it raises ends the command.
     """
     get_mode, compose = Hydra.get_mode, Hydra.compose_config
 
@@ -73,19 +77,20 @@ def hydra_in_mode(mode: RunMode | None, check: Callable[[DictConfig], None]) -> 
 
 @contextmanager
 def ended_at_once() -> Iterator[None]:
-    """Once the block has ended with SystemExit, the process ends without taking itself apart object by object.
+    """End the process as soon as the block has raised SystemExit. Saves 0.7 to 1.8 s of a command.
 
-    All other functions registered with `atexit` have run by then, and output is flushed.
+    Python would free every object first. Safe, because all other functions registered with `atexit` run before, and
+    output is flushed.
     """
     status: list[int] = []
 
     def leave() -> None:
         if status:
             try:
-                logging.shutdown()  # which was registered before, when it was imported
+                logging.shutdown()  # registered when it was imported, so it would run after this
                 sys.stdout.flush()
                 sys.stderr.flush()
-            except OSError:  # nobody reads any more: Python tells it in its own way
+            except OSError:  # nobody reads the output: leave the error to Python
                 return
             os._exit(status[0])
 
