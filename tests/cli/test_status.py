@@ -64,11 +64,11 @@ def test_diff_names_only_what_differs(study, small):
     ("arguments", "message"),
     [
         (["status", "name=nothing"], "does not exist"),
-        (["status", "nmae=small"], "allowed: name=..."),
+        (["status", "nmae=small"], "there is no such key. Allowed: name=..."),
         (["status", "name=../small"], "no '/' and no '..'"),
         (["show"], "takes one run"),
         (["show", "zzz"], "matches no run"),
-        (["show", ""], "or enough of its id"),
+        (["show", ""], "or more characters of its id"),
         (["diff", "a"], "takes two runs"),
     ],
 )
