@@ -65,6 +65,4 @@ def check_sum(what: str, found: str, expected: str, way_out: str) -> None:
         way_out: what the user can do, for the message.
     """
     if found != expected:
-        raise StudyError(
-            f"{what} has SHA-256 {found}, not {expected} as in the data set. {way_out}"
-        )
+        raise StudyError(f"{what} has SHA-256 {found}, not {expected} as in the data set. {way_out}")

@@ -13,7 +13,7 @@ class BatchNorm(nn.BatchNorm1d):
     """Batch normalization (Ioffe and Szegedy 2015). A batch of one image is normalized with the running statistics."""
 
     def forward(self, activation: Tensor) -> Tensor:
-        """Return the activation (n, width), normalized over the batch in training, with running statistics in eval mode."""
+        """Return the normalized activation (n, width). Training uses the batch, eval mode the running statistics."""
         if len(activation) > 1:
             return super().forward(activation)
         return nn.functional.batch_norm(

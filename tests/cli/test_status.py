@@ -100,4 +100,4 @@ def test_a_damaged_list_of_runs_trained_twice_is_named(study, small, content):
     (small / "twice.jsonl").write_text(content)
     result = study("status", "name=small")
     assert result.code == 0
-    assert "outputs/small/twice.jsonl cannot be read: it tells which runs were trained twice" in result.out
+    assert "outputs/small/twice.jsonl cannot be read. It lists the runs that were trained twice" in result.out

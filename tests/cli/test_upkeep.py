@@ -28,8 +28,8 @@ def test_verify_says_what_it_cannot_verify(study, small):
     for run, old, new in ((broken, '"complete"', '"failed"'), (outdated, '"run_id": "', '"run_id": "0')):
         (run / "status.json").write_text((run / "status.json").read_text().replace(old, new))
         reseal(run)
-    assert "only a run that is complete" in study("verify", str(broken)).err
-    assert "trained by other code" in study("verify", str(outdated)).err
+    assert "only a complete or diverged run can be verified" in study("verify", str(broken)).err
+    assert "its code or data have changed since" in study("verify", str(outdated)).err
 
 
 def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):

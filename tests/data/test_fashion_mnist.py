@@ -76,7 +76,7 @@ def test_other_bytes_are_refused_naming_file_expected_and_found(tmp_path, small_
         str(file),
         sha256(idx(IMAGES[1:6])),
         fashion_mnist_sources.CHECKSUMS[file.name],
-        "delete it",
+        "Delete the file",
     ):
         assert part in str(error.value)
 
