@@ -120,7 +120,9 @@ def _train() -> int:
             f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS, 'help'])}) nor a key with a value"
             " (reg=l1). study --help lists both"
         )
-    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]]  # `tune` has any key
+    sys.argv[1:] = [
+        f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]
+    ]  # keys of `tune` are checked later
     run_hydra("config", RunMode.MULTIRUN)
     return 0
 
