@@ -120,9 +120,8 @@ def _train() -> int:
             f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS, 'help'])}) nor a key with a value"
             " (reg=l1). study --help lists both"
         )
-    sys.argv[1:] = [
-        f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]
-    ]  # keys of `tune` are checked later
+    # Hydra accepts an unknown key only with ++; the keys of `tune` are checked later.
+    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]]
     run_hydra("config", RunMode.MULTIRUN)
     return 0
 
@@ -137,7 +136,8 @@ def _analyze() -> int:
         )
     if {"-m", "--multirun"} & set(sys.argv):
         raise ConfigError("-m: study analyze takes one study. Run it once for each name=...")
-    sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
+    # Every column of runs.csv is a key of `filter`, which Hydra accepts only with ++.
+    sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]
     cfg = run_hydra("analysis")
     if cfg is None:  # Hydra answered a flag such as --help
         return 0
