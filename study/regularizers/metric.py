@@ -13,11 +13,13 @@ from study.errors import ConfigError
 def check_metric(optimizer: torch.optim.Optimizer) -> None:
     """Raise ConfigError if the metric of an optimizer is not known."""
     if _kind(optimizer) not in (torch.optim.Adam, torch.optim.SGD):
-        raise ConfigError(f"its step depends on the optimizer. Allowed: adam, sgd, not {type(optimizer).__name__}")
+        raise ConfigError(
+            f"its step depends on the optimizer, and {type(optimizer).__name__} is not supported. Allowed: adam, sgd"
+        )
 
 
 def _kind(optimizer: torch.optim.Optimizer) -> type[torch.optim.Optimizer]:
-    """Return torch's class of an optimizer. Ours are subclasses; so is torch's AdamW of Adam, which is not known."""
+    """Return torch's class behind our subclass. isinstance would be wrong, as AdamW is a subclass of Adam."""
     return next(kind for kind in type(optimizer).__mro__ if not kind.__module__.startswith("study."))
 
 
