@@ -1,7 +1,7 @@
-"""Hydra's door to regstudy: a sweeper that hands the command line to `study.sweep`.
+"""Hydra plugin: a sweeper that passes the command line to `study.sweep`.
 
-Hydra finds plugins only in the namespace package `hydra_plugins`, and imports this module in every Hydra
-application of the environment: nothing heavy is imported here.
+Hydra finds plugins only in the namespace package `hydra_plugins`. Every Hydra application in the environment imports
+this module, so it must not import anything slow.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class StudySweeperConfig:
-    """Selected by `hydra/sweeper: study` in conf/config.yaml."""
+    """The config of the sweeper, selected by `hydra/sweeper: study` in conf/config.yaml."""
 
     _target_: str = "hydra_plugins.study_sweeper.StudySweeper"
 
@@ -24,15 +24,15 @@ ConfigStore.instance().store(group="hydra/sweeper", name="study", node=StudySwee
 
 
 class StudySweeper(Sweeper):
-    """Plans all runs of a command before the first starts, and trains them side by side."""
+    """Plans all runs of a command before the first one starts, and trains them in parallel."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Called by Hydra with the config composed from all overrides that do not sweep."""
+        """Keep the context and the config. Hydra composes the config from all overrides that do not sweep."""
         self.context = hydra_context
         self.config = config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Called by Hydra with the overrides of the command line."""
+        """Run the sweep. Hydra passes the overrides of the command line."""
         from study.sweep.command import sweep
 
         return sweep(self.config, self.context, arguments)

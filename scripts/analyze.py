@@ -1,4 +1,4 @@
-"""Tables and figures of a study: python scripts/analyze.py name=mine; the same as study analyze name=mine."""
+"""Make tables and figures of a study: python scripts/analyze.py name=mine. Same as study analyze name=mine."""
 
 from study.cli.main import analyze
 

@@ -1,18 +1,18 @@
-"""How fast regstudy is, compared with its peers and with what the machine can do.
+"""Measure the speed of regstudy, compared with other libraries and with the limit of the machine.
 
-    python scripts/benchmark.py peers         # the table of the README; an hour with three repeats
-    python scripts/benchmark.py penalties     # what a penalty costs
-    python scripts/benchmark.py growth        # with hidden width and batch size
-    python scripts/benchmark.py by_runs       # with the number of runs: whole commands
-    python scripts/benchmark.py engine        # a sweep of 300 short runs, and what is not training in it
-    python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux
-    python scripts/benchmark.py analysis      # a study of 5,000 runs, analyzed
-    python scripts/benchmark.py agreement     # whether compiled code trains as good models as the general loop
+    python scripts/benchmark.py peers         # the table in the README; three repeats take an hour
+    python scripts/benchmark.py penalties     # the cost of a penalty
+    python scripts/benchmark.py growth        # time by hidden width and batch size
+    python scripts/benchmark.py by_runs       # time of whole commands by number of runs
+    python scripts/benchmark.py engine        # a sweep of 300 short runs: the time besides training
+    python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux only
+    python scripts/benchmark.py analysis      # study analyze on 5,000 runs
+    python scripts/benchmark.py agreement     # accuracy of the compiled loop minus that of the general loop
 
-Tables and every single timing go to outputs/benchmark/. The peers are installed into .venv-bench, once. All train the
-same work: Fashion-MNIST, all 60,000 training images, 784-1000-10, batch 32, Adam 1e-3, L1 1e-4 unless --reg says
-otherwise, with the objective of each epoch and scores of train and val. Ours writes all files of a run as well. Nothing
-else should run meanwhile. Only ratios taken in one run travel to other machines.
+It writes tables and all single timings to outputs/benchmark/, and installs the other libraries into .venv-bench once.
+All of them train the same model: Fashion-MNIST, all 60,000 training images, 784-1000-10, batch 32, Adam 1e-3, and L1
+1e-4 unless --reg is given. They compute the objective of each epoch and score train and val. regstudy also writes all
+files of a run. Run nothing else at the same time. Only ratios from one call carry over to other machines.
 """
 
 import argparse
@@ -27,18 +27,18 @@ from benchmarks.race import lap, race, summary
 
 OUT = Path(__file__).parent.parent / "outputs" / "benchmark"
 REGS = ("none", "l1", "l2", "l2_norm")
-SWEEP = "study, a run on every core"
+SWEEP = "regstudy, a run on every core"
 
 
 def peers(options: argparse.Namespace) -> None:
-    """The race against the peers, and the floor."""
+    """Compare with the other libraries and with the lower bound."""
     contestants.install_peers()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         contestants.write_data(data)
         entered = [
             *contestants.peers(data, options.reg, options.only, running=options.running),
-            contestants.ours("study, one run on one core", options.reg, runs=1),
+            contestants.ours("regstudy, one run on one core", options.reg, runs=1),
             contestants.ours(SWEEP, options.reg),
         ]
         name = f"peers_{options.reg}" + "_running" * options.running
@@ -51,8 +51,8 @@ def peers(options: argparse.Namespace) -> None:
     _write(table.assign(floor=floor / table["seconds"]), name)
     ours = table.loc[SWEEP]
     lines = [
-        f"Floor: {floor:.2f} s ({', '.join(f'{part} {seconds:.2f}' for part, seconds in parts.items())}).",
-        f"Ours: {floor / ours.seconds:.2f} of the floor's speed with all files, {floor / ours.busy:.2f} without them.",
+        f"Lower bound: {floor:.2f} s ({', '.join(f'{part} {seconds:.2f}' for part, seconds in parts.items())}).",
+        f"regstudy, speed relative to it: {floor / ours.seconds:.2f} with all files, {floor / ours.busy:.2f} without.",
     ]
     print("\n".join(lines))
     with open(OUT / f"{name}.md", "a") as file:
@@ -60,19 +60,19 @@ def peers(options: argparse.Namespace) -> None:
 
 
 def penalties(options: argparse.Namespace) -> None:
-    """Ours under each penalty, interleaved."""
+    """Compare the penalties in regstudy, interleaved."""
     entered = [contestants.ours(reg, reg) for reg in REGS]
     laps = race(entered, options.repeats, options.few, options.many, OUT / "penalties.jsonl")
     _write(summary(laps, "none"), "penalties")
 
 
 def growth(options: argparse.Namespace) -> None:
-    """Ours and JAX, a process a core each, by hidden width and batch size."""
+    """Compare regstudy with JAX, one process per core each, by hidden width and batch size."""
     contestants.install_peers()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
         contestants.write_data(data)
-        # Where an epoch is short, more of them: start-up, which is taken out, varies by a second.
+        # More epochs if they are short: start-up time, which is subtracted, varies by a second.
         sizes = [(100, 32, 6), (300, 32, 4), (1000, 32, 2), (4000, 32, 1), (1000, 8, 1), (1000, 128, 3), (1000, 512, 3)]
         for hidden, batch, times in sizes:
             own = contestants.ours(SWEEP, options.reg, f"model.hidden=[{hidden}]", f"batch_size={batch}")
@@ -84,7 +84,7 @@ def growth(options: argparse.Namespace) -> None:
 
 
 def by_runs(options: argparse.Namespace) -> None:
-    """Whole commands of more and more runs, from start to end."""
+    """Time whole commands by number of runs."""
     counts = (1, 2, 4, 8, 16, 32)
     walls = [lap(contestants.ours(f"{runs} runs", options.reg, runs=runs), 0, options.many).wall for runs in counts]
     table = pd.DataFrame({"runs": counts, "seconds": walls}).assign(per_run=lambda t: t["seconds"] / t["runs"])
@@ -94,10 +94,10 @@ def by_runs(options: argparse.Namespace) -> None:
 
 
 def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
-    """Keep a table as CSV and Markdown, and print it."""
+    """Write a table as CSV and Markdown, and print it."""
     table.to_csv(OUT / f"{name}.csv", float_format="%.4g")
     lines = [
-        "| | s per epoch and run: median (least to greatest) | ratio | start-up, s | memory, MB | val accuracy, % |",
+        "| | s per epoch and run: median (min to max) | ratio | start-up, s | memory, MB | val accuracy, % |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     lines += [
@@ -106,35 +106,35 @@ def _write(table: pd.DataFrame, name: str, title: str = "") -> None:
         for label, row in table.iterrows()
     ]
     if "floor" in table:
-        more = [" of the floor's speed |", "---:|", *(f" {share:.2f} |" for share in table["floor"])]
+        more = [" relative to the lower bound |", "---:|", *(f" {share:.2f} |" for share in table["floor"])]
         lines = [line + end for line, end in zip(lines, more, strict=True)]
     (OUT / f"{name}.md").write_text("\n".join(lines) + "\n")
     print("\n".join([title, *lines]), flush=True)
 
 
 def _peers(names: str) -> list[str]:
-    """Peers by their short names, separated by commas."""
+    """Parse short names of libraries, separated by commas."""
     found = names.split(",")
     if unknown := [name for name in found if name not in contestants.NAMES]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]} is no peer; allowed: {', '.join(contestants.NAMES)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is not known. Allowed: {', '.join(contestants.NAMES)}")
     return found
 
 
 def main() -> None:
-    """Measure what the command line names."""
+    """Run the benchmark that the command line names."""
     measures = {
         f.__name__: f for f in (peers, penalties, growth, by_runs, engine.engine, engine.memory, analysis, agreement)
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=measures)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--few", type=int, default=2, help="epochs of the short one of two timings")
-    parser.add_argument("--many", type=int, default=8, help="epochs of the long one")
+    parser.add_argument("--few", type=int, default=2, help="epochs of the shorter of the two timings")
+    parser.add_argument("--many", type=int, default=8, help="epochs of the longer one")
     parser.add_argument("--reg", choices=REGS, default="l1")
-    parser.add_argument("--runs", type=int, default=5_000, help="of the study that is analyzed")
-    parser.add_argument("--first-seed", type=int, default=0, help="of those that the two loops are compared over")
-    parser.add_argument("--running", action="store_true", help="peers score train while they train: less work")
-    parser.add_argument("--only", type=_peers, default=list(contestants.NAMES), help="some of the peers: jax,keras")
+    parser.add_argument("--runs", type=int, default=5_000, help="analysis: runs of the study")
+    parser.add_argument("--first-seed", type=int, default=0, help="agreement: first of the 20 seeds")
+    parser.add_argument("--running", action="store_true", help="score train during training: less work")
+    parser.add_argument("--only", type=_peers, default=list(contestants.NAMES), help="some libraries: jax,keras")
     options = parser.parse_args()
     raced = options.what in ("peers", "penalties", "growth")
     if raced and (options.few < 1 or options.many <= options.few or options.repeats < 1):

@@ -1,6 +1,6 @@
-"""Cut the small Fashion-MNIST that ships with the package: the first 500 training and 100 test images of each class.
+"""Make the small Fashion-MNIST of the package: the first 500 training and 100 test images of each class.
 
-python scripts/make_mini.py        # rewrites study/data/fashion_mnist_mini.npz and prints the sums
+python scripts/make_mini.py        # writes study/data/fashion_mnist_mini.npz and prints the checksums
 """
 
 import os
@@ -13,7 +13,7 @@ from study.data.fashion_mnist import MINI_FILE, full
 
 
 def main() -> None:
-    """Write the file, and print the checksums that study/data/fashion_mnist.py holds."""
+    """Write the file, and print the checksums for study/data/fashion_mnist.py."""
     raw = full().read(Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser())
     arrays = {}
     for split, each in (("train", 500), ("test", 100)):

@@ -1,7 +1,7 @@
 """Write docs/reference/config.md, options.md and commands.md from the YAML files and the commands' docstrings.
 
 python scripts/reference.py            # writes the pages
-python scripts/reference.py --check    # exits with 1 where a page is not current; .ci/run calls it
+python scripts/reference.py --check    # exits with 1 if a page is outdated; .ci/run calls it
 """
 
 import importlib
@@ -27,7 +27,7 @@ GROUPS = {
 
 
 def config_page() -> str:
-    """All keys of a command that trains, and of `study analyze`."""
+    """Return the page of all keys of training and of `study analyze`."""
     lines = ["# Config keys", "", "`study help KEY` prints the same.", "", "## Training: `study KEY=VALUE ...`", ""]
     lines += _table(study_keys(CONF))
     lines += ["", "## Analysis: `study analyze KEY=VALUE ...`", "", *_table(study_keys(CONF, "analysis"))]
@@ -35,7 +35,7 @@ def config_page() -> str:
 
 
 def options_page() -> str:
-    """All options of all groups, with their keys."""
+    """Return the page of all options of all groups, with their keys."""
     lines = ["# Options", "", "Choose one of each group: `reg=l1`. Each is a YAML file in `conf/`.", ""]
     for group, title in GROUPS.items():
         lines += [f"## {title}", ""]
@@ -50,7 +50,7 @@ def options_page() -> str:
 
 
 def commands_page() -> str:
-    """All subcommands, as their docstrings explain them."""
+    """Return the page of all subcommands, from their docstrings."""
     lines = ["# Commands", "", "| command | what it does |", "|---|---|"]
     lines += [f"| `study {command}` | {text} |" for command, text in SUMMARIES.items()]
     for name, (module, function) in COMMANDS.items():
@@ -73,7 +73,7 @@ def _cell(text: str) -> str:
 
 
 def main() -> int:
-    """Write or check the pages."""
+    """Write or check the pages; return 1 if a page is outdated."""
     outdated = []
     for name, content in {"config": config_page(), "options": options_page(), "commands": commands_page()}.items():
         page = PAGES / f"{name}.md"
@@ -82,7 +82,7 @@ def main() -> int:
         else:
             page.write_text(content, encoding="utf-8")
     if outdated:
-        print(f"not current: {', '.join(outdated)}. Run python scripts/reference.py", file=sys.stderr)
+        print(f"outdated: {', '.join(outdated)}. Run python scripts/reference.py", file=sys.stderr)
     return 1 if outdated else 0
 
 

@@ -1,11 +1,11 @@
-"""Kill sweeps at random moments until they are complete, and compare every byte with a sweep that was left alone.
+"""Kill sweeps at random moments, let them finish, and compare every byte with a sweep that was not killed.
 
     python scripts/reliability.py --kills 30
 
-A kill is SIGKILL to all processes of the sweep or to one worker. It counts when it hit a run between its first epoch
-and its end. Some kills happen in the middle of a write: the environment variable REGSTUDY_FAULT_AT_WRITE makes a
-process die halfway through the write of that number. After a kill of all, the same command is started again; after
-the last, it is left to end.
+A kill is SIGKILL to all processes of the sweep or to one worker. It counts if it hits a run between its first epoch
+and its end. Some kills happen during a write: with REGSTUDY_FAULT_AT_WRITE=N in the environment, a process kills itself
+halfway through its N-th write. After all processes are killed, the same command starts again. After the last kill, the
+command runs to its end.
 """
 
 import argparse
@@ -34,7 +34,7 @@ COMPARED = (
 
 @dataclass
 class Tally:
-    """What happened."""
+    """Counts of kills and of compared runs."""
 
     kills: int = 0
     in_a_write: int = 0
@@ -44,7 +44,7 @@ class Tally:
 
 
 def start(folder: Path, name: str, fault: int = 0) -> subprocess.Popen:
-    """The sweep as a process group of its own."""
+    """Start the sweep in a new process group."""
     return subprocess.Popen(
         [sys.executable, "-m", "study", *SWEEP, f"name={name}"],
         cwd=folder,
@@ -56,7 +56,7 @@ def start(folder: Path, name: str, fault: int = 0) -> subprocess.Popen:
 
 
 def live_runs(study: Path) -> dict[int, str]:
-    """Runs between their first epoch and their end, of owners that live: process, and run."""
+    """Return the runs between their first epoch and their end whose process is alive, by process id."""
     live = {}
     for folder in (study / ".work").glob("*@*~*"):
         try:
@@ -70,7 +70,7 @@ def live_runs(study: Path) -> dict[int, str]:
 
 
 def unfinished(study: Path, run: str) -> bool:
-    """Whether a run has not ended well: it is under way, or marked as failed."""
+    """Whether a run is not complete: it is still training, or it failed."""
     try:
         return json.loads((study / run / "status.json").read_text())["state"] != "complete"
     except OSError:
@@ -78,13 +78,13 @@ def unfinished(study: Path, run: str) -> bool:
 
 
 def complete(study: Path, expected: int) -> bool:
-    """Whether all runs are complete and nothing is under way."""
+    """Whether all expected runs are complete."""
     runs = [path.parent.name for path in study.glob("*-seed*/status.json")]
     return len(runs) == expected and not any(unfinished(study, run) for run in runs)
 
 
 def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills: int, chance: random.Random) -> Tally:
-    """One sweep, killed until so many kills have hit, and then left to end."""
+    """Kill a sweep until `kills` kills have counted, then let it finish."""
     study, tally = folder / "outputs" / name, Tally()
     for attempt in itertools.count():
         in_a_write, of_workers = attempt % 3 == 1, attempt % 3 == 2
@@ -97,14 +97,14 @@ def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills
             codes = [sweep.wait() for sweep in sweeps]
             if complete(study, expected):
                 return tally
-            raise SystemExit(f"{study} is not complete though its sweeps ended with {codes}")
+            raise SystemExit(f"{study} is not complete, but its sweeps ended with {codes}")
         if in_a_write:  # the workers kill themselves
             time.sleep(chance.uniform(3, 6))
         for _ in range(4 if of_workers else 0):
             time.sleep(chance.uniform(0.1, 1.0))
             if live := live_runs(study):
                 pid, run = chance.choice(sorted(live.items()))
-                with suppress(ProcessLookupError):  # it has ended by itself
+                with suppress(ProcessLookupError):  # it has already ended
                     os.kill(pid, signal.SIGKILL)
                 time.sleep(0.3)
                 hit = int(unfinished(study, run))
@@ -123,7 +123,7 @@ def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills
 
 
 def compare(reference: Path, study: Path, tally: Tally) -> None:
-    """Compare every run with its undisturbed twin, `seconds` aside."""
+    """Compare every run with the same run of the undisturbed sweep, except the column `seconds`."""
     for twin in sorted(path.parent for path in reference.glob("*/status.json")):
         run = study / twin.name
         tally.compared += 1
@@ -137,7 +137,7 @@ def compare(reference: Path, study: Path, tally: Tally) -> None:
 
 
 def measure(kills: int, together: int, folder: Path, chance: random.Random) -> Tally:
-    """Disturb a sweep by so many kills, and compare what it leaves."""
+    """Kill a sweep `kills` times, and compare its runs with those of an undisturbed sweep."""
     reference = folder / "outputs" / "reference"
     if not reference.exists() and start(folder, "reference").wait():
         raise SystemExit("the undisturbed sweep failed")
@@ -150,8 +150,8 @@ def measure(kills: int, together: int, folder: Path, chance: random.Random) -> T
 def main() -> None:
     """Measure and print a Markdown table; exit 1 if any byte differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=30, help="at least so many, of one sweep and of two at once")
-    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--kills", type=int, default=30, help="number of kills, for one sweep and for two at once")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     print("| sweeps at once | kills | of one worker | in the middle of a write | runs compared | equal |")

@@ -1,14 +1,16 @@
-"""Does the machinery lie? Each test and interval of the analysis, where the truth is known.
+"""Check each test and interval of the analysis on cases with a known truth.
 
-    python scripts/validate_statistics.py                    # all, some minutes on two cores
+    python scripts/validate_statistics.py                    # all checks; minutes on two cores
     python scripts/validate_statistics.py --groups 40        # fewer repetitions of the trainings
 
-A/A: trainings on digits in which arms of one seed share the split and differ in initial weights and batch order alone,
-so that no arm is better. Groups of seeds have none in common; each is one study, of which the first n seeds are taken.
-Shown is how often each test rejects at 5 %, beside the level that it can attain with n seeds (a sign-flip test has only
-2ⁿ⁻¹ p-values), and how often one of several contrasts is starred after Holm's correction. Coverage and power are
-simulated. Rates come with the exact 99 % interval of what was counted; `too often` marks a rate that lies above its
-level, interval and all, and makes the script fail. Writes outputs/validation/validation.md.
+A/A comparisons: several arms train on digits. Arms of one seed share the split and differ only in initial weights and
+batch order, so no arm is better. Each group of seeds is one study, and groups have no seed in common. For the first n
+seeds of each group, the table has the rate at which each test rejects at 5 %, beside the level that the test can attain
+with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several contrasts gets a
+star after Holm's correction. Coverage and power are simulated.
+
+Rates have an exact 99 % interval. `too often` marks a rate whose whole interval is above its level; then the script
+exits with 1. Writes outputs/validation/validation.md.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from study.training.compiled import mlp
 from study.training.process import prepare_process
 
 TARGET = Path("outputs/validation/validation.md")
-SEEDS, ARMS, EPOCHS = 10, 5, 5  # of a group; of a seed, the first being the baseline; of a training
+SEEDS, ARMS, EPOCHS = 10, 5, 5  # seeds per group; arms per seed, the first is the baseline; epochs per training
 SIZES = (3, 5, 6, 7, 10)
 DRAWS = 4_000  # simulated studies
 LEVEL = 0.05
@@ -40,13 +42,13 @@ TRAIN_IMAGES, VAL_IMAGES = 1249, 249  # of digits
 
 
 def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Val accuracy of each arm of a seed, (ARMS,), and which test images it gets right, (ARMS, images)."""
+    """Train the arms of a seed; return val accuracies (ARMS,) and which test images are correct (ARMS, images)."""
     device = prepare_process(1, "cpu")
     options = {"root": "", "split": "holdout", "train_size": None, "label_noise": 0.0}
     splits = load_splits(digits(), options, seed, device)
     val, test = [], []
     for arm in range(ARMS):
-        own = 1_000_000 + ARMS * seed + arm  # of the streams that the arms do not share
+        own = 1_000_000 + ARMS * seed + arm  # seed of the streams that the arms do not share
         with global_stream(own, Stream.INITIALIZATION):
             model = MLP(64, [50], 10)
         optimizer, order = optimizers.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
@@ -59,7 +61,7 @@ def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rate(hits: np.ndarray, level: float | None = None) -> list[str]:
-    """How often something happened, with its exact 99 % interval, and whether that lies above a level."""
+    """Return table cells: the rate of hits with its exact 99 % interval, the level, and a mark if it is too high."""
     count, n = int(np.sum(hits)), len(hits)
     interval = stats.binomtest(count, n).proportion_ci(0.99)
     cells = [f"{count / n:.3f} [{interval.low:.3f}, {interval.high:.3f}]"]
@@ -67,7 +69,7 @@ def rate(hits: np.ndarray, level: float | None = None) -> list[str]:
 
 
 def same_and_same(groups: int) -> list[list[str]]:
-    """Rejections where no arm is better: of single contrasts, and of any of several after Holm's correction."""
+    """Return rows with rejection rates of A/A comparisons: of one contrast, and of several after Holm's correction."""
     with multiprocessing.get_context("spawn").Pool() as pool:
         found = pool.map(train_arms, range(groups * SEEDS), chunksize=SEEDS)
     val = np.array([v for v, _ in found]).reshape(groups, SEEDS, ARMS)
@@ -97,7 +99,7 @@ def same_and_same(groups: int) -> list[list[str]]:
 
 
 def coverage(generator: np.random.Generator) -> list[list[str]]:
-    """Truths that 95 % intervals miss: normal and skewed differences, and seeds crossed with images."""
+    """Return rows with the rates at which 95 % intervals miss the truth: normal, skewed, seeds crossed with images."""
     draws = {
         "normal": lambda n: generator.normal(size=n),
         "skewed (exponential)": lambda n: generator.exponential(size=n) - 1,
@@ -107,7 +109,7 @@ def coverage(generator: np.random.Generator) -> list[list[str]]:
         for name, draw in draws.items():
             intervals = [inference.mean_interval(draw(n)) for _ in range(DRAWS)]
             missed = np.array([not i.low <= 0 <= i.high for i in intervals])
-            level = LEVEL if name == "normal" else None  # no t-interval promises more of skewed values
+            level = LEVEL if name == "normal" else None  # no t-interval guarantees the level for skewed values
             lines.append([f"Missed truth, n = {n}: t, {name}", *rate(missed, level)])
         missed = []
         for _ in range(DRAWS // 4):
@@ -119,7 +121,7 @@ def coverage(generator: np.random.Generator) -> list[list[str]]:
 
 
 def power(generator: np.random.Generator, sd: float) -> list[list[str]]:
-    """How often an effect is found, beside what `inference.power` says."""
+    """Return rows with the rates at which an effect is found, beside the value of `inference.power`."""
     lines = []
     for effect in (0.2, 0.5, 1.0):
         for n in (3, 5, 7, 10, 20):
@@ -131,9 +133,9 @@ def power(generator: np.random.Generator, sd: float) -> list[list[str]]:
 
 
 def main() -> int:
-    """Run all, print and write the table."""
+    """Run all checks, and print and write the table; return 1 if a rate is too high."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", type=int, default=400, help="studies of the A/A comparison")
+    parser.add_argument("--groups", type=int, default=400, help="number of studies of the A/A comparison")
     groups = parser.parse_args().groups
     generator = np.random.default_rng(0)
     lines = [*same_and_same(groups), *coverage(generator), *power(generator, 0.3)]

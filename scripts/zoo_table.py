@@ -1,14 +1,14 @@
-"""The table of all regularizers in docs/reference/regularizers.md, from conf/reg/ and from four finished studies.
+"""Write the table of all regularizers in docs/reference/regularizers.md from conf/reg/ and four finished studies.
 
     study experiment=zoo
     study experiment=zoo data=fashion_mnist seeds=3 epochs=5 name=zoo_fashion_mnist
     study experiment=zoo data=fashion_mnist data.train_size=20000 seeds=1 epochs=3 loop=general name=zoo_general
     study experiment=zoo data=fashion_mnist data.train_size=20000 seeds=1 epochs=3 loop=fastest name=zoo_fastest
-    python scripts/zoo_table.py        # rewrites the part of docs/reference/regularizers.md between its two marks
+    python scripts/zoo_table.py        # rewrites the page between its two marks
 
-Val and gap are means over seeds, ± their standard deviation, from the first two. Cost is the training time of an epoch
-relative to `none`, the median over epochs, from the last two, which want a machine with nothing else to do: by the
-general loop, and by the compiled one where it can train an option.
+Val and gap are means over seeds ± their standard deviation, from the first two studies. Cost is the training time of an
+epoch relative to `none`, the median over epochs, from the last two studies: one with the general loop, and one with the
+compiled loop for the options that it can train. Run these two on a machine without other programs.
 """
 
 import re
@@ -31,7 +31,7 @@ HEADER = ["`reg`", "What it does", "λ", "Default", "Cost", "Compiled", "Val, %"
 
 
 def described(option: str) -> tuple[str, str, str]:
-    """What an option does, the λ that it accepts, and its default, from its YAML file."""
+    """Return the description of an option, its allowed λ, and its defaults, from its YAML file."""
     text = (ROOT / "conf" / "reg" / f"{option}.yaml").read_text()
     content = OmegaConf.create(text)
     line = text.splitlines()[0].removeprefix("# ")
@@ -45,20 +45,20 @@ def described(option: str) -> tuple[str, str, str]:
 
 
 def cost(study: Study) -> pd.Series:
-    """Training time of an epoch by variant, relative to `none`."""
+    """Return the training time of an epoch relative to `none`, by variant."""
     trained = study.metrics[study.metrics["epoch"] > 0]
     seconds = trained.groupby(["seed", "variant"])["seconds"].median().unstack("variant")
     return seconds.div(seconds["none"], axis=0).median()
 
 
 def _compiled_cost() -> pd.Series:
-    """The same of those variants that the compiled loop trains."""
+    """Return the same for the variants that the compiled loop trains."""
     study = collect(OUTPUTS / FASTEST)
     return cost(study.of_variants(study.runs.loc[study.runs["path"] == "mlp", "variant"].unique()))
 
 
 def main() -> None:
-    """Write the table."""
+    """Write the table into the page, and print it."""
     studies = {name: collect(OUTPUTS / folder) for name, folder in STUDIES.items()}
     results = {name: gap_table(at_epoch(study, "last")).set_index("variant") for name, study in studies.items()}
     costs, compiled, first = cost(collect(OUTPUTS / GENERAL)), _compiled_cost(), results["digits"]

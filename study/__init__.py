@@ -1,10 +1,10 @@
 """regstudy: comparative studies of regularization in neural networks.
 
-The packages are in the order in which a run flows from YAML to figure:
+The packages, in the order in which a run passes through them from YAML to figure:
 
-`cli` takes the command line, `config` makes checked runs of it, `sweep` trains those that are missing, of `data`,
-`models`, `optimizers` and `regularizers`; `training` trains one run, `measures` says what of it is measured, `records`
-writes its folder, and `analysis` makes tables and figures of many.
+`cli` reads the command line. `config` turns it into checked runs. `sweep` trains the runs that are missing, with the
+options in `data`, `models`, `optimizers` and `regularizers`. `training` trains one run, `measures` computes its scores
+and statistics, `records` writes its folder, and `analysis` makes tables and figures from many runs.
 """
 
 __version__ = "0.1.0"

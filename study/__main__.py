@@ -1,4 +1,4 @@
-"""`python -m study`, which is the command `study`."""
+"""Make `python -m study` the same as the command `study`."""
 
 from study.cli.main import program
 

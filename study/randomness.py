@@ -1,7 +1,7 @@
-"""Independent random streams, all derived from the run's one seed.
+"""Independent random streams, all derived from the seed of the run.
 
-Variants that share a seed share split, initialization and batch order, whatever else they draw: a variant with
-dropout sees the batches of one without. That is what allows differences to be taken pairwise.
+Variants of one seed share split, initialization and batch order, even if one of them draws more random numbers: with
+and without dropout, the batches are the same. This makes seed-paired differences possible.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What a random stream is for. The numbers are part of a run's numerics: never renumber."""
+    """The purpose of a random stream. The numbers determine a run's results, so never change them."""
 
     SPLIT = 0
     INITIALIZATION = 1
@@ -23,24 +23,24 @@ class Stream(IntEnum):
 
 
 def numpy_generator(seed: int, stream: Stream) -> np.random.Generator:
-    """A NumPy generator for one stream of one seed."""
+    """Return a NumPy generator for one stream of a seed."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(stream),)))
 
 
 def torch_seed(seed: int, stream: Stream) -> int:
-    """A 63-bit seed for torch, for one stream of one seed."""
+    """Return a 63-bit seed for torch, for one stream of a seed."""
     state = np.random.SeedSequence(seed, spawn_key=(int(stream),)).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 def torch_generator(seed: int, stream: Stream) -> torch.Generator:
-    """A torch generator on the CPU for one stream of one seed: the same draws whatever device trains."""
+    """Return a torch generator for one stream of a seed. It is on the CPU, so its draws do not depend on the device."""
     return torch.Generator().manual_seed(torch_seed(seed, stream))
 
 
 @contextmanager
 def global_stream(seed: int, stream: Stream) -> Iterator[None]:
-    """Seed torch's global generators within the block, and restore the CPU's afterwards."""
+    """Seed torch's global generators in the block, and restore the state of the CPU's generator afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, stream))
         yield

@@ -1,4 +1,4 @@
-"""Whether the compiled loop and the general one, which round differently, train equally good models."""
+"""Compare the accuracy of the compiled and the general loop, which differ in rounding."""
 
 import argparse
 import csv
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-SEEDS = 20  # of 5 the interval is wider than what is to be shown
+SEEDS = 20  # with 5 seeds, the interval is wider than the target
 
 
 def agreement(options: argparse.Namespace) -> None:
-    """Print the difference of the two loops' final val accuracies over the same seeds, with its 95 % interval."""
+    """Print the difference in final val accuracy between the two loops over the same seeds, with its 95 % interval."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "without").mkdir()
@@ -26,14 +26,14 @@ def agreement(options: argparse.Namespace) -> None:
         general = _val_accuracies(folder, options, "general", {"PYTHONPATH": path})
     difference = 100 * (compiled - general)
     low, high = stats.t.interval(0.95, SEEDS - 1, difference.mean(), stats.sem(difference))
-    print(f"{options.reg}, {options.many} epochs, val accuracy of {SEEDS} seeds from {options.first_seed} on:")
+    print(f"{options.reg}, {options.many} epochs, val accuracy of {SEEDS} seeds, starting at {options.first_seed}:")
     for label, values in (("compiled", compiled), ("general", general)):
         print(f"  {label:<9} {100 * values.mean():.2f} % ({', '.join(f'{100 * value:.2f}' for value in values)})")
     print(f"  difference {difference.mean():+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}")
 
 
 def _val_accuracies(folder: Path, options: argparse.Namespace, path: str, environment: dict[str, str]) -> np.ndarray:
-    """Final val accuracies by seed of runs that one of the loops trains."""
+    """Train runs with one of the loops; return their final val accuracies, ordered by seed."""
     seeds = range(options.first_seed, options.first_seed + SEEDS)
     command = [sys.executable, "-m", "study", "-m", f"reg={options.reg}", f"epochs={options.many}"]
     command.append(f"seed={','.join(map(str, seeds))}")

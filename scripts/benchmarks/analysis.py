@@ -1,4 +1,4 @@
-"""How the analysis grows: a study of thousands of runs with full-size files, analyzed anew, again, and by a loop."""
+"""Time `study analyze` on thousands of runs with full-size files: first, again, and compared with a plain loop."""
 
 import argparse
 import json
@@ -42,7 +42,7 @@ def analysis(options: argparse.Namespace) -> None:
 
 
 def write_study(folder: Path, runs: int) -> None:
-    """Write outputs/large below a folder: copies of a real run's files, with scores of their own."""
+    """Write outputs/large in a folder: copies of one real run, each with its own config, id and scores."""
     command = [sys.executable, "-m", "study", "-m", "data=digits", "epochs=30", "reg=l1", "lam=1e-4", "name=model"]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     (model,) = (folder / "outputs" / "model").glob("l1-*")

@@ -1,4 +1,4 @@
-"""Who takes part in the race: the peers, as their users run them and in their best arrangement, and ours."""
+"""The programs to compare: other libraries, each in one process and in one process per core, and regstudy."""
 
 import csv
 import itertools
@@ -16,7 +16,7 @@ ROOT = HERE.parent.parent
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 PINS = HERE / "peers.txt"
 NAMES = {
-    "notebook": "notebook's loop",
+    "notebook": "plain PyTorch loop",
     "lightning": "PyTorch Lightning",
     "skorch": "skorch",
     "keras": "Keras 3 on TensorFlow",
@@ -25,11 +25,11 @@ NAMES = {
 
 
 def install_peers() -> None:
-    """Install the peers into .venv-bench under exact pins, once."""
+    """Install the other libraries into .venv-bench with pinned versions, once."""
     stamp = PEER_PYTHON.parent.parent / "pins.txt"
     if stamp.is_file() and stamp.read_text() == PINS.read_text():
         return
-    print(f"installing the peers into {PEER_PYTHON.parent.parent}; this takes minutes", flush=True)
+    print(f"installing the other libraries into {PEER_PYTHON.parent.parent}; this takes minutes", flush=True)
     if not PEER_PYTHON.is_file():
         subprocess.run([sys.executable, "-m", "venv", PEER_PYTHON.parent.parent], check=True)
     subprocess.run([PEER_PYTHON, "-m", "pip", "install", "--quiet", "-r", PINS], check=True)
@@ -37,7 +37,7 @@ def install_peers() -> None:
 
 
 def write_data(file: Path) -> None:
-    """The images that all train on, as ours reads and checks them."""
+    """Write the images for all libraries to a file, as regstudy reads and checks them."""
     from study.data.fashion_mnist import full
 
     raw = full().read(Path(data_root()).expanduser())
@@ -50,7 +50,7 @@ def write_data(file: Path) -> None:
 
 
 def data_root() -> str:
-    """Where the data of ours lies."""
+    """Return the data folder of regstudy."""
     import os
 
     return os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")
@@ -59,15 +59,15 @@ def data_root() -> str:
 def peers(
     data: Path, reg: str, names: Sequence[str], hidden: int = 1000, batch: int = 32, running: bool = False
 ) -> list[Contestant]:
-    """Each peer as its users run it (a process, default threads), and one process on each core.
+    """Return each library twice: as its users run it (one process, default threads), and with one process per core.
 
     Args:
-        data: the file of `write_data`.
+        data: the file that `write_data` wrote.
         reg: the penalty.
         names: keys of NAMES.
         hidden: width of the hidden layer.
-        batch: images a step.
-        running: whether train is scored while training, instead of in a pass of its own.
+        batch: images per step.
+        running: whether train is scored during training, instead of in a separate pass.
     """
 
     def command(name: str, epochs: int, core: int | None = None) -> list[str]:
@@ -81,7 +81,7 @@ def peers(
     as_used = [Contestant(NAMES[name], lambda epochs, name=name: [command(name, epochs)], 1, printed) for name in names]
     a_core_each = [
         Contestant(
-            f"{NAMES[name]}, a process a core",
+            f"{NAMES[name]}, one process per core",
             lambda epochs, name=name: [command(name, epochs, core) for core in CORES],
             len(CORES),
             printed,
@@ -92,7 +92,7 @@ def peers(
 
 
 def ours(label: str, reg: str, *overrides: str, runs: int = len(CORES)) -> Contestant:
-    """`study` with all files of a run, as many of the runs at once as there are cores."""
+    """Return regstudy, which writes all files of a run, with one run per core at the same time."""
 
     def commands(epochs: int) -> list[list[str]]:
         general = [sys.executable, "-m", "study", "-m", "data.split=textbook", f"reg={reg}", f"epochs={epochs}"]
@@ -114,6 +114,6 @@ def ours(label: str, reg: str, *overrides: str, runs: int = len(CORES)) -> Conte
 
 
 def floor(hidden: int = 1000, batch: int = 32) -> dict:
-    """Seconds per run and epoch of the arithmetic alone, by part; see floor.py."""
+    """Return the seconds per run and epoch of the arithmetic alone, by part; see floor.py."""
     command = [sys.executable, HERE / "floor.py", "--hidden", str(hidden), "--batch", str(batch)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -1,4 +1,4 @@
-"""What the engine around training costs: time between runs, and memory of many workers."""
+"""Measure the cost of the sweep engine: time between runs, and memory of many workers."""
 
 import argparse
 import itertools
@@ -16,7 +16,7 @@ from benchmarks.race import descendants, megabytes
 
 
 def engine(_: argparse.Namespace) -> None:
-    """Print what a run costs besides its training and scoring, and how long a worker takes from run to run."""
+    """Print the time of a run besides training and scoring, and the time of a worker between two runs."""
     five_variants, workers = ["reg=none,l1,l2", "lam=1e-4,1e-3"], 2
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "study", "-m", *five_variants, "data=digits", "epochs=5", "seeds=60"]
@@ -30,7 +30,7 @@ def engine(_: argparse.Namespace) -> None:
     rest = wall - spent["training"] - spent["scoring"]
     print(f"{len(runs)} five-epoch runs on digits, {workers} workers: {wall:.1f} s")
     print(f"(wall time - (training + scoring) / workers) / runs: {1000 * rest / len(runs):.0f} ms,")
-    print(f"of which statistics take {1000 * spent['statistics'] / len(runs):.0f} ms")
+    print(f"of this, statistics take {1000 * spent['statistics'] / len(runs):.0f} ms")
     gaps = sorted(1000 * gap for gap in _gaps(runs))
     print(
         "from the end of a run to the first step of the next in the same worker, without scoring and statistics:"
@@ -39,7 +39,7 @@ def engine(_: argparse.Namespace) -> None:
 
 
 def _gaps(runs: list[dict]) -> Iterator[float]:
-    """Seconds between two runs of one process, and those that the second one took to prepare."""
+    """Yield the seconds between two runs of a process plus the preparation time of the second run."""
     by_worker: dict[int, list[dict]] = {}
     for run in sorted(runs, key=lambda run: run["started"]):
         by_worker.setdefault(run["owner"]["pid"], []).append(run)
@@ -49,7 +49,7 @@ def _gaps(runs: list[dict]) -> Iterator[float]:
 
 
 def memory(_: argparse.Namespace) -> None:
-    """Print the proportional memory (PSS) of eight workers at its greatest."""
+    """Print the largest proportional memory (PSS) of eight workers."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "study", "reg=l1", "epochs=1", "seeds=8", "workers=8", "name=memory"]
         sweep = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
@@ -58,4 +58,4 @@ def memory(_: argparse.Namespace) -> None:
             workers = sum(map(megabytes, descendants(sweep.pid)))
             most, whole = max(most, workers), max(whole, workers + megabytes(sweep.pid))
             time.sleep(0.3)
-    print(f"eight workers on Fashion-MNIST: {most:.0f} MB at most; with the command itself {whole:.0f} MB")
+    print(f"eight workers on Fashion-MNIST: {most:.0f} MB at most, {whole:.0f} MB with the command itself")

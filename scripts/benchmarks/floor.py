@@ -1,11 +1,11 @@
-"""The floor: what the arithmetic of the textbook's run takes if nothing is lost between its parts.
+"""Measure a lower bound: the time of the arithmetic of the textbook's run without anything between its parts.
 
     python floor.py [--hidden 1000 --batch 32]
 
-The matrix products of a step (both layers, forward and backward) and of scoring, the gather of a batch, and a fused
-Adam, each alone and hot, in torch, one thread on every core at once; summed over an epoch. For each product the
-faster of torch's BLAS (MKL) and NumPy's (OpenBLAS) counts, and for scoring the best of three batch sizes. Prints
-seconds per run and epoch with all cores busy, by part, as JSON.
+The parts are the matrix products of a step (both layers, forward and backward) and of scoring, the gather of a batch,
+and a fused Adam. Each is timed alone in torch with data in cache, in one thread on every core at the same time, and
+summed over an epoch. For each product, the faster of torch's BLAS (MKL) and NumPy's (OpenBLAS) counts; for scoring, the
+best of three batch sizes. Prints seconds per run and epoch with all cores busy, by part, as JSON.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from collections.abc import Callable
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 
-SECONDS = 1.0  # for which each part is repeated
-PATIENCE = 120  # seconds that one core waits for another before it gives up
+SECONDS = 1.0  # time for which each part is repeated
+PATIENCE = 120  # seconds after which a core stops waiting for another
 TRAIN, VAL, INPUTS, CLASSES = 60_000, 10_000, 784, 10
 
 
 def _seconds(call: Callable[[], object], barrier: Barrier) -> float:
-    """The median time of a call, after a warm-up, while all other cores do the same."""
+    """Return the median time of a call, after a warm-up, while all other cores do the same."""
     for _ in range(3):
         call()
     barrier.wait()
@@ -49,7 +49,7 @@ def _parts(core: int, hidden: int, batch: int, barrier: Barrier, results: Queue)
         return torch.rand(shape, generator=generator) / 10
 
     def product(a: torch.Tensor, b: torch.Tensor) -> float:
-        """Seconds of a @ b by the faster library."""
+        """Return the seconds of a @ b in the faster library."""
         out = torch.empty(a.shape[0], b.shape[1])
         arrays, array_out = (a.numpy(), b.numpy()), np.empty(tuple(out.shape), np.float32)
         return min(
@@ -93,7 +93,7 @@ def _parts(core: int, hidden: int, batch: int, barrier: Barrier, results: Queue)
 
 
 def main() -> None:
-    """Print the floor as the command line says."""
+    """Measure and print the lower bound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=32)
@@ -109,7 +109,7 @@ def main() -> None:
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes):
-        raise SystemExit("the floor could not be measured")
+        raise SystemExit("the lower bound could not be measured")
     found = [results.get() for _ in processes]
     parts = {part: statistics.mean(one[part] for one in found) / len(cores) for part in found[0]}
     print(json.dumps({"seconds": sum(parts.values()), "parts": parts}))

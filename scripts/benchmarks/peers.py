@@ -1,12 +1,12 @@
-"""The same training as users of other tools write it; each runs as a process of its own, in .venv-bench.
+"""The same training in other libraries, as their users write it. Each runs in its own process, in .venv-bench.
 
     python peers.py NAME --data FILE --epochs N [--reg l1 --hidden 1000 --batch 32] [--core 0]
 
-All train Fashion-MNIST's 60,000 images, inputs-hidden-10, Adam 1e-3, cross-entropy plus penalty on all parameters, in
-float32, compute the mean penalized loss of an epoch, and score train and val after each epoch, in eval mode and without
-the penalty. With --running, all but JAX score train while they train instead, which is less work and another number:
-the mean over weights that change meanwhile. Prints the val accuracy of every epoch as JSON. With --core, one thread on
-that core; else the tool's own choice.
+Each trains on the 60,000 images of Fashion-MNIST: inputs-hidden-10, Adam 1e-3, cross-entropy plus penalty on all
+parameters, in float32. Each computes the mean penalized loss of an epoch, and scores train and val after each epoch, in
+eval mode and without the penalty. With --running, all except JAX score train during training instead. This is less work
+and gives another number, because the weights change during the epoch. With --core, it uses one thread on that core,
+otherwise the library's default. Prints the val accuracy of every epoch as JSON.
 """
 
 import argparse
@@ -15,11 +15,11 @@ import os
 
 LAM = {"none": 0.0, "l1": 1e-4, "l2": 1e-2, "l2_norm": 1e-2}
 LR = 1e-3
-SCORED = 1000  # images at a time in passes that only score
+SCORED = 1000  # batch size of passes that only score
 
 
 def load(file: str):
-    """Images as float32 (n, 784) in [0, 1] and labels as int64 (n,), of train and val."""
+    """Yield images, float32 (n, 784) in [0, 1], and labels, int64 (n,), of train, then of val."""
     import numpy as np
 
     with np.load(file) as arrays:
@@ -29,7 +29,7 @@ def load(file: str):
 
 
 def torch_parts(options, flatten: bool = True):
-    """Data sets of train and val, the model, and a function of its parameters that returns the penalty."""
+    """Return the data sets of train and val, the model, and a function from its parameters to the penalty."""
     import torch
     from torch import nn
     from torch.utils.data import TensorDataset
@@ -49,7 +49,7 @@ def torch_parts(options, flatten: bool = True):
 
 
 def notebook(options) -> list[float]:
-    """The textbook's loop: DataLoader, autograd penalty, Adam as it comes, train scored in the batches it trains on."""
+    """The textbook's loop: DataLoader, penalty by autograd, torch's default Adam, train scored in training batches."""
     import torch
     import torch.nn.functional as F
     from torch.utils.data import DataLoader
@@ -221,7 +221,7 @@ def keras(options) -> list[float]:
 
 
 def jax(options) -> list[float]:
-    """JAX: a whole epoch, scores included, as one jitted scan, with optax."""
+    """JAX with optax: a whole epoch, scores included, in one jitted function."""
     if options.core is not None:
         os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     import jax
@@ -294,7 +294,7 @@ PEERS = {f.__name__: f for f in (notebook, lightning, keras, skorch, jax)}
 
 
 def main() -> None:
-    """Train as the command line says."""
+    """Train with the library that the command line names, and print its val accuracies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=PEERS)
     parser.add_argument("--data", required=True)
@@ -302,7 +302,7 @@ def main() -> None:
     parser.add_argument("--reg", choices=LAM, default="l1")
     parser.add_argument("--hidden", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--running", action="store_true", help="score train while training")
+    parser.add_argument("--running", action="store_true", help="score train during training")
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
     if options.core is not None:

@@ -1,5 +1,6 @@
-"""Commands timed against each other: interleaved, repeated, each for few and for many epochs, so that the difference of
-the two walls holds no start-up.
+"""Time commands against each other, interleaved and repeated.
+
+Each command runs for few and for many epochs, so that the difference of the two wall times contains no start-up.
 """
 
 import json
@@ -16,19 +17,19 @@ from pathlib import Path
 import pandas as pd
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-SETTLED = 3  # epochs from here on count for the val accuracy: with a penalty it swings by a point from epoch to epoch
+SETTLED = 3  # first epoch that counts for the mean val accuracy, which varies by a point between epochs with a penalty
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something that trains.
+    """A program that trains.
 
     Attributes:
-        label: its row in the table.
-        commands: argument lists by number of epochs; several are started at once.
-        runs: trained by all commands together.
-        accuracies: val accuracy of every epoch and run, from the folder of the commands and what they printed.
-        busy: seconds of training and scoring alone, from the same folder, of all cores together; None: not known.
+        label: name of its row in the table.
+        commands: from the number of epochs to the argument lists of commands, which start at the same time.
+        runs: number of runs that all commands train together.
+        accuracies: from the folder of the commands and their output to the val accuracies of all epochs and runs.
+        busy: from the same folder to the seconds of training and scoring alone, for all cores; None if not known.
     """
 
     label: str
@@ -40,7 +41,9 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Lap:
-    """One timing: wall time in seconds, the greatest summed proportional memory (PSS) in MB, mean val accuracy, and
+    """One timing.
+
+    It has the wall time in seconds, the largest summed proportional memory (PSS) in MB, the mean val accuracy, and the
     seconds of training and scoring alone.
     """
 
@@ -62,22 +65,21 @@ def race(
     raw: Path,
     between: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
-    """Time all contestants in turn, and again, after a first lap in which their memory is watched; every lap is added
-    to the file `raw` at once.
+    """Time all contestants in turn, `repeats` times, after a first run that measures their memory.
 
     Args:
-        contestants: who takes part.
+        contestants: the programs to time.
         repeats: how often each is timed.
-        few: epochs of the short one of two timings.
-        many: epochs of the long one.
-        raw: a file of JSON lines, written anew.
+        few: epochs of the shorter of the two timings.
+        many: epochs of the longer one.
+        raw: a file of JSON lines; it is overwritten, and each timing is appended at once.
         between: called after each repeat.
 
     Returns:
-        Columns of `Lap`, a row per lap.
+        The columns of `Lap`, a row per timing.
     """
     laps = []
-    memory = {c.label: lap(c, -1, 1, watched=True).memory for c in contestants}  # and all is warm
+    memory = {c.label: lap(c, -1, 1, watched=True).memory for c in contestants}  # also warms up caches
     raw.parent.mkdir(parents=True, exist_ok=True)
     with open(raw, "w") as file:
         for repeat in range(repeats):
@@ -92,7 +94,7 @@ def race(
 
 
 def lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False) -> Lap:
-    """Time a contestant once, or watch its memory, which takes time of its own."""
+    """Time a contestant once, or measure its memory, which slows it down."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         processes = [
@@ -113,8 +115,10 @@ def lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False)
 
 
 def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """A row per contestant, medians over repeats: seconds per epoch and run with their least and greatest, what that is
-    as a multiple of the reference in the same repeat, start-up, memory, and val accuracy.
+    """Return a row per contestant, with medians over repeats.
+
+    The columns are seconds per epoch and run with minimum and maximum, their ratio to the reference in the same repeat,
+    start-up time, memory, val accuracy, and seconds of training and scoring alone.
     """
     few, many = laps["epochs"].min(), laps["epochs"].max()
     runs = laps.groupby("label")["runs"].first()
@@ -142,7 +146,7 @@ def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 class MemoryWatch:
-    """Samples the proportional memory of processes and all below them; Linux, 0 elsewhere."""
+    """Samples the proportional memory of processes and their descendants on Linux; 0 on other systems."""
 
     def __init__(self, pids: Sequence[int]):
         self.pids, self.most, self._done = pids, 0.0, threading.Event()
@@ -154,14 +158,14 @@ class MemoryWatch:
             self.most = max(self.most, sum(megabytes(pid) for root in self.pids for pid in [root, *descendants(root)]))
 
     def end(self) -> float:
-        """The greatest sum seen, in MB."""
+        """Stop, and return the largest sum in MB."""
         self._done.set()
         self._thread.join()
         return self.most
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below a process."""
+    """Return the ids of all descendants of a process."""
     try:
         children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -170,9 +174,9 @@ def descendants(pid: int) -> list[int]:
 
 
 def megabytes(pid: int) -> float:
-    """Proportional memory of one process."""
+    """Return the proportional memory of one process in MB."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it has just ended
+    except OSError:  # the process has ended
         return 0.0
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

@@ -1,10 +1,10 @@
-"""What each change of study/cli/patches.py saves: seconds of a command, with all changes and with all but that one.
+"""Measure the time that each change in study/cli/patches.py saves: with all changes, and with all but one.
 
-python scripts/benchmarks/start.py              # 5 runs each, interleaved; a few minutes
+python scripts/benchmarks/start.py              # 5 interleaved runs each; takes minutes
 python scripts/benchmarks/start.py --runs 3
 
-Whole commands differ by a second from run to run. So each process times only the work that the change makes shorter:
-garbage collections, reading of YAML, and the end of the process.
+The time of whole commands varies by a second. So each process times only the work that a change makes faster: garbage
+collection, reading of YAML, and the end of the process.
 """
 
 import argparse
@@ -60,7 +60,7 @@ COMMANDS = {
 
 
 def seconds(change: str, how: str, command: tuple[str, ...], folder: str) -> float:
-    """Time that the command spends on what a change makes shorter; `how` is `with` or `without` the change."""
+    """Return the time of the work that a change makes faster; `how` is `with` or `without` the change."""
     words = [sys.executable, "-c", PROGRAM, change, how, *command]
     done = subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     ended = time.monotonic()
@@ -69,15 +69,15 @@ def seconds(change: str, how: str, command: tuple[str, ...], folder: str) -> flo
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure all changes, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
-    print("| saved, s (least to greatest) | " + " | ".join(COMMANDS) + " |")
+    print("| saved, s (min to max) | " + " | ".join(COMMANDS) + " |")
     print("|---|" + "---:|" * len(COMMANDS))
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS.values():
-            seconds("", "with", command, folder)  # compiles, and trains what is analyzed
+            seconds("", "with", command, folder)  # compiles code, and trains the run that is analyzed
         for change in CHANGES:
             cells = []
             for command in COMMANDS.values():

@@ -1,1 +1,1 @@
-"""The command `study`: `main` dispatches to subcommands and to Hydra."""
+"""The command `study`. `main` dispatches to subcommands and to Hydra."""

@@ -1,4 +1,4 @@
-"""Arguments that several subcommands take: key=value, a study, a run."""
+"""Read the arguments that several subcommands share: key=value, a study, a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,50 +10,60 @@ from study.records.status import read_status
 
 
 def study_folder(folder: Path) -> Path:
-    """The folder of a study, if it is there.
+    """Return the folder of a study, after a check that it exists.
 
     Raises:
-        StudyError: it is not.
+        StudyError: the folder does not exist.
     """
     if not folder.is_dir():
         names = ", ".join(sorted(path.name for path in OUTPUTS.glob("*/"))) or "none"
-        raise StudyError(f"{folder} does not exist; studies here: {names}. Work from the folder that holds outputs/")
+        raise StudyError(f"{folder} does not exist. Studies here: {names}. Run study in the folder that holds outputs/")
     return folder
 
 
 def find_run(given: str) -> Path:
-    """The run folder that is meant by a path or by the beginning of a run id.
+    """Return the folder of a run.
+
+    Args:
+        given: the run's folder, or the first characters of its id.
 
     Raises:
-        StudyError: no run, or several, fit.
+        StudyError: no run matches, or more than one.
     """
     if read_status(Path(given)):
         return Path(given)
     if given and Path(given).is_dir():
-        raise StudyError(f"{given} has no readable {STATUS}: it is not a run, or was damaged; give a run's folder")
+        raise StudyError(f"{given} has no readable {STATUS}: it is no run, or it is damaged. Give the folder of a run")
     folders = [path.parent for path in OUTPUTS.glob("*/*/status.json")]
     folders += [work for study in OUTPUTS.glob("*/") for work in work_folders(study)]
     fitting = [folder for folder in folders if ((read_status(folder) or {}).get("run_id") or "").startswith(given)]
     if len(fitting) != 1:
-        found = f"fits {', '.join(map(str, fitting[:5]))}" if fitting else "matches no run in outputs/"
-        raise StudyError(f"{given} {found}; give a run's folder, or enough of its id")
+        found = f"matches {', '.join(map(str, fitting[:5]))}" if fitting else "matches no run in outputs/"
+        raise StudyError(f"{given} {found}. Give the folder of one run, or more characters of its id")
     return fitting[0]
 
 
 def key_values(
     arguments: list[str], defaults: Mapping[str, str], allowed: Mapping[str, tuple[str, ...]] | None = None
 ) -> dict[str, str]:
-    """The arguments `key=value` of a subcommand, over their defaults.
+    """Return the values of a subcommand's keys.
+
+    Args:
+        arguments: `key=value` each.
+        defaults: value of each known key where no argument sets it.
+        allowed: the values that a key accepts; a key that is missing here accepts any.
 
     Raises:
-        ConfigError: a key is unknown, or its value is not among those allowed.
+        ConfigError: a key is unknown, or its value is not allowed.
     """
     given = dict(defaults)
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if not equals or key not in given:
             meant = f". Example: {next(iter(defaults))}={argument}" if not equals and argument.isprintable() else ""
-            raise ConfigError(f"{argument}: allowed: {', '.join(f'{key}=...' for key in defaults)}{meant}")
+            raise ConfigError(
+                f"{argument}: there is no such key. Allowed: {', '.join(f'{key}=...' for key in defaults)}{meant}"
+            )
         values = (allowed or {}).get(key, (value,))
         if value not in values:
             raise ConfigError(f"{argument}: allowed: {', '.join(values)}")

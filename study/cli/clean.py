@@ -1,4 +1,4 @@
-"""`study clean`: what can go from a study's folder."""
+"""`study clean`: list or delete the runs that a study no longer needs."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,41 +16,38 @@ from study.sweep.progress import console
 
 
 def study_clean(arguments: list[str]) -> int:
-    """study clean name=mine: list runs that were interrupted, and runs that are outdated; remove=true removes them.
+    """study clean name=mine: list interrupted and outdated runs. With remove=true, delete them.
 
-    A run is outdated when its config no longer gives its id: the code or the data behind it have changed, so no
-    command would use it again. Runs that are being trained, complete ones that are up to date, and folders that are
-    no runs are kept.
+    A run is outdated when its config now gives another run id, because the code or the data have changed. No command
+    uses such a run again. Runs in training, complete runs that are not outdated, and other folders are kept.
     """
     given = key_values(arguments, {"name": "default", "remove": "false"}, {"remove": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))
     found = list(removable(folder))
     for run, reason in found:
-        console.print(
-            f"{'removed' if given['remove'] == 'true' else 'would be removed'}: {run} ({reason})", markup=False
-        )
+        console.print(f"{'deleted' if given['remove'] == 'true' else 'to delete'}: {run} ({reason})", markup=False)
         if given["remove"] == "true":
             shutil.rmtree(run)
     if not found:
-        console.print(f"{folder}: nothing to remove")
+        console.print(f"{folder}: nothing to delete")
     elif given["remove"] != "true":
-        console.print("remove=true removes them")
+        console.print("Nothing was deleted. remove=true deletes these runs")
     return 0
 
 
 def removable(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Run folders that may go, with the reason."""
+    """Yield the run folders that can be deleted, each with the reason."""
     for work in work_folders(folder):
         if not is_held(work):
-            yield work, "interrupted; the sweep's command would resume it"
+            yield work, "interrupted; the same sweep would resume it"
     for run in existing_runs(folder).values():
         if run.folder != run.published or run.config is None:
             continue
         try:
             current = identify(run.config).run_id
-        except USER_ERRORS as error:  # a target of the user's that is gone
+        except USER_ERRORS as error:  # the user's own code may no longer exist
             if is_fault(error):
                 raise
             current = None
         if current != run.status["run_id"]:
-            yield run.folder, "outdated: its config gives another run now"
+            yield run.folder, "outdated: its config now gives another run id"

@@ -1,11 +1,12 @@
-"""`study --help` and `study help KEY`: what each command, key and option is, from the comments of the YAML files.
+"""`study --help` and `study help KEY`: explain commands, keys and options from the comments in the YAML files.
 
-The comment on a key's line explains it; comment lines below are details, the last of which may be `Example: ...`. The
-first comment line of an option's file explains the option; further ones are details.
+The comment on a key's line explains the key. Comment lines below it are details; the last may be `Example: ...`. The
+first comment line of an option's file explains the option. Further comment lines are details.
 """
 
 import difflib
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,12 +32,12 @@ TO_ANALYZE = (
 
 @dataclass(frozen=True)
 class Explained:
-    """A key or an option, as its YAML file explains it.
+    """The explanation of a key or an option in its YAML file.
 
     Attributes:
         name: `lam`, `data.split`, or the name of an option.
-        default: its value in the file, empty for an option.
-        text: one line.
+        default: the key's value in the file; empty for an option.
+        text: the explanation, one line.
         details: further sentences, or empty.
     """
 
@@ -47,13 +48,13 @@ class Explained:
 
     @property
     def alternatives(self) -> list[str]:
-        """The values that the line lists, `holdout | textbook`; empty where it lists none."""
+        """The values that `text` lists, as in `holdout | textbook`; empty if it lists none."""
         listed = re.sub(r"^.*: ", "", self.text)
         return [part.strip() for part in listed.split("|")] if "|" in listed else []
 
 
 def keys_in(file: Path, prefix: str = "") -> list[Explained]:
-    """The keys of a YAML file with their comments, those of nested mappings by their whole names."""
+    """Return the keys of a YAML file with their explanations. Keys of nested mappings have dotted names."""
     found: list[tuple[str, str, list[str]]] = []
     path: list[str] = []
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -68,7 +69,7 @@ def keys_in(file: Path, prefix: str = "") -> list[Explained]:
 
 
 def option_in(file: Path) -> Explained:
-    """An option by the first comment lines of its file."""
+    """Return an option with the explanation at the top of its file."""
     lines = []
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -79,7 +80,10 @@ def option_in(file: Path) -> Explained:
 
 
 def options(folders: Sequence[Path], group: str) -> list[tuple[Path, Explained]]:
-    """The options of a group, of the first folder that has each."""
+    """Return the file and the explanation of each option in a group.
+
+    If several folders have an option of the same name, the first folder counts.
+    """
     found: dict[str, Path] = {}
     for folder in folders:
         for file in sorted((folder / group).glob("*.yaml")):
@@ -88,18 +92,18 @@ def options(folders: Sequence[Path], group: str) -> list[tuple[Path, Explained]]
 
 
 def study_keys(conf: Path, config: str = "config") -> list[Explained]:
-    """The keys of config.yaml or analysis.yaml that a command line sets."""
+    """Return the keys of config.yaml or analysis.yaml that a command line can set."""
     keys = keys_in(conf / f"{config}.yaml")
     hidden = ("defaults", "hydra", "reg", "data")
     return [key for key in keys if key.name not in hidden and not key.name.startswith("hydra.")]
 
 
 def overview(conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -> str:
-    """The text of `study --help`.
+    """Return the text of `study --help`.
 
     Args:
         conf: folder of the configs that come with study.
-        folders: where options are looked for, that one among them.
+        folders: all folders with options, `conf` included.
         commands: one line for each subcommand.
     """
     groups = [("data", "a data set"), ("model", "a model"), ("optimizer", "an optimizer"), ("reg", "a regularizer")]
@@ -108,38 +112,38 @@ def overview(conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -
         HEADER,
         "",
         "Commands",
-        *_table([("KEY=VALUE ...", "train what the keys say; -m sweeps over lists of values")]),
+        *_table([("KEY=VALUE ...", "train one run; with -m, sweep over lists of values")]),
     ]
     lines += [*_table(commands.items()), "", "Examples", *_examples(EXAMPLES)]
     for group, what in groups:
         lines += ["", f"{group}=OPTION   {what}"]
         lines += _table((option.name, option.text) for _, option in options(folders, group))
     lines += ["", "KEY=VALUE, with defaults", *_keys(study_keys(conf))]
-    lines += ["", "study help KEY explains a key, an option or a command, with what is allowed."]
-    lines += ["Your own options: DIR/reg/mine.yaml and so on, with --config-dir DIR.", ""]
+    lines += ["", "study help KEY explains a key, an option or a command, with its allowed values."]
+    lines += ["For your own options, write DIR/reg/mine.yaml and add --config-dir DIR.", ""]
     return "\n".join(lines)
 
 
 def of_analysis(conf: Path, folders: Sequence[Path]) -> str:
-    """The text of `study analyze --help`."""
-    lines = ["study analyze turns the files of a study's runs into tables and figures.", "", "Examples"]
+    """Return the text of `study analyze --help`."""
+    lines = ["study analyze makes tables and figures from the files of a study's runs.", "", "Examples"]
     lines += [*_examples(TO_ANALYZE), "", "KEY=VALUE, with defaults", *_keys(study_keys(conf, "analysis"))]
     lines += ["", "Figures, for figures=[...]"]
     lines += _table((option.name, option.text) for _, option in options(folders, "figure"))
-    return "\n".join([*lines, "", "study help KEY explains a key, with what is allowed.", ""])
+    return "\n".join([*lines, "", "study help KEY explains a key, with its allowed values.", ""])
 
 
 def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -> str:
-    """The text of `study help KEY`.
+    """Return the text of `study help KEY`.
 
     Args:
         asked: a key (`lam`, `data.split`), a group, an option (`l1`, `reg=l1`), or a subcommand.
         conf: folder of the configs that come with study.
-        folders: where options are looked for, that one among them.
-        commands: subcommands, with the whole text of the one that is asked for.
+        folders: all folders with options, `conf` included.
+        commands: the text for each subcommand; only the text of `asked` is used.
 
     Raises:
-        ConfigError: there is nothing of that name.
+        ConfigError: no key, option or command has this name.
     """
     asked = "lam" if asked == "reg.lam" else asked
     group, _, name = asked.rpartition("=")
@@ -156,9 +160,10 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
         for file, option in options(folders, of_group):
             own = keys_in(file, "" if of_group in ("figure", "experiment") else f"{of_group}.")
             if option.name == name:
-                pages.append(_option_page(of_group, option, own))
+                pages.append(_option_page(of_group, option, own, _flag(file, conf)))
             elif of_group not in ("figure", "experiment") or asked.startswith("tune."):
-                pages += [_page(key, f"study {of_group}={option.name}") for key in own if key.name == asked]
+                command = f"study{_flag(file, conf)} {of_group}={option.name}"
+                pages += [_page(key, command) for key in own if key.name == asked]
     if not pages:
         names = [
             *commands,
@@ -169,10 +174,16 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
         close = difflib.get_close_matches(asked, names, n=1)
         hint = f"Did you mean {close[0]}? " if close else ""
         raise ConfigError(
-            f"{asked}: no key, option or command has this name. {hint}Allowed: what study --help lists; --config-dir"
-            " adds your own options"
+            f"{asked}: no key, option or command has this name. {hint}study --help lists the names;"
+            " --config-dir DIR adds your own options"
         )
     return "\n\n".join(dict.fromkeys(pages)) + "\n"
+
+
+def _flag(file: Path, conf: Path) -> str:
+    """Return ` --config-dir DIR` if an option's file is the user's own: its examples need the flag."""
+    folder = file.parent.parent
+    return "" if folder == conf else f" --config-dir {shlex.quote(str(folder))}"
 
 
 def _page(key: Explained, command: str) -> str:
@@ -186,12 +197,13 @@ def _page(key: Explained, command: str) -> str:
     return "\n".join([*lines, f"  example: {command} {example}"])
 
 
-def _option_page(group: str, option: Explained, keys: Sequence[Explained]) -> str:
+def _option_page(group: str, option: Explained, keys: Sequence[Explained], flag: str) -> str:
     lines = [f"{group}={option.name}", *_wrapped(_sentence(option.text)), *_wrapped(option.details)]
     own = [key for key in keys if not key.name.endswith(("_target_", "defaults"))]
-    own = [replace(key, name="lam") if key.name == "reg.lam" else key for key in own]  # as a command sets it
+    own = [replace(key, name="lam") if key.name == "reg.lam" else key for key in own]  # a command line sets it as lam
     lines += ["", *_keys(own)] if own else []
-    command = {"figure": f"study analyze name=mine figures=[{option.name}]"}.get(group, f"study {group}={option.name}")
+    figure = f"study analyze{flag} name=mine figures=[{option.name}]"
+    command = figure if group == "figure" else f"study{flag} {group}={option.name}"
     return "\n".join([*lines, "", f"  example: {command}"])
 
 
@@ -216,7 +228,7 @@ def _keys(keys: Sequence[Explained]) -> list[str]:
 
 
 def _short(value: str) -> str:
-    """A default as it is shown: what another key or a variable gives is left out."""
+    """Return a default for display: empty if it comes from another key or from a variable."""
     return "" if "${" in value else value
 
 

@@ -1,4 +1,4 @@
-"""The command line as Hydra takes it: flags first, options of one's own read as text, one application run."""
+"""Prepare and check the command line for Hydra, and run one Hydra application."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ from study.cli.startup import CONF
 from study.config.hydra_settings import check_hydra
 from study.errors import ConfigError
 
-# The behaviour of Hydra 1.3, which 1.4 has by default and no longer wants to be asked for.
+# The behaviour of Hydra 1.3. It is the default of Hydra 1.4, where the argument is deprecated.
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
 # Flags that take a value.
@@ -28,14 +28,21 @@ VALUE_FLAGS = (
 
 
 def run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | None:
-    """Run a Hydra application, by default in the mode that its flags say; returns its config if it does not sweep.
+    """Run a Hydra application.
+
+    Args:
+        config_name: name of the primary config, `config` or `analysis`.
+        mode: single run or sweep; None if Hydra's flags decide.
+
+    Returns:
+        The composed config; None if Hydra swept, or only answered a flag such as --help.
 
     Raises:
-        ConfigError: a setting of Hydra's own that would change nothing.
+        ConfigError: the command sets one of Hydra's own settings, which would have no effect.
     """
     composed: list[DictConfig] = []
 
-    def keep(cfg: DictConfig) -> None:  # a function of a module: Hydra would read the source of every frame for another
+    def keep(cfg: DictConfig) -> None:  # Hydra reads the source of every frame if this is not a plain function
         composed.append(cfg)
 
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
@@ -45,7 +52,7 @@ def run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | Non
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with overrides last: Hydra takes no flag after an override, as in `study reg=l1 -m lam=1,2`."""
+    """Return the arguments with flags first. Hydra rejects flags between overrides: `study reg=l1 -m lam=1,2`."""
     flags: list[str] = []
     overrides: list[str] = []
     is_value = False
@@ -57,40 +64,39 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
 
 
 def words(arguments: Sequence[str]) -> list[str]:
-    """Arguments that are neither flags, nor values of flags, nor overrides."""
+    """Return the arguments that are neither flags, nor values of flags, nor overrides."""
     pairs = itertools.pairwise(arguments)
     return [word for before, word in pairs if re.fullmatch(r"[A-Za-z0-9_.]+", word) and before not in VALUE_FLAGS]
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:
-    """The folders of the user's own options."""
+    """Return the folders given with --config-dir, which hold the user's own options."""
     folders = [after for before, after in itertools.pairwise(arguments) if before in CONFIG_DIR_FLAGS]
     folders += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
     return [Path(folder) for folder in folders]
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuse arguments without a key; warn of files in --config-dir that a shipped file of the same name hides.
+    """Refuse arguments without a key. Warn if a shipped option hides a file in --config-dir.
 
-    Hydra would prefer the shipped one in silence.
+    If both have the same name, Hydra uses the shipped one without a message.
 
     Raises:
-        ConfigError: there is no key before a '=', or an option's file is no text.
+        ConfigError: there is no key before a '=', or an option's file is not UTF-8 text.
     """
     for argument in arguments:
         if argument.lstrip("+~").startswith("="):
-            raise ConfigError(f"{' '.join(argument.split())}: there is no key before the '='")
+            raise ConfigError(f"{' '.join(argument.split())}: there is no key before the '='. Example: lam=1e-4")
     groups = [path.name for path in CONF.iterdir() if path.is_dir()]
     for folder in config_dirs(arguments):
         for file in sorted(file for group in ("", *groups) for file in (folder / group).glob("*.yaml")):
             if (CONF / file.relative_to(folder)).is_file():
                 print(
-                    f"study: warning: {file} is hidden by the option of the same name that comes with study;"
-                    " give it another name",
+                    f"study: warning: {file} is ignored, because study has an option of the same name. Rename the file",
                     file=sys.stderr,
                 )
-            with suppress(OSError):  # which Hydra tells where it is read
+            with suppress(OSError):  # Hydra reports it when it reads the file
                 try:
                     file.read_text(encoding="utf-8")
                 except UnicodeDecodeError:
-                    raise ConfigError(f"{file} is not UTF-8 text; save it as UTF-8") from None
+                    raise ConfigError(f"{file} is not UTF-8 text. Save it as UTF-8") from None

@@ -1,4 +1,4 @@
-"""The command `study`: a subcommand, or a Hydra command line that says what to train."""
+"""The command `study`: a subcommand, or a Hydra command line that trains."""
 
 import importlib
 import inspect
@@ -18,8 +18,8 @@ from study.cli.startup import CONF, keep_caches_together
 from study.config.schema import register_schemas
 from study.errors import ConfigError
 
-# Subcommands by module and function. Each takes the arguments that follow it, and returns the exit status.
-# Its docstring is its help.
+# Module and function of each subcommand. The function takes the arguments after the subcommand and returns the exit
+# status. Its docstring is its help text.
 COMMANDS = {
     "status": ("status", "study_status"),
     "show": ("runs", "study_show"),
@@ -28,28 +28,28 @@ COMMANDS = {
     "merge": ("merge", "study_merge"),
     "clean": ("clean", "study_clean"),
 }
-# What they do, in a line each; `analyze` is another Hydra application.
+# One line for each, `study --help` prints them. `analyze` is not in COMMANDS: it is a Hydra application.
 SUMMARIES = {
     "analyze name=...": "tables and figures of a study; study analyze --help",
     "status name=...": "which runs are complete, running, failed or missing",
     "show RUN": "one run: its config, versions and last metrics",
-    "diff RUN RUN": "in what two runs differ",
+    "diff RUN RUN": "list the differences between two runs",
     "verify RUN": "train a run again and compare its files",
     "merge A B": "copy the runs of study B into study A",
-    "clean name=...": "list or delete what is no longer of use",
+    "clean name=...": "list or delete runs that are no longer needed",
     "help KEY": "explain a key, an option or a command",
 }
 HELP_FLAGS = {"-h", "--help"}
 
 
 def program() -> None:
-    """The command `study` as a process of its own."""
+    """Run the command `study` as a whole process: the entry point of the console script."""
     with ended_at_once():
         main()
 
 
 def main() -> NoReturn:
-    """Do what the command line says, and exit with its status."""
+    """Run the subcommand or the training that `sys.argv` names, and exit with its status."""
     patch()
     sys.argv[1:] = flags_first(sys.argv[1:])
     subcommand = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -64,7 +64,7 @@ def main() -> NoReturn:
 
 
 def analyze() -> NoReturn:
-    """Turn a study's CSVs into tables and figures: `study analyze` and scripts/analyze.py."""
+    """Run `study analyze` and exit with its status; scripts/analyze.py does the same."""
     patch()
     _run(_analyze)
 
@@ -93,13 +93,13 @@ def _command(subcommand: str) -> Callable[[list[str]], int]:
 
 
 def _help() -> int:
-    """Explain everything in a line each, or one thing in full."""
+    """Print the overview, or the full explanation of one key, option or command."""
     folders = [CONF, *config_dirs(sys.argv)]
     asked = sys.argv[2:] if sys.argv[1:2] == ["help"] else []
     asked = [word for before, word in itertools.pairwise(["", *asked]) if {word, before}.isdisjoint(CONFIG_DIR_FLAGS)]
     if len(asked) > 1 and not HELP_FLAGS & set(asked):
         raise ConfigError(
-            f"study help {' '.join(asked)}: one key, option or command is allowed. Example: study help lam"
+            f"study help {' '.join(asked)}: only one key, option or command is allowed. Example: study help lam"
         )
     if not asked or HELP_FLAGS & set(asked):
         print(help.overview(CONF, folders, SUMMARIES))
@@ -114,13 +114,14 @@ def _help() -> int:
 
 
 def _train() -> int:
-    """Train what the command line says: Hydra hands it to our sweeper, a single run being a sweep of one."""
+    """Train the runs of the command line. A single run is a sweep of one, so Hydra always calls our sweeper."""
     for word in words(sys.argv):
         raise ConfigError(
             f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS, 'help'])}) nor a key with a value"
-            " (reg=l1); study --help shows them"
+            " (reg=l1). study --help lists both"
         )
-    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]]  # `tune` is open
+    # Hydra accepts an unknown key only with ++; the keys of `tune` are checked later.
+    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]]
     run_hydra("config", RunMode.MULTIRUN)
     return 0
 
@@ -130,16 +131,19 @@ def _analyze() -> int:
         print(help.of_analysis(CONF, [CONF, *config_dirs(sys.argv)]))
         return 0
     for word in words(sys.argv):
-        raise ConfigError(f"{word}: name a study with name={word}; study analyze --help shows all keys")
+        raise ConfigError(
+            f"{word}: there is no value. Write name={word} for a study. study analyze --help lists the keys"
+        )
     if {"-m", "--multirun"} & set(sys.argv):
-        raise ConfigError("-m: study analyze takes one study. Call it once for each name=...")
-    sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]  # any column is a key
+        raise ConfigError("-m: study analyze takes one study. Run it once for each name=...")
+    # Every column of runs.csv is a key of `filter`, which Hydra accepts only with ++.
+    sys.argv[1:] = [f"++{word}" if word.startswith("filter.") else word for word in sys.argv[1:]]
     cfg = run_hydra("analysis")
-    if cfg is None:  # --help and its like have been answered
+    if cfg is None:  # Hydra answered a flag such as --help
         return 0
-    from study.analysis.command import Options, analyze_study  # pandas and matplotlib, which --help does without
+    from study.analysis.command import Options, analyze_study  # imports pandas, which --help does not need
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
-    for key in ("allow", "figures", "export"):  # lists, of which one word is as good
+    for key in ("allow", "figures", "export"):  # a single word counts as a list of one
         values[key] = [values[key]] if isinstance(values[key], str) else values[key] or []
     return analyze_study(Options(**values, folders=[*config_dirs(sys.argv), CONF]))

@@ -1,4 +1,4 @@
-"""`study merge`: bring the runs of two folders of one study together."""
+"""`study merge`: copy the runs of one study folder into another."""
 
 import json
 import os
@@ -26,20 +26,20 @@ from study.sweep.progress import console
 
 
 def study_merge(arguments: list[str]) -> int:
-    """study merge <a> <b>: copy the runs of study b that study a lacks into a, which is made if it is not there.
+    """study merge <a> <b>: copy the runs of study b that study a lacks into a. Study a is created if it does not exist.
 
-    Each is a study's name, or its folder, which may come from another machine. b is only read. A run that both have
-    is compared: where its files differ, a's is kept, the run is named, and the command exits with 1. So it does where
-    the files of a run in b have changed since it ended, or a copy is not what was copied: that run is not taken.
+    Each is the name of a study or its folder, for example copied from another machine. b is only read. If both have a
+    run, its files are compared. If they differ, a's run is kept, the run is named, and the command exits with 1. A run
+    of b is skipped and named, with exit status 1, if its files have changed since it ended or its copy is not equal.
     """
     if len(arguments) != 2:
-        raise ConfigError("study merge takes two studies, by name or folder: the runs of the second go into the first")
+        raise ConfigError("study merge takes two studies, by name or folder: it copies the second into the first")
     into, source = (Path(a) if "/" in a else OUTPUTS / check_name(a) for a in arguments)
     study_folder(source)
     if into.resolve() == source.resolve():
-        raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder")
+        raise ConfigError(f"{arguments[0]} and {arguments[1]} are the same folder. Give two different studies")
     if not existing_runs(source) and not (source / SWEEPS).is_file():
-        raise StudyError(f"{source} is not a study: it holds no runs. Give a folder below outputs/, or its name")
+        raise StudyError(f"{source} is not a study: it has no runs. Give a folder below outputs/, or its name")
     if "/" in arguments[0]:
         study_folder(into)
     into.mkdir(exist_ok=True)
@@ -55,28 +55,28 @@ def study_merge(arguments: list[str]) -> int:
             unsound.append(f"{run.folder} {described(found)}")
         elif own is None or own.status["state"] not in WITH_RESULT:
             if found := _copy(run, run.config.seed, into, keys, replaces=own.folder if own else None):
-                unsound.append(f"{run.folder} was not copied whole: {', '.join(found)}")
+                unsound.append(f"{run.folder}: the copy differs: {', '.join(found)}")
             else:
                 copied += 1
         elif differing(run.folder, own.folder):
             unlike.append((own, run.folder))
         else:
             same += 1
-    counts = f"{copied} runs copied, {same} skipped (already there with the same bytes)"
+    counts = f"{copied} runs copied, {same} skipped (both studies have them, with the same bytes)"
     if left:
-        counts += f", {left} left behind: they failed, or have not ended in both"
+        counts += f", {left} not copied (failed, or not ended in one of the studies)"
     console.print(f"{into}: {counts}", markup=False)
     for own, other in unlike:
         found = changes(own.folder, own.status)
-        why = described(found) if found else "study diff tells why"
-        console.print(f"{own.folder} differs from {other}: kept as it was; {why}", markup=False)
+        why = described(found) if found else "study diff lists the differences"
+        console.print(f"{own.folder} differs from {other} and is kept; {why}", markup=False)
     for line in unsound:
         print(f"study: error: {line}; skipped. {MEND}", file=sys.stderr)
     return 1 if unlike or unsound else 0
 
 
 def _unreadable(source: Path) -> Iterator[str]:
-    """Lines naming folders that look like runs and cannot be read as such."""
+    """Yield a line for each folder that is named like a run but has unreadable files."""
     for folder in sorted(source.glob("*-seed*-*")):
         status = read_status(folder)
         if status is None:
@@ -86,10 +86,17 @@ def _unreadable(source: Path) -> Iterator[str]:
 
 
 def _copy(run: Existing, seed: int, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
-    """Copy a run beside the others and move it into place; its variant gets the name that it has there.
+    """Copy a run into a study. Its variant gets the name that this variant has in the study.
+
+    Args:
+        run: the run to copy.
+        seed: its seed.
+        into: folder of the study.
+        keys: name of each variant in the study, by its id; a new variant is added.
+        replaces: the folder of a failed run that the copy replaces, or None.
 
     Returns:
-        What of the copy does not fit the seal: it is not put into place then.
+        The files of the copy that do not match the seal. If there is one, the run is not added to the study.
     """
     variant_id, variant = run.status["variant_id"], run.status["variant"]
     if variant_id not in keys:
@@ -118,7 +125,7 @@ def _copy(run: Existing, seed: int, into: Path, keys: dict[str, str], replaces: 
 
 
 def _copy_file(into: Path, source: str, target: str) -> None:
-    """Copy a file of a run into a study; where that fails, the run's other files are not tried."""
+    """Copy a file of a run into a study. After an error, the run's other files are not tried."""
     try:
         shutil.copy2(source, target)
     except OSError as error:

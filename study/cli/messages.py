@@ -1,4 +1,4 @@
-"""How a command ends: mistakes of the user in one line each, bugs with a traceback, and the exit status of each."""
+"""End a command: print a user's mistake in one line and a bug with its traceback, and exit with a status."""
 
 import signal
 import sys
@@ -12,10 +12,12 @@ from study.errors.wording import told_of_hydra
 
 
 def exit_with(command: Callable[[], int]) -> NoReturn:
-    """Run a command and exit with the status that it returns; with 1 after a mistake, 128 plus the number of a signal.
+    """Run a command and exit.
+
+    The exit status is the one that the command returns, 1 after a mistake, and 128 plus the number after a signal.
 
     Raises:
-        SystemExit: always, but for a bug.
+        SystemExit: always, except after a bug: then the bug's own exception.
     """
     try:
         with ended_by_signals():
@@ -36,7 +38,7 @@ def exit_with(command: Callable[[], int]) -> NoReturn:
 
 
 def _lines(error: Exception) -> list[str] | None:
-    """What is printed of an error; None for a bug."""
+    """Return the lines to print for an error; None for a bug."""
     if isinstance(error, ConfigError):
         return str(error).splitlines()
     if isinstance(error, (*USER_ERRORS, MemoryError, RuntimeError)):

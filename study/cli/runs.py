@@ -1,4 +1,4 @@
-"""`study show` and `study diff`: single runs, read from their files alone."""
+"""`study show` and `study diff`: print single runs, read from their files alone."""
 
 import sys
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from study.sweep.progress import console
 
 
 def study_show(arguments: list[str]) -> int:
-    """study show <run>, by its folder or the beginning of its id: config, versions and last metrics of a run.
+    """study show <run>: print the config, versions and last metrics of a run.
 
-    Exits with 1 where its files have changed since it ended.
+    Give the run's folder, or the first characters of its id. Exits with 1 if its files have changed since it ended.
     """
     if len(arguments) != 1:
-        raise ConfigError("study show takes one run: its folder, or the beginning of its id")
+        raise ConfigError("study show takes one run: its folder, or the first characters of its id")
     folder = find_run(arguments[0])
     status = read_status(folder) or {}
     console.print(f"{folder}", markup=False)
@@ -37,18 +37,19 @@ def study_show(arguments: list[str]) -> int:
             console.print(f"  {key:<14} {value}", markup=False)
     except (OSError, ValueError, IndexError):
         console.print("  no metrics yet")
-    _config_of(folder)  # refuses what is no config
+    _config_of(folder)  # raises an error if it is not a config
     console.print((folder / CONFIG).read_text().rstrip(), markup=False)
-    return _told_of_changes(folder)
+    return _report_changes(folder)
 
 
 def study_diff(arguments: list[str]) -> int:
-    """study diff <run> <run>: keys of the config and facts of the environment in which two runs differ.
+    """study diff <run> <run>: list the config keys and facts of the environment that differ between two runs.
 
-    Exits with 1 where files of one of them have changed since it ended.
+    Give the runs' folders, or the first characters of their ids. Exits with 1 if files of one of them have changed
+    since it ended.
     """
     if len(arguments) != 2:
-        raise ConfigError("study diff takes two runs: their folders, or the beginnings of their ids")
+        raise ConfigError("study diff takes two runs: their folders, or the first characters of their ids")
     runs = [find_run(argument) for argument in arguments]
     one, other = ({**_flat(_config_of(run)), **_environment(run)} for run in runs)
     differing = [key for key in {**one, **other} if one.get(key) != other.get(key)]
@@ -56,12 +57,12 @@ def study_diff(arguments: list[str]) -> int:
         console.print(f"{key}: {one.get(key)} | {other.get(key)}", markup=False)
     if not differing:
         same = len({(read_status(run) or {}).get("run_id") for run in runs}) == 1
-        console.print("no difference" if same else "the configs are equal; your own code or the data differ")
-    return max([_told_of_changes(run) for run in dict.fromkeys(runs)])
+        console.print("no difference" if same else "the configs are equal, but your own code or the data differ")
+    return max([_report_changes(run) for run in dict.fromkeys(runs)])
 
 
-def _told_of_changes(run: Path) -> int:
-    """Print what has changed in a run since it ended; returns 1 if something has, else 0."""
+def _report_changes(run: Path) -> int:
+    """Print the files of a run that have changed since it ended; return 1 if there are any, else 0."""
     status = read_status(run) or {}
     found = changes(run, status) if status.get("state") in WITH_RESULT else None
     if found:

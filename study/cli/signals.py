@@ -1,4 +1,4 @@
-"""A command that is told to end (SIGTERM, SIGHUP) ends as by Ctrl-C: runs are given back, temporary files removed."""
+"""End a command on SIGTERM or SIGHUP as on Ctrl-C: it releases its runs and removes temporary files."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 
 class ToldToEndError(KeyboardInterrupt):
-    """A signal has told the process to end at once; `number` is the signal's."""
+    """The process got a signal to end at once; `number` is the number of the signal."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -19,14 +19,17 @@ class ToldToEndError(KeyboardInterrupt):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let signals that would kill this process end the block by ToldToEndError; those ignored by nohup stay so."""
+    """Raise ToldToEndError in the block on a signal that would kill the process.
+
+    Signals that are ignored already, as under nohup, stay ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     ours = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
 
     def end(number: int, _: Any) -> None:
-        for other in ours:  # a terminal that closes and a system that stops send several; cleaning up is under way
+        for other in ours:  # a closing terminal or a shutdown sends several; the first one starts the clean-up
             signal.signal(other, signal.SIG_IGN)
         raise ToldToEndError(number)
 
@@ -34,7 +37,7 @@ def ended_by_signals() -> Iterator[None]:
         signal.signal(number, end)
     try:
         yield
-    except ToldToEndError:  # further signals stay ignored until the process has ended
+    except ToldToEndError:  # further signals stay ignored until the process ends
         raise
     except BaseException:
         _restore(ours)

@@ -1,17 +1,17 @@
-"""What a process of `study` sets up before it does anything: where its configs and caches are."""
+"""Paths of the configs and caches, which a process of `study` sets up first."""
 
 import hashlib
 import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
-# A wheel carries the configs inside the package, a checkout beside it.
+# A wheel has the configs inside the package; a checkout has them beside it.
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
-COMPILED = ("training/compiled/*.py", "measures/sorting.py")  # modules of compiled code
+COMPILED = ("training/compiled/*.py", "measures/sorting.py")  # modules that Numba compiles
 
 
 def keep_caches_together() -> None:
-    """Libraries keep their caches in the data folder: nothing is written elsewhere but in outputs/."""
+    """Make libraries keep their caches in the data folder, so that study writes only there and to outputs/."""
     root = Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser()
     folders = {
         "MPLCONFIGDIR": "matplotlib",
@@ -24,6 +24,9 @@ def keep_caches_together() -> None:
 
 
 def compiled_version() -> str:
-    """A hash of the source of all compiled code: Numba looks at the time and size of one file alone."""
+    """Return a hash of the source of all compiled code.
+
+    It names the cache folder: Numba itself checks only the time and size of the one file that has the function.
+    """
     sources = [file.read_bytes() for modules in COMPILED for file in sorted(PACKAGE.glob(modules))]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""`study status`: what is there of a study, read from the files alone."""
+"""`study status`: list the runs of a study and their states, read from the files alone."""
 
 import json
 import time
@@ -20,12 +20,15 @@ from study.records.status import read_status
 from study.records.sweeps import recorded_runs
 from study.sweep.progress import console, duration
 
-SHOWN = 40  # rows before the rest is only counted
+SHOWN = 40  # rows printed; further rows are only counted
 
 
 @dataclass(frozen=True)
 class RunState:
-    """One run as `study status` lists it: `stale` is running without a living owner, `planned` has no folder yet."""
+    """One row of `study status`.
+
+    `stale` means running, but its process is gone; `planned` means that the run has no folder yet.
+    """
 
     run: str
     state: str
@@ -33,9 +36,9 @@ class RunState:
 
 
 def study_status(arguments: list[str]) -> int:
-    """study status name=mine: how many runs are complete, running, interrupted, stale, failed or missing, and which.
+    """study status name=mine: count the runs by state and list those that are not complete.
 
-    check=true compares size and SHA-256 of all files of all complete and diverged runs with the runs' seals, names
+    check=true compares the size and SHA-256 of all files of complete and diverged runs with the runs' seals. It names
     each file that has changed since its run ended, and exits with 1 if there is one.
     """
     given = key_values(arguments, {"name": "default", "check": "false"}, {"check": ("true", "false")})
@@ -54,7 +57,7 @@ def study_status(arguments: list[str]) -> int:
 
 
 def _check_files(folder: Path) -> int:
-    """Print what does not fit the seals of a study's runs; returns 1 if there is something, else 0."""
+    """Print the files of a study's runs that do not match their seals; return 1 if there are any, else 0."""
     fitting = unfit = unsealed = 0
     for run in sorted(folder.glob("*-seed*-*")):
         status = read_status(run)
@@ -66,17 +69,17 @@ def _check_files(folder: Path) -> int:
         if found:
             unfit += 1
             console.print(f"  {'changed':<12} {run.name}  {', '.join(found)}", markup=False)
-    line = f"{fitting + unfit} runs checked: {fitting} as they ended, {unfit} changed"
+    line = f"{fitting + unfit} runs checked: {fitting} unchanged, {unfit} changed"
     if unsealed:
-        line += f"; not checked, since an earlier version trained them without a seal: {unsealed}"
+        line += f"; {unsealed} not checked (trained by an earlier version, without a seal)"
     console.print(line)
     if unfit:
-        console.print(f"of what has changed: {MEND}")
+        console.print(f"for the changed runs: {MEND}")
     return 1 if unfit else 0
 
 
 def run_states(folder: Path) -> Iterator[RunState]:
-    """Every run of a study: those in their place, those under way, and those that a sweep planned and did not start."""
+    """Yield every run of a study: ended runs, runs in training, and planned runs that have not started."""
     seen = set()
     for path in folder.iterdir():
         status = read_status(path) if path.is_dir() and not path.name.startswith(".") else None
@@ -96,18 +99,18 @@ def run_states(folder: Path) -> Iterator[RunState]:
 
 
 def _trained_twice(folder: Path) -> Iterator[str]:
-    """How often two commands trained the same run, and where that did not give the same bytes."""
+    """Yield lines on the runs that two commands trained: their number, and those whose bytes differ."""
     try:
         twice = [json.loads(line) for line in (folder / TWICE).read_text().splitlines()]
         unlike = {run["run"]: ", ".join(run["differing"]) for run in twice if run["differing"]}
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):
-        yield f"{folder / TWICE} cannot be read: it tells which runs were trained twice"
+        yield f"{folder / TWICE} cannot be read. It lists the runs that were trained twice"
         return
     yield f"{len(twice)} runs trained twice, {len(twice) - len(unlike)} of them with the same bytes"
     for run, files in unlike.items():
-        yield f"other bytes   {run}  in {files}"
+        yield f"{'different':<12} {run}  in {files}"
 
 
 def _progress(work: Path, status: Mapping[str, Any]) -> str:
@@ -118,6 +121,6 @@ def _progress(work: Path, status: Mapping[str, Any]) -> str:
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return ""
     trained = max(trained, 0)
-    fresh = trained > 0 and not status.get("resumed")  # the time since the start says nothing of one that stood still
+    fresh = trained > 0 and not status.get("resumed")  # for a resumed run, the time since its start includes pauses
     left = f", about {duration(elapsed / trained * (epochs - trained))} left" if fresh else ""
     return f"epoch {trained} of {epochs}{left}"

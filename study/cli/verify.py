@@ -1,4 +1,4 @@
-"""`study verify`: train a run again, elsewhere, and compare its files byte by byte."""
+"""`study verify`: train a run again in another folder and compare its files byte by byte."""
 
 from dataclasses import replace
 
@@ -17,26 +17,28 @@ from study.training.task import Task
 
 
 def study_verify(arguments: list[str]) -> int:
-    """study verify <run>: train a complete run again in a temporary folder, and compare bytes.
+    """study verify <run>: train a complete run again in a temporary folder, and compare the bytes of its files.
 
-    The run is given by its folder or by the beginning of its id; it is only read. Exits with 1 where a file differs.
-    A run whose files have changed since it ended is refused.
+    Give the run's folder, or the first characters of its id. The run is only read. Exits with 1 if a file differs. A
+    run whose files have changed since it ended is refused.
     """
     if len(arguments) != 1:
-        raise ConfigError("study verify takes one run: its folder, or the beginning of its id")
+        raise ConfigError("study verify takes one run: its folder, or the first characters of its id")
     folder = find_run(arguments[0])
     status, config = read_status(folder) or {}, read_config(folder)
     if status.get("state") in WITH_RESULT:
         refuse_changed(folder, status)
     if lacking := {"run_id", "variant_id", "variant", "path"} - status.keys():
-        raise StudyError(f"{folder} has no {sorted(lacking)[0]} in {STATUS}: train the run again; see study show")
+        raise StudyError(
+            f"{folder}: {STATUS} has no {sorted(lacking)[0]}. Train the run again: study show prints its config"
+        )
     if config is None or status.get("state") not in WITH_RESULT:
-        raise StudyError(f"{folder} is {status.get('state')}: only a run that is complete or diverged can be verified")
+        raise StudyError(f"{folder} is {status.get('state')}: only a complete or diverged run can be verified")
     run = identify(config)
     if run.run_id != status["run_id"]:
         raise StudyError(
-            f"{folder} was trained by other code or on other data than are here now (its id is no longer that of its"
-            " config): there is nothing to compare it with"
+            f"{folder} cannot be verified: its code or data have changed since (its config now gives another run id)."
+            " Restore them, or verify another run"
         )
     remove_abandoned()
     with temporary_folder() as place:
@@ -45,13 +47,13 @@ def study_verify(arguments: list[str]) -> int:
         task = Task.of(alone, status["variant"], folder, path=status["path"])
         outcome = train_run(task, work, lambda epoch, row: _progress(epoch, config.epochs))
         if outcome.state not in WITH_RESULT:
-            raise StudyError(f"{folder} could not be trained again: {outcome.cause}")
+            raise StudyError(f"{folder}: training it again failed: {outcome.cause}")
         files = differing(folder, work)
         now = read_status(work) or {}
     if not files:
-        console.print(f"{folder}: the same bytes in {', '.join(COMPARED)} (but for seconds)", markup=False)
+        console.print(f"{folder}: the same bytes in {', '.join(COMPARED)} (seconds excluded)", markup=False)
         return 0
-    console.print(f"{folder}: other bytes in {', '.join(files)}", markup=False)
+    console.print(f"{folder}: different bytes in {', '.join(files)}", markup=False)
     for key in ("device", "threads", "path", "versions"):
         if status.get(key) != now.get(key):
             console.print(f"  {key}: {status.get(key)} then, {now.get(key)} now", markup=False)

@@ -1,4 +1,4 @@
-"""Data sets as tensors in memory: what each is (`dataset`), where it comes from, and how it is split (`splits`)."""
+"""Data sets as tensors in memory: their facts (`dataset`), their sources, and their splits (`splits`)."""
 
 from study.data.dataset import DataSet, RawImages
 from study.data.splits import Part, Splits, load_splits, read_once

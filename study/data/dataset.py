@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the package: facts to check a config against, and a function that reads it."""
+"""The interface of a data set: facts to check a config against, and a function that reads the data."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from study.errors import StudyError
 
 @dataclass(frozen=True)
 class RawImages:
-    """Images as they are on disk: uint8 (n, *image_shape), labels int64 (n,)."""
+    """Images as on disk: uint8 (n, *image_shape), with labels int64 (n,)."""
 
     train_images: Tensor
     train_labels: Tensor
@@ -28,14 +28,14 @@ class DataSet:
     `_target_` of an option in conf/data/ names a function that returns one of these.
 
     Attributes:
-        name: for messages and tables.
+        name: name in messages and tables.
         image_shape: shape of one image.
         classes: number of classes.
-        train_count: images in the training set, val included.
-        pixel_max: the pixel value that becomes 1.0.
+        train_count: images in the training set, validation included.
+        pixel_max: the pixel value that is scaled to 1.0.
         test_is_official: whether the authors of the data set fixed the test set.
-        checksums: SHA-256 sums of the content, part of a run's identity and compared at every load.
-        read: reads (and fetches, if need be) from the data folder.
+        checksums: SHA-256 sums of the content. They are part of a run's identity and compared at every load.
+        read: reads the data from the data folder, after a download if necessary.
     """
 
     name: str
@@ -49,13 +49,20 @@ class DataSet:
 
 
 def sha256(data: bytes | memoryview | np.ndarray) -> str:
-    """SHA-256 of bytes or of an array's values in C order."""
+    """Return the SHA-256 of bytes, or of an array's values in C order."""
     if isinstance(data, np.ndarray):
         data = np.ascontiguousarray(data).data
     return hashlib.sha256(data).hexdigest()
 
 
 def check_sum(what: str, found: str, expected: str, way_out: str) -> None:
-    """Raise StudyError, naming file, expected and found, unless the sums agree."""
+    """Raise StudyError if a checksum is not the expected one.
+
+    Args:
+        what: the file or array, for the message.
+        found: its SHA-256.
+        expected: the SHA-256 of the data set.
+        way_out: what the user can do, for the message.
+    """
     if found != expected:
-        raise StudyError(f"{what} has SHA-256 {found}, expected {expected}: not the data set; {way_out}")
+        raise StudyError(f"{what} has SHA-256 {found}, not {expected} as in the data set. {way_out}")

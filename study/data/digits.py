@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits (UCI, Alpaydin and Kaynak 1998): 1,797 real images that come with scikit-learn."""
+"""Handwritten digits (UCI, Alpaydin and Kaynak 1998): 1,797 images that come with scikit-learn."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +10,10 @@ from study.data.dataset import DataSet, RawImages, check_sum, sha256
 from study.data.splits import stratified_order
 from study.errors import StudyError
 
-# The data set has no official test set: a stratified sixth drawn with this constant takes its place in every run.
+# The data set has no official test set. Every run uses the same stratified sixth, drawn with this seed, in its place.
 TEST_DRAW = 1797
 
-FILE = "datasets/data/digits.csv.gz"  # in scikit-learn's package: 64 pixels and the label per row
+FILE = "datasets/data/digits.csv.gz"  # in scikit-learn's package; a row has 64 pixels and the label
 CHECKSUMS = {
     "images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
     "labels": "a3c91c262eddcf7ba8f0e37507c30284493c9b20412ffe4af30d536401f7ba21",
@@ -21,7 +21,7 @@ CHECKSUMS = {
 
 
 def digits() -> DataSet:
-    """The 8x8 digits, with a fixed sixth (299 images) as test set."""
+    """Return the 8x8 digits, with a fixed sixth (299 images) as test set."""
     return DataSet(
         name="digits",
         image_shape=(8, 8),
@@ -35,14 +35,14 @@ def digits() -> DataSet:
 
 
 def _read(_root: Path) -> RawImages:
-    # Read from the file itself: importing scikit-learn takes longer than training on these images.
+    # Without an import of scikit-learn, which takes longer than training on these images.
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise StudyError("data=digits comes with scikit-learn, which is not installed: pip install scikit-learn")
+        raise StudyError("data=digits requires scikit-learn, which is not installed. Run pip install scikit-learn")
     rows = np.loadtxt(Path(package.origin).parent / FILE, delimiter=",", dtype=np.uint8)
     images, labels = rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
     for what, array in (("images", images), ("labels", labels)):
-        check_sum(f"digits' {what}", sha256(array), CHECKSUMS[what], "reinstall scikit-learn")
+        check_sum(f"digits' {what}", sha256(array), CHECKSUMS[what], "Reinstall scikit-learn")
     order = stratified_order(labels, np.random.default_rng(TEST_DRAW))
     test, train = np.sort(order[: len(order) // 6]), np.sort(order[len(order) // 6 :])
     return RawImages(

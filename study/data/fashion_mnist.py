@@ -1,4 +1,4 @@
-"""Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747), whole, or the part that ships with the package."""
+"""Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747): all of it, or a part that comes with the package."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from study.data.fashion_mnist_sources import CHECKSUMS, read_files
 IDX_PARTS = {"train": "train", "test": "t10k"}
 IMAGES_HEADER, LABELS_HEADER = 16, 8  # bytes
 MINI_FILE = Path(__file__).with_name("fashion_mnist_mini.npz")
-# Of the arrays, not of the file: compression may differ, the data may not.
+# Of the arrays, not of the file: the same arrays can be compressed differently.
 MINI_CHECKSUMS = {
     "train_images": "219e0834d6dbbfcccb72e61d67310bfef387e43aba6c40b2bc63758d7ad925c9",
     "train_labels": "b1647f799504364c021e3bf9df7e1a30eee733324f3c6c8ec442e46b833c17a8",
@@ -21,7 +21,7 @@ MINI_CHECKSUMS = {
 
 
 def full() -> DataSet:
-    """All 60,000 training and 10,000 test images."""
+    """Return the whole data set: 60,000 training and 10,000 test images."""
     return DataSet(
         name="fashion_mnist",
         image_shape=(28, 28),
@@ -35,7 +35,7 @@ def full() -> DataSet:
 
 
 def mini() -> DataSet:
-    """5,000 training and 1,000 test images, 500 and 100 a class, cut by scripts/make_mini.py."""
+    """Return a subset: 5,000 training and 1,000 test images, 500 and 100 per class, made by scripts/make_mini.py."""
     return DataSet(
         name="fashion_mnist_mini",
         image_shape=(28, 28),
@@ -49,7 +49,7 @@ def mini() -> DataSet:
 
 
 def _read_full(root: Path) -> RawImages:
-    # Without torchvision, whose import takes longer than all this. The sums are of whole files: headers are as known.
+    # Without torchvision, which takes long to import. The checksums cover whole files, so the headers are known.
     files = read_files(root)
     return RawImages(
         **{
@@ -67,5 +67,5 @@ def _read_mini(_root: Path) -> RawImages:
     with np.load(MINI_FILE) as arrays:
         content = {key: arrays[key] for key in MINI_CHECKSUMS}
     for key, array in content.items():
-        check_sum(f"{MINI_FILE.name}: {key}", sha256(array), MINI_CHECKSUMS[key], "reinstall regstudy")
+        check_sum(f"{MINI_FILE.name}: {key}", sha256(array), MINI_CHECKSUMS[key], "Reinstall regstudy")
     return RawImages(**{key: torch.tensor(array) for key, array in content.items()})

@@ -1,4 +1,4 @@
-"""Where Fashion-MNIST's files come from: a folder, Debian's package, torchvision, apt-get; checked at every load."""
+"""Get the files of Fashion-MNIST from the data folder, Debian's package, torchvision or apt-get, and check them."""
 
 import gzip
 import os
@@ -18,7 +18,7 @@ from filelock import FileLock
 from study.data.dataset import check_sum, sha256
 from study.errors import StudyError
 
-# SHA-256 of the decompressed files. Those of the .gz files differ between distributions of the same data.
+# SHA-256 of the decompressed files. The .gz files differ between distributors of the same data.
 CHECKSUMS = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -27,27 +27,29 @@ CHECKSUMS = {
 }
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
-TIMEOUT = 60  # seconds without an answer before a download is given up
+TIMEOUT = 60  # seconds without an answer after which a download fails
 
 
 def raw_folder(root: Path) -> Path:
-    """Where torchvision expects the decompressed files."""
+    """Return the folder where torchvision expects the decompressed files."""
     return root / "FashionMNIST" / "raw"
 
 
 def read_files(root: Path) -> dict[str, np.ndarray]:
-    """The four files as uint8 (bytes,), checked; put into the data folder unless they are there.
+    """Return the contents of the four files, uint8 (bytes,) each, after a check of their checksums.
+
+    If files are missing in the data folder, it gets them from the first source that works.
 
     Raises:
-        StudyError: a file's content is not Fashion-MNIST's, or no source could deliver it.
+        StudyError: a file is not that of Fashion-MNIST, or no source works.
     """
     raw = raw_folder(root)
     if not _complete(raw):
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / "FashionMNIST.lock"):
-            if not _complete(raw):  # another process may have fetched while this one waited
+            if not _complete(raw):  # another process may have got them in the meantime
                 _fetch(root)
-    return _checked(raw, "delete it to fetch it again")
+    return _checked(raw, "Delete the file to download it again")
 
 
 def _complete(raw: Path) -> bool:
@@ -72,8 +74,8 @@ def _fetch(root: Path) -> None:
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as folder:
             try:
                 files = deliver(Path(folder))
-                _checked(files, "source refused")
-            except Exception as error:  # whatever a source runs into, the next one may do
+                _checked(files, "This source is not used")
+            except Exception as error:  # after any error, the next source may work
                 reason = " ".join(str(error).split()) or type(error).__name__
                 failures.append(f"{source}: {reason}")
                 continue
@@ -81,10 +83,10 @@ def _fetch(root: Path) -> None:
             raw.mkdir(parents=True, exist_ok=True)
             for name in CHECKSUMS:
                 os.replace(files / name, raw / name)
-            print(f"Fashion-MNIST fetched from {source} into {raw}", file=sys.stderr)
+            print(f"Fashion-MNIST: got the files from {source}, now in {raw}", file=sys.stderr)
             return
     raise StudyError(
-        "Fashion-MNIST is not available. "
+        "Fashion-MNIST is not available: "
         + "; ".join(failures)
         + f". Put its four decompressed IDX files into {raw_folder(root)},"
         " or use data=fashion_mnist_mini or data=digits, which need no download"
@@ -108,7 +110,7 @@ def _from_torchvision(into: Path) -> Path:
     from torchvision.datasets import FashionMNIST
 
     timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)  # torchvision sets none: a silent proxy would hang the study
+    socket.setdefaulttimeout(TIMEOUT)  # torchvision sets none, so a proxy that does not answer would block the study
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             FashionMNIST(str(into), train=True, download=True)
@@ -118,7 +120,7 @@ def _from_torchvision(into: Path) -> Path:
 
 
 def _from_apt(into: Path) -> Path:
-    """Download Debian's package without root: the package lists go into a folder of their own."""
+    """Download and unpack Debian's package. A separate folder for the package lists makes root unnecessary."""
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise FileNotFoundError(f"no {program} on this machine")
@@ -128,7 +130,7 @@ def _from_apt(into: Path) -> Path:
     options = {
         "Dir::State::Lists": lists,
         "Dir::Cache": cache,
-        "APT::Sandbox::User": "",  # as root, apt would drop to a user who cannot write here
+        "APT::Sandbox::User": "",  # apt run by root would switch to a user without write permission here
         "Acquire::http::Timeout": TIMEOUT,
         "Acquire::Languages": "none",
     }

@@ -1,4 +1,4 @@
-"""Train, val and test: who gets which image, drawn from the seed alone."""
+"""Split the images into train, val and test. The split depends on the seed alone."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from torch import Tensor
 from study.data.dataset import DataSet, RawImages
 from study.randomness import Stream, numpy_generator
 
-VAL_SHARE = 6  # val is a sixth of the training set: 10,000 images of Fashion-MNIST
+VAL_SHARE = 6  # val is a sixth of the training set, 10,000 images of Fashion-MNIST
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split: some rows of images that splits, and the workers of a sweep, share in memory.
+    """One split: some rows of an array of images that all splits and all workers of a sweep share in memory.
 
     Attributes:
         all_images: float32 in [0, 1], (m, *image_shape).
         all_labels: int64 (m,).
-        rows: int64 (n,), the split's own, in its order; None for all.
+        rows: int64 (n,), rows of the split in its order; None for all rows.
     """
 
     all_images: Tensor
@@ -34,18 +34,21 @@ class Part:
         return len(self.all_labels if self.rows is None else self.rows)
 
     def numbers(self, which: Tensor | slice) -> Tensor:
-        """Where some of the split's examples, by their number in it, are in `all_images`, int64 (k,)."""
+        """Return the rows in `all_images`, int64 (k,), of examples given by their index in the split."""
         if self.rows is None:
             return torch.arange(len(self), device=self.all_labels.device)[which]
         return self.rows[which]
 
     def take(self, which: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Images and labels of some of the split's examples, by their number in it."""
+        """Return images and labels of examples given by their index in the split."""
         chosen = which if self.rows is None else self.rows[which]
         return self.all_images[chosen], self.all_labels[chosen]
 
     def images_into(self, out: Tensor, which: slice) -> Tensor:
-        """The images of some of the split's examples, (n, *image_shape), in a buffer of at least as many."""
+        """Return images (n, *image_shape) of examples given by index, written to the buffer `out` of at least n images.
+
+        If the split has all rows, it returns a view and leaves `out` unchanged.
+        """
         if self.rows is None:
             return self.all_images[which]
         rows = self.rows[which]
@@ -58,21 +61,21 @@ class Part:
 
     @property
     def labels(self) -> Tensor:
-        """The split's labels, (n,)."""
+        """The labels of the split, (n,)."""
         return self.all_labels if self.rows is None else self.all_labels[self.rows]
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The parts that a run trains on and is scored on.
+    """The parts of a data set that a run trains and is scored on.
 
     Attributes:
-        train: what is trained on, with the labels that training is given.
-        val: held out.
-        test: None where the test set serves as val.
-        available: training images before `train_size` was applied.
-        clean: the training images with their true labels; `train` itself without label noise.
-        flipped: numbers in `train` of the images whose labels are not true, int64 (k,).
+        train: training images, with the labels that training uses.
+        val: validation images.
+        test: test images; None if the test set serves as validation set.
+        available: number of training images before `train_size` was applied.
+        clean: training images with their true labels; the same as `train` without label noise.
+        flipped: indices in `train` of the images with a flipped label, int64 (k,).
     """
 
     train: Part
@@ -83,19 +86,19 @@ class Splits:
     flipped: Tensor
 
     def counts(self) -> dict[str, int]:
-        """Images of each part."""
+        """Return the number of images of each part."""
         return {"train": len(self.train), "val": len(self.val), "test": len(self.test) if self.test else 0}
 
 
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A random order of all examples in which every prefix has the class shares of the whole.
+    """Return a random order of all examples in which every prefix is stratified.
 
-    Each class is shuffled, and its k-th of n examples gets the rank (k + ½)/n; sorting by rank interleaves the
-    classes. Any prefix holds each class within one example of its share, and prefixes are nested by construction.
+    Each class is shuffled, and the k-th of its n examples gets the rank (k + ½)/n. Sorting by rank interleaves the
+    classes. In any prefix, the count of each class is within one example of its share. Prefixes are nested.
 
     Args:
         labels: class of each example, (n,).
-        generator: source of the shuffle.
+        generator: random generator of the shuffle.
 
     Returns:
         Indices, (n,).
@@ -111,17 +114,17 @@ def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.n
 def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device: torch.device) -> Splits:
     """Read a data set and split it.
 
-    Val is drawn before `train_size` is applied, so runs of one seed share val whatever their train size, and
-    their training sets are nested. The training images keep the drawn order: any prefix is a stratified sample.
+    Val is drawn before `train_size` is applied. Runs of one seed therefore share val for every train size, and their
+    training sets are nested. The training images keep the drawn order, so any prefix is a stratified sample.
 
     Args:
-        dataset: what to read.
+        dataset: the data set.
         options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None), `label_noise`.
-        seed: the run's seed; the draw has a stream of its own.
-        device: where the tensors go.
+        seed: the run's seed; the split uses a separate random stream of it.
+        device: device of the tensors.
 
     Raises:
-        StudyError: the data cannot be had or is not what its checksums say.
+        StudyError: the data is not available, or its checksums are wrong.
     """
     known, official_test = read_once(dataset, options["root"], device)
     order = stratified_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
@@ -143,16 +146,16 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
 
 
 def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
-    """Labels of which a share is flipped to another class, any of them as likely (symmetric label noise).
+    """Return labels of which a fraction is flipped to another class (symmetric label noise).
 
-    Which ones, and to what, is drawn by the seed for the whole training set: a larger share flips the same labels and
-    more, whatever is held out or left out.
+    All other classes are equally likely. The seed draws the labels to flip and their new classes for the whole training
+    set, so they do not depend on the split or on the train size. A larger fraction flips the same labels and more.
 
     Args:
         labels: int64 (n,).
         classes: number of classes.
-        share: of labels, in [0, 1).
-        seed: the run's.
+        share: fraction of labels to flip, in [0, 1).
+        seed: the run's seed.
     """
     generator = numpy_generator(seed, Stream.LABEL_NOISE)
     order = generator.permutation(len(labels))
@@ -164,15 +167,15 @@ def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Ten
 
 
 def val_count(dataset: DataSet) -> int:
-    """Images held out from the training set as val."""
+    """Return the number of images that are held out from the training set as val."""
     return dataset.train_count // VAL_SHARE
 
 
 def read_once(dataset: DataSet, root: str, device: torch.device) -> tuple[Part, Part]:
-    """A data set's training and test images on a device, read from the data folder the first time only.
+    """Return the training and test images of a data set on a device. They are read from disk once per process.
 
     Raises:
-        StudyError: the data cannot be had or is not what its checksums say.
+        StudyError: the data is not available, or its checksums are wrong.
     """
     return _read(dataset.read, Path(root).expanduser(), dataset.pixel_max, device)
 

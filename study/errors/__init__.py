@@ -1,4 +1,4 @@
-"""Errors: mistakes in the input and faults of the machine, each with a one-line message. Any other error is a bug."""
+"""Errors with one-line messages: mistakes in the input and faults of the machine. Any other error is a bug."""
 
 from study.errors.exceptions import USER_ERRORS, ConfigError, StudyError
 from study.errors.faults import MachineFaultError

@@ -1,4 +1,4 @@
-"""Mistakes of the user or of the surroundings: one line each. Everything else is a bug and shows a traceback."""
+"""Errors that are not bugs: a user's mistake or a problem of the environment. Each is printed in one line."""
 
 import yaml
 from hydra.errors import HydraException
@@ -6,11 +6,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 
 class StudyError(Exception):
-    """What is wrong, what is allowed, what to do: one line, shown without a traceback."""
+    """An error whose message says, in one line, what is wrong, what is allowed and what to do.
+
+    It is printed without a traceback.
+    """
 
 
 class ConfigError(StudyError):
-    """A value or key of the config that is not allowed."""
+    """A key or value of the config is not allowed."""
 
 
 USER_ERRORS = (StudyError, HydraException, OmegaConfBaseException, OSError, yaml.YAMLError)

@@ -1,4 +1,4 @@
-"""What is wrong with an override that Hydra's grammar cannot read, and how to write it."""
+"""Explain an override that Hydra's grammar cannot read, and how to write it."""
 
 import re
 import shlex
@@ -8,15 +8,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-UNQUOTED = r"[A-Za-z0-9_/\\+.$%*@?|: \t-]"  # characters of a value without quotes
+UNQUOTED = r"[A-Za-z0-9_/\\+.$%*@?|: \t-]"  # characters that a value may have without quotes
 BRACKETS = {"[": "]", "{": "}", "(": ")"}
 
 
 def explained(override: str) -> str | None:
-    """One line on an override that cannot be read; None where it is not its spelling.
+    """Return one line on an override that cannot be read; None if its spelling is not the problem.
 
     Args:
-        override: as it was typed.
+        override: the text as typed.
     """
     parser = OverridesParser.create()
 
@@ -30,45 +30,43 @@ def explained(override: str) -> str | None:
     key, equals, value = override.partition("=")
     shown = override if override.isprintable() else ascii(override)[1:-1]
     if not override.strip():
-        return "'' is no key with a value. Allowed: key=value. Leave it out; it may be a variable that is not set"
+        return "'': a key with a value is missing. Allowed: key=value. Leave it out: a shell variable may not be set"
     if not reads(f"{key}=1"):
-        return f"{shown}: there is no such key. Keys look like lam, optimizer.lr or reg. study --help lists them"
+        return f"{shown}: there is no such key. Keys look like lam, optimizer.lr or reg. study --help lists all keys"
     if not equals:
-        return f"{shown}: there is no value. Allowed: key=value, as in reg=l1. study --help lists the keys"
+        return f"{shown}: there is no value. Allowed: key=value, such as reg=l1. study --help lists all keys"
     return _of_value(key, value, shown, reads)
 
 
 def _of_value(key: str, value: str, shown: str, reads: Callable[[str], bool]) -> str | None:
     if not value.replace("\t", " ").isprintable():
-        return f"{shown}: a value is printable text, without line breaks. Write it without them"
+        return f"{shown}: only printable text without line breaks is allowed. Remove the other characters"
     in_quotes = _typed(f"{key}={_quoted(value)}")
     if (open_quote := _unmatched_quote(value)) is not None:
-        return (
-            f"{shown}: the quote {open_quote} is not closed. A quote within a text stands in others. Write {in_quotes}"
-        )
+        return f"{shown}: the quote {open_quote} is not closed. For a text that contains it, write {in_quotes}"
     items = list(_items(value))
     if not all(item.strip() for item in items):
         return (
-            f"{shown}: a value is missing beside a comma. Several values look like {key}=a,b and need -m. Write a text"
-            f" with commas as {in_quotes}"
+            f"{shown}: a value is missing before or after a comma. For several values, write -m {key}=a,b. For a text"
+            f" with commas, write {in_quotes}"
         )
     if (bracket := _unmatched_bracket(value)) is not None:
         return (
-            f"{shown}: the bracket {bracket} has no counterpart. A list is written {key}=[1,2], a mapping"
-            f" {key}={{a: 1}}. Write a text with brackets as {in_quotes}"
+            f"{shown}: the bracket {bracket} has no partner. For a list, write {key}=[1,2]; for a mapping,"
+            f" {key}={{a: 1}}. For a text with brackets, write {in_quotes}"
         )
     wrong = [item for item in items if not reads(f"{key}={item}")]
     foreign = "".join(dict.fromkeys(re.sub(UNQUOTED, "", re.sub(r"'[^']*'|\"[^\"]*\"", "", "".join(wrong)))))
     if any(re.match(r"\s*(\[|\{|\w+\()", item) for item in wrong):
         return (
-            f"{shown}: this is no list, mapping or function. They look like [1,2], {{a: 1}} and range(1,3), text with"
-            f" other characters within them like 'b,c', and a mapping's keys have no quotes. Write a text with brackets"
-            f" as {in_quotes}"
+            f"{shown}: this is not a valid list, mapping or function. They look like [1,2], {{a: 1}} and range(1,3)."
+            f" Put quotes around other characters in them, as in ['b,c'], but not around a mapping's keys. For a text"
+            f" with brackets, write {in_quotes}"
         )
     line = f"{key}=" + ",".join(_quoted(item) if item in wrong else item for item in items)
     if not reads(line):
         return None
-    return f"{shown}: {' '.join(foreign) or 'this text'} must stand in quotes. Write {_typed(line)}"
+    return f"{shown}: {' '.join(foreign) or 'this text'} is not allowed without quotes. Write {_typed(line)}"
 
 
 def _quoted(text: str) -> str:
@@ -76,12 +74,12 @@ def _quoted(text: str) -> str:
 
 
 def _typed(line: str) -> str:
-    """An override as it is typed in a shell."""
+    """Return an override in quotes, as it must be typed in a shell."""
     return shlex.quote(line) if re.search(r'["$`\\!]', line) else f'"{line}"'
 
 
 def _plain(value: str) -> Iterator[tuple[int, str]]:
-    """Place and character of what stands in no quotes; a quote that is not closed is one of them."""
+    """Yield the position and character of everything outside quotes. An unclosed quote is such a character."""
     closed = re.sub(r"\\.|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", lambda found: " " * len(found[0]), value)
     return enumerate(closed)
 
@@ -101,7 +99,7 @@ def _unmatched_bracket(value: str) -> str | None:
 
 
 def _items(value: str) -> Iterator[str]:
-    """The parts of a value between commas that stand in no brackets and no quotes."""
+    """Yield the parts of a value between commas; commas in brackets or quotes do not separate."""
     depth, begin = 0, 0
     for place, char in _plain(value):
         depth += (char in BRACKETS) - (char in BRACKETS.values())

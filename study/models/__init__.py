@@ -1,4 +1,4 @@
-"""Models, each a function that `_target_` names in conf/model/; initialized as torch does by default."""
+"""Models. Each is a function that `_target_` in conf/model/ names. Torch's defaults initialize the weights."""
 
 from study.models.fully_connected import MLP, BatchNorm, linear, mlp
 

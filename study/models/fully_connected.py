@@ -1,4 +1,4 @@
-"""Models, each a function named by `_target_` in conf/model/; initialized as torch does by default."""
+"""Fully connected models. Torch's defaults initialize the weights."""
 
 import itertools
 import math
@@ -10,10 +10,10 @@ from study.errors import ConfigError
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalization (Ioffe and Szegedy 2015); a last batch of one image is normalized by running statistics."""
+    """Batch normalization (Ioffe and Szegedy 2015). A batch of one image is normalized with the running statistics."""
 
     def forward(self, activation: Tensor) -> Tensor:
-        """(n, width), normalized over the batch in training and by running statistics in eval mode."""
+        """Return the normalized activation (n, width). Training uses the batch, eval mode the running statistics."""
         if len(activation) > 1:
             return super().forward(activation)
         return nn.functional.batch_norm(
@@ -22,9 +22,9 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class MLP(nn.Module):
-    """Fully connected ReLU network; its parameters are `hidden.<i>.weight` and `.bias`, `output.weight` and `.bias`.
+    """Fully connected ReLU network. Its parameters are `hidden.<i>.weight` and `.bias`, `output.weight` and `.bias`.
 
-    With batch normalization, which comes before each ReLU, also `norms.<i>.weight` and `.bias`. Dropout comes after it.
+    Batch normalization before each ReLU adds `norms.<i>.weight` and `.bias`. Dropout comes after each ReLU.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class MLP(nn.Module):
         widths = [inputs, *hidden]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.norms = nn.ModuleList(BatchNorm(width) for width in hidden if batch_norm)
-        self.activations = nn.ModuleList(nn.ReLU(inplace=True) for _ in hidden)  # in place: a pass over memory less
+        self.activations = nn.ModuleList(nn.ReLU(inplace=True) for _ in hidden)  # in place saves a pass over memory
         self.dropout = dropout
         self.output = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, *image_shape)."""
+        """Return the logits (n, classes) of images (n, *image_shape)."""
         activation = images.flatten(1)
         for i, (layer, relu) in enumerate(zip(self.hidden, self.activations, strict=True)):
             activation = layer(activation)
@@ -54,21 +54,21 @@ class MLP(nn.Module):
 def mlp(
     image_shape: tuple[int, ...], classes: int, hidden: list[int], dropout: float = 0.0, batch_norm: bool = False
 ) -> nn.Module:
-    """The MLP with the given widths.
+    """Return an MLP with the given widths.
 
     Args:
         image_shape: shape of one image.
         classes: number of classes.
         hidden: width of each hidden layer.
-        dropout: share of hidden units dropped in each step.
+        dropout: fraction of hidden units that is set to 0 in each step.
         batch_norm: whether hidden layers are normalized over the batch.
 
     Raises:
-        ConfigError: no width, or one below 1; a share outside [0, 1).
+        ConfigError: no width, a width below 1, or a dropout outside [0, 1).
     """
     if not hidden or min(hidden) < 1:
         raise ConfigError(
-            f"model.hidden={hidden}: one or more widths of at least 1 are allowed; for no hidden layer use model=linear"
+            f"model.hidden={hidden}: one or more widths of at least 1 are allowed. Use model=linear for no hidden layer"
         )
     if not 0 <= dropout < 1:
         raise ConfigError(f"model.dropout={dropout}: a number in [0, 1) is allowed")
@@ -76,5 +76,5 @@ def mlp(
 
 
 def linear(image_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Multinomial logistic regression."""
+    """Return a model without hidden layers: multinomial logistic regression."""
     return MLP(math.prod(image_shape), [], classes)

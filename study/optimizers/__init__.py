@@ -1,4 +1,4 @@
-"""Optimizers, each a function that `_target_` names in conf/optimizer/. None brings weight decay of its own."""
+"""Optimizers. Each is a function that `_target_` in conf/optimizer/ names. None of them has weight decay."""
 
 from study.optimizers.first_order import adam, sgd
 

@@ -1,7 +1,4 @@
-"""Optimizers, each a function named by `_target_` in conf/optimizer/.
-
-None brings a weight decay of its own: it would be a hidden regularizer beside the one that is studied.
-"""
+"""First-order optimizers. They take no weight decay, which would be a hidden regularizer beside the studied one."""
 
 import math
 from collections.abc import Iterable
@@ -14,9 +11,9 @@ from study.errors import ConfigError
 
 
 class _Unmarked(torch.optim.Optimizer):
-    """Methods of torch's optimizers without the mark that they are not to be compiled.
+    """Methods of torch's optimizers without the decorator that excludes them from compilation.
 
-    torch sets it when one is called first, for which it imports its compiler: two seconds of each process.
+    At the first call of a decorated method, torch imports its compiler, which takes two seconds in each process.
     """
 
 
@@ -34,12 +31,12 @@ class SGD(_Unmarked, torch.optim.SGD):
 
 
 def adam(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba 2015) with torch's defaults; the fused kernel, since it is the fastest on every device."""
+    """Return Adam (Kingma and Ba 2015) with torch's defaults. The fused kernel is the fastest on every device."""
     return Adam(parameters, lr=_positive("lr", lr), fused=True)
 
 
 def sgd(parameters: Iterable[Tensor], lr: float, momentum: float = 0.0) -> torch.optim.Optimizer:
-    """Stochastic gradient descent, with momentum as torch defines it."""
+    """Return stochastic gradient descent, with momentum as torch defines it."""
     if not 0 <= momentum < 1:
         raise ConfigError(f"optimizer.momentum={momentum}: a number in [0, 1) is allowed")
     return SGD(parameters, lr=_positive("lr", lr), momentum=momentum, fused=True)

@@ -1,4 +1,4 @@
-"""Weight decay that an optimizer brings along: a regularizer outside `reg`, refused with what of `reg` is the same."""
+"""Refuse optimizers with weight decay, a regularizer outside `reg`, and name the equivalent option of `reg`."""
 
 import math
 import re
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from study.errors import ConfigError
 from study.errors.faults import is_fault
 
-# Keys of parameter groups that hold a strength: torch's own (`lambd` is ASGD's), and usual ones of other packages.
+# Keys of parameter groups that hold a strength: those of torch (`lambd` is ASGD's) and common ones of other packages.
 STRENGTH = re.compile(r"weight_decay(_\w+)?|wd|lambda?|l[12](_(lambda?|reg\w*|penalty|weight|decay|strength))?")
-# What torch's optimizers do with `weight_decay`: add it to the gradient, or shrink the weights apart from that.
+# torch's optimizers that add weight decay to the gradient, and those that shrink the weights separately.
 COUPLED = ("SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD")
 DECOUPLED = ("AdamW", "Adafactor", "Muon")
 SAME, ALMOST = "which is the same", "which is almost the same"
@@ -22,15 +22,15 @@ SAME, ALMOST = "which is the same", "which is almost the same"
 def refuse_decay(
     group: Mapping[str, Any], optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
 ) -> None:
-    """Refuse an optimizer that decays weights, be it of one parameter group only.
+    """Refuse an optimizer with weight decay in any of its parameter groups.
 
     Args:
         group: the config's optimizer group.
-        optimizer: as it was built of this group and these parameters.
-        parameters: by name, the model's, or others of the same shapes.
+        optimizer: the optimizer that was built from this group and these parameters.
+        parameters: the model's parameters by name, or others of the same shapes.
 
     Raises:
-        ConfigError: it does; the message says which regularizer is the same thing.
+        ConfigError: the optimizer has weight decay; the message names the equivalent regularizer.
     """
     for key in dict.fromkeys(key for of_group in optimizer.param_groups for key in of_group):
         if not STRENGTH.fullmatch(key):
@@ -49,15 +49,17 @@ def refuse_decay(
 def refuse_shrinking(
     group: Mapping[str, Any], optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
 ) -> None:
-    """Refuse an optimizer whose step makes weights smaller where every gradient is zero, in whatever way it does so.
+    """Refuse an optimizer whose step shrinks weights although every gradient is zero.
+
+    This finds weight decay that is not in the optimizer's options.
 
     Args:
         group: the config's optimizer group.
-        optimizer: of these parameters, which it changes: not those of a run.
-        parameters: by name.
+        optimizer: an optimizer of these parameters.
+        parameters: parameters by name. They are changed, so they must not be those of a run.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: a step shrinks a parameter.
     """
     with torch.no_grad():
         for parameter in parameters.values():
@@ -65,7 +67,7 @@ def refuse_shrinking(
             parameter.grad = torch.zeros_like(parameter)
     try:
         optimizer.step()
-    except Exception as error:  # a step that needs more than gradients is a matter of training
+    except Exception as error:  # a step that needs more than gradients shows its error in training
         if is_fault(error):
             raise
         return
@@ -73,19 +75,19 @@ def refuse_shrinking(
     if shrunk:
         raise ConfigError(
             f"optimizer={group['option']}: a step without a gradient shrinks {', '.join(shrunk[:4])}, so"
-            f" {group['_target_']} is a regularizer outside reg. Take that out and use reg=weight_decay or reg=l2"
+            f" {group['_target_']} is a regularizer outside reg. Remove the decay and use reg=weight_decay or reg=l2"
         )
 
 
 def _largest(strength: Any) -> float:
-    """A strength as a number, of several the one that is furthest from 0; 0 for what is no strength, such as a flag."""
+    """Return a strength as a number, for a tensor its largest in absolute value; 0 for other types, such as a flag."""
     if isinstance(strength, Tensor) and strength.numel() and strength.dtype is not torch.bool:
         return float(strength.detach().flatten()[strength.detach().abs().argmax()])
     return float(strength) if isinstance(strength, int | float) and not isinstance(strength, bool) else 0.0
 
 
 def _instead(optimizer: torch.optim.Optimizer, key: str, parameters: Mapping[str, nn.Parameter]) -> str:
-    """The overrides that do what a strength does, and how exactly they do it."""
+    """Return the overrides that are equivalent to a strength, and how exact the equivalence is."""
     kind, name = type(optimizer), type(optimizer).__name__
     known = getattr(torch.optim, name, None) is kind
     options = optimizer.param_groups[0]
@@ -98,7 +100,7 @@ def _instead(optimizer: torch.optim.Optimizer, key: str, parameters: Mapping[str
     if not (key in ("weight_decay", "wd") and math.isfinite(largest) and largest > 0):
         return "an option of reg instead, such as reg=l2 or reg=weight_decay"
     return (
-        f"reg=weight_decay lam={largest:.15g} if it shrinks weights apart from the gradient,"
+        f"reg=weight_decay lam={largest:.15g} if it shrinks weights separately from the gradient,"
         f" reg=l2 lam={largest / 2:.15g} if it is added to the gradient"
     )
 
@@ -106,10 +108,10 @@ def _instead(optimizer: torch.optim.Optimizer, key: str, parameters: Mapping[str
 def _overrides(
     optimizer: torch.optim.Optimizer, key: str, parameters: Mapping[str, nn.Parameter], decoupled: bool
 ) -> str | None:
-    """`reg`, λ and scope that are the same as the decay of each parameter; None where no λ is.
+    """Return `reg`, λ and scope that are equivalent to the decay of each parameter; None if no λ is.
 
-    Decay w that is added to the gradient is that of λΣw² with λ = w/2. Apart from the gradient a step takes the share
-    ηλ of a weight, η being the learning rate of the first group.
+    A decay d that is added to the gradient is the gradient of λΣw² with λ = d/2. A separate decay removes the fraction
+    ηλ of each weight per step, where η is the learning rate of the first group.
     """
     name_of = {id(parameter): name for name, parameter in parameters.items()}
     first = _largest(optimizer.param_groups[0].get("lr"))

@@ -1,8 +1,8 @@
-"""Regularizers: what each option of conf/reg/ does to training, through the hooks of `base.Regularizer`.
+"""Regularizers: the options of conf/reg/. Each acts on training through the hooks of `base.Regularizer`.
 
-`penalties` add λR(w) to the loss, `projections` change the weights after a step, `data_side` changes the batch or the
-loss, `model_side` sets options of the model, and `early_stopping` ends the training. `combined` holds all that one run
-uses, with the schedule of each λ.
+`penalties` add λR(w) to the loss, `projections` change the weights around a step, `data_side` changes the batch or the
+loss, `model_side` sets options of the model, and `early_stopping` ends training. `combined` holds all regularizers of
+one run, with the schedule of each λ.
 """
 
 from study.regularizers.base import LamRange, Regularizer, Scoped

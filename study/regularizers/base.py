@@ -1,4 +1,4 @@
-"""What a regularizer may do to training: the hooks of the loop, in the order in which they are called."""
+"""Base class of all regularizers: the hooks of the training loop, in the order of their calls."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from study.errors import ConfigError
 
 @dataclass(frozen=True)
 class LamRange:
-    """The λ that an option accepts, finite in any case."""
+    """The range of λ that an option accepts. λ must be finite, and `high` itself is never allowed."""
 
     low: float = 0.0
     high: float = math.inf
     low_included: bool = True
 
     def check(self, lam: float) -> None:
-        """Raise ConfigError unless λ is allowed; the upper end never is."""
+        """Raise ConfigError unless λ is in the range."""
         above = lam >= self.low if self.low_included else lam > self.low
         if not (math.isfinite(lam) and above and lam < self.high):
             raise ConfigError(f"lam={lam}: {self} is allowed")
@@ -33,7 +33,7 @@ class LamRange:
 
 @dataclass(frozen=True)
 class Scoped:
-    """A parameter that a regularizer works on; its own λ is the run's times `factor`."""
+    """A parameter in a regularizer's scope. Its λ is the run's λ times `factor`."""
 
     name: str
     parameter: nn.Parameter
@@ -41,21 +41,21 @@ class Scoped:
 
 
 class Regularizer:
-    """One option of `reg`: by itself it does nothing. Subclasses override the hooks they need.
+    """One option of `reg`. This base class does nothing; subclasses override the hooks that they need.
 
-    An instance belongs to one run. Its constructor takes the option's keys from YAML; then `attach` gives it the model.
+    An instance belongs to one run. Its constructor takes the option's keys from YAML. Then `attach` sets the model.
 
     Attributes:
-        takes_lam: False where λ has no meaning; it is then saved as 0.
-        takes_scope: False where the option does not work on single parameters; it then has no scope.
-        lam_range: the λ that is allowed.
-        acts: False where all it does is to set options of the model, or nothing.
+        takes_lam: False if λ has no meaning; λ is then saved as 0.
+        takes_scope: False if the option does not work on single parameters; it then has no scope.
+        lam_range: the allowed λ.
+        acts: False if it only sets options of the model, or does nothing.
         selects: whether it chooses the epoch whose weights are the result.
-        in_step: what it does in a step, for the compiled loop, by unit of λ: keys of `COEFFICIENTS` in
-            `training.compiled.steps`, or `smoothing`. Empty: nothing happens in a step. None: it needs the general
-            loop.
-        lam: λ at present; a schedule changes it from epoch to epoch.
-        scoped: the parameters that it works on.
+        in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
+            `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
+            requires the general loop.
+        lam: the current λ; a schedule changes it from epoch to epoch.
+        scoped: the parameters in scope.
         classes: number of classes.
     """
 
@@ -71,35 +71,41 @@ class Regularizer:
     classes: int = 0
 
     def model_options(self, lam: float) -> Mapping[str, Any]:
-        """Options of the model that this regularizer sets."""
+        """Return the options of the model that this regularizer sets."""
         return {}
 
     def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
-        """Raise ConfigError, with the reason, where this makes no sense with a model, an optimizer, or a scope.
+        """Raise ConfigError, with the reason, if this regularizer cannot work with a model, optimizer or scope.
 
         Args:
-            model: on the meta device.
-            optimizer: for parameters of no importance.
-            scoped: the parameters in scope, all of the model's where the option takes no scope.
+            model: a model on the meta device.
+            optimizer: an optimizer of the run's kind, with placeholder parameters.
+            scoped: the parameters in scope; all parameters of the model if the option takes no scope.
         """
 
     def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
-        """Begin to work on a model."""
+        """Set the model of the run.
+
+        Args:
+            model: the model to train.
+            scoped: its parameters in scope.
+            classes: number of classes.
+        """
         self.scoped, self.classes = scoped, classes
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (n, *image_shape) and targets, labels (n,) or probabilities (n, classes), as training sees them."""
+        """Return the batch for training: images (n, *image_shape), and labels (n,) or probabilities (n, classes)."""
         return images, targets
 
     def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
-        """What is added to the mean data loss of a batch, and differentiated with it; in nats."""
+        """Return a term, in nats, to add to the mean data loss of a batch before the backward pass."""
         return 0.0
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
         """Add to the gradients, or change the weights, between the backward pass and the optimizer's step.
 
         Returns:
-            λR(w), which counts as part of the objective though it is no part of the loss that was differentiated.
+            λR(w). It counts as part of the objective, although the backward pass did not differentiate it.
         """
         return 0.0
 
@@ -107,7 +113,7 @@ class Regularizer:
         """Change the weights after the optimizer's step."""
 
     def after_epoch(self, epoch: int, scores: Mapping[str, float], model: nn.Module) -> None:
-        """Look at the scores of an epoch: keys are columns of metrics.csv."""
+        """Read the scores of an epoch; the keys are columns of metrics.csv."""
 
     @property
     def stops(self) -> bool:
@@ -115,19 +121,19 @@ class Regularizer:
         return False
 
     def chosen_epoch(self, last: int) -> int:
-        """The epoch whose weights are the result, and are put back by `choose`; the last one, as a rule."""
+        """Return the epoch whose weights are the result, by default the last one. `choose` restores them."""
         return last
 
     def choose(self, model: nn.Module) -> None:
         """Put the weights of the chosen epoch into the model."""
 
     def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """λR as a differentiable scalar, on a fixed batch where it depends on one; 0 for what is no penalty."""
+        """Return λR as a differentiable scalar, on a fixed batch if it depends on data; 0 if there is no penalty."""
         return torch.zeros((), device=labels.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """What changes while training, for the checkpoint: tensors, numbers, and containers of these."""
+        """Return the state that changes during training, for the checkpoint: tensors, numbers, containers of these."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Resume from a state that `state_dict` returned."""

@@ -1,4 +1,4 @@
-"""All regularizers of one run as one: what the training loop calls, and the schedule of each λ."""
+"""All regularizers of one run as one object for the training loop, with the schedule of each λ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Part:
     Attributes:
         regularizer: attached to the run's model.
         lam: λ.
-        schedule: `constant`; `warmup`, λ min(1, e/r) in epoch e, counted from 1; `anneal`, λ max(0, 1 − (e − 1)/r).
-        ramp: r, the epochs that the change takes.
+        schedule: `constant`; `warmup`, λ min(1, e/r) in epoch e, counted from 1; or `anneal`, λ max(0, 1 − (e − 1)/r).
+        ramp: r, the number of epochs of the change.
     """
 
     regularizer: Regularizer
@@ -29,7 +29,7 @@ class Part:
     ramp: int = 1
 
     def lam_in(self, epoch: int) -> float:
-        """λ in an epoch; before the first one, that of the first."""
+        """Return λ in an epoch; in epoch 0, λ of the first epoch."""
         epoch = max(epoch, 1)
         if self.schedule == "warmup":
             return self.lam * min(1.0, epoch / self.ramp)
@@ -39,7 +39,7 @@ class Part:
 
 
 class Combined:
-    """Calls each hook of each part, in their order. See `base.Regularizer` for what the hooks do."""
+    """Calls each hook of all parts in their order. See `base.Regularizer` for the hooks."""
 
     def __init__(self, parts: Sequence[Part]):
         self.parts = parts
@@ -53,7 +53,7 @@ class Combined:
 
     @property
     def lam(self) -> float | None:
-        """λ at present; None where several parts have one each."""
+        """The current λ; None if there are several parts, each with its own."""
         return self.regularizers[0].lam if len(self.parts) == 1 else None
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,7 +92,7 @@ class Combined:
 
     def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         penalties = (regularizer.penalty(model, images, labels) for regularizer in self.regularizers)
-        return sum(penalties)  # type: ignore[return-value]  # a run has one regularizer or more
+        return sum(penalties)  # type: ignore[return-value]  # a run has at least one regularizer
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [regularizer.state_dict() for regularizer in self.regularizers]

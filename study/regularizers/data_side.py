@@ -1,6 +1,6 @@
-"""What changes the batch or the loss that training sees; scores are taken on the data as it is.
+"""Regularizers that change the batch or the loss in training. Scores always use the unchanged data.
 
-Random draws come from torch's global generators, which belong to a stream of the run's seed of their own.
+Random draws come from torch's global generators. The run seeds them from a separate stream of its seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from study.regularizers.base import LamRange, Regularizer, Scoped
 
 
 class Noise(Regularizer):
-    """Gaussian noise of standard deviation λ on the inputs, anew in each step; pixels are in [0, 1].
+    """Adds Gaussian noise of standard deviation λ to the inputs, drawn anew in each step. Pixels are in [0, 1].
 
-    For small λ and squared errors it is a penalty λ² E‖∂f/∂x‖² on the model's output f (Bishop 1995).
+    For small λ and squared errors this equals a penalty λ² E‖∂f/∂x‖² on the model's output f (Bishop 1995).
     """
 
     takes_scope = False
@@ -26,8 +26,10 @@ class Noise(Regularizer):
 
 
 class Mixup(Regularizer):
-    """x ← c x + (1 − c) x', and likewise the targets, (x', y') being the batch in another order and c ~ Beta(λ, λ) one
-    number a step (Zhang et al. 2018, whose α is λ). λ = 0 mixes nothing; λ = 1 draws c uniformly.
+    """Mixes pairs of images, x ← c x + (1 − c) x', and their targets in the same way (Zhang et al. 2018, α there is λ).
+
+    (x', y') is the batch in another random order. c ~ Beta(λ, λ) is one number per step. λ = 0 mixes nothing; λ = 1
+    draws c uniformly from [0, 1].
     """
 
     takes_scope = False
@@ -43,7 +45,7 @@ class Mixup(Regularizer):
 
 
 class LabelSmoothing(Regularizer):
-    """Targets (1 − λ) y + λ/K over K classes instead of one-hot y (Szegedy et al. 2016); torch's label_smoothing=λ."""
+    """Replaces one-hot targets y by (1 − λ) y + λ/K for K classes (Szegedy et al. 2016); torch's label_smoothing=λ."""
 
     takes_scope = False
     lam_range = LamRange(high=1.0)
@@ -54,15 +56,16 @@ class LabelSmoothing(Regularizer):
 
 
 class GradientPenalty(Regularizer):
-    """R = mean over examples of ‖∂ℓ/∂x‖², ℓ being the loss of an example x (double backpropagation: Drucker and LeCun
-    1992). It is differentiated through a second backward pass, so a step costs about twice as much.
+    """R = mean over examples of ‖∂ℓ/∂x‖², where ℓ is the loss of example x (Drucker and LeCun 1992).
+
+    Its gradient requires a second backward pass (double backpropagation), so a step costs about twice as much.
     """
 
     takes_scope = False
 
     def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-            raise ConfigError("with batch normalization an example's loss depends on the others in its batch")
+            raise ConfigError("with batch normalization, the loss of an example depends on the rest of its batch")
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return images.requires_grad_(), targets
@@ -76,11 +79,14 @@ class GradientPenalty(Regularizer):
 
     @staticmethod
     def _value(loss: Tensor, images: Tensor) -> Tensor:
-        """R, from the mean of n losses: its gradient by one image is 1/n of that of the image's own loss."""
+        """Return R from the mean of n losses.
+
+        The gradient of the mean with respect to an image is 1/n of the gradient of the image's own loss.
+        """
         (gradient,) = torch.autograd.grad(loss, images, create_graph=True)
         return len(images) * gradient.square().sum()
 
 
 def as_probabilities(targets: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    """Labels (n,) one-hot, (n, classes); probabilities as they are."""
+    """Return labels (n,) as one-hot targets (n, classes), and probabilities unchanged."""
     return targets if targets.dim() == 2 else F.one_hot(targets, classes).to(dtype)

@@ -1,4 +1,4 @@
-"""Early stopping: training ends when val no longer gets better, and the best weights are the result."""
+"""Early stopping: training ends when the validation score stops improving, and the best weights are the result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,11 @@ BETTER = {"val_loss": -1, "val_accuracy": 1}  # sign of an improvement
 
 
 class EarlyStopping(Regularizer):
-    """Stop after `patience` epochs without a new best of `monitor`, and go back to the weights of the best epoch
-    (Prechelt 1998). Epoch 0 counts. A patience of the budget or more never stops, and still takes the best epoch.
+    """Stops after `patience` epochs without a new best `monitor`, and restores the best weights (Prechelt 1998).
 
-    The val score of the result is selected, and so too high; test is scored at that epoch.
+    Epoch 0 counts. With a patience of at least the budget, training never stops early, but the best epoch is still
+    chosen. The validation score of the result is biased upwards, because it was selected. The test set is scored at
+    the chosen epoch.
     """
 
     takes_lam = False

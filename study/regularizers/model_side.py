@@ -1,4 +1,4 @@
-"""What is part of the model: these options set the model's own, and `model.dropout=0.5` means the same as they do."""
+"""Regularizers that are part of the model. They set options of the model: `reg=dropout` sets `model.dropout`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,9 @@ from study.regularizers.base import LamRange, Regularizer
 
 
 class Dropout(Regularizer):
-    """After each hidden layer a share λ of the units is set to 0 in each step, the others are multiplied by 1/(1 − λ)
-    (Srivastava et al. 2014, who call the share that is kept p). Sets `model.dropout`.
+    """Sets a fraction λ of the units of each hidden layer to 0 in each step, and multiplies the others by 1/(1 − λ).
+
+    Srivastava et al. 2014, where p is the fraction that is kept. Sets `model.dropout`.
     """
 
     takes_scope = False
@@ -21,7 +22,7 @@ class Dropout(Regularizer):
 
 
 class BatchNorm(Regularizer):
-    """Batch normalization before each ReLU (Ioffe and Szegedy 2015); it has no strength. Sets `model.batch_norm`."""
+    """Batch normalization before each ReLU (Ioffe and Szegedy 2015). It has no λ. Sets `model.batch_norm`."""
 
     takes_lam = False
     takes_scope = False

@@ -1,8 +1,8 @@
-"""Penalties: λR(w) is added to the loss, each R a formula in one place.
+"""Penalties: each adds λR(w) to the loss. R of a model is the sum of R over the parameter tensors in scope.
 
-Every option in conf/reg/ names a class here, or in a module beside this one, by `_target_`; or one of the user's own:
-a subclass of `Penalty` or `Regularizer`, or simply a function of one tensor that returns R, whose gradient autograd
-then takes. R of a model is the sum of R over the parameter tensors in scope.
+`_target_` of an option in conf/reg/ names a class here or in another module of this package. It can also name the
+user's own code: a subclass of `Penalty` or `Regularizer`, or a function of one tensor that returns R. Autograd
+computes the gradient of such a function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,17 +17,17 @@ from study.regularizers.scope import as_matrix, matrices
 
 
 class Penalty(Regularizer):
-    """λR(w), R being a sum over tensors: subclasses write the formula of one tensor in `value`.
+    """A penalty λR(w), where R is a sum over tensors. Subclasses implement R of one tensor in `value`.
 
-    A closed form of value and gradient in `value_and_gradient` is optional and saves time in every step.
+    `value_and_gradient` may implement a closed form. It is optional and makes every step faster.
     """
 
     def value(self, w: Tensor) -> Tensor:
-        """R(w) of one tensor, a scalar."""
+        """Return R(w) of one tensor, a scalar."""
         raise NotImplementedError
 
     def value_and_gradient(self, w: Tensor, out: Tensor) -> Tensor:
-        """R(w); dR/dw goes into `out`, of the shape of w. Here by autograd of `value`."""
+        """Return R(w), and write dR/dw to `out`, which has the shape of w. This default uses autograd on `value`."""
         with torch.enable_grad():
             leaf = w.detach().requires_grad_()
             value = self.value(leaf)
@@ -55,7 +55,7 @@ class Penalty(Regularizer):
 
 
 class Unpenalized(Regularizer):
-    """R = 0: the reference of every comparison."""
+    """R = 0, the reference of comparisons."""
 
     takes_lam = False
     takes_scope = False
@@ -64,10 +64,10 @@ class Unpenalized(Regularizer):
 
 
 class L1(Penalty):
-    """R(w) = Σ|w| (Tibshirani 1996, the lasso). Subgradient sign(w), 0 at 0.
+    """R(w) = Σ|w| (the lasso, Tibshirani 1996). Subgradient sign(w), 0 at 0.
 
-    A subgradient step never lands on an exact zero: weights hover around it at the scale of the step. For exact zeros
-    use `projections.L1Proximal`.
+    Subgradient steps do not reach exact zeros: weights oscillate around zero by about the size of a step. For exact
+    zeros, use `projections.L1Proximal`.
     """
 
     in_step: Mapping[str, float] = {"absolute": 1.0}
@@ -77,13 +77,13 @@ class L1(Penalty):
 
     def value_and_gradient(self, w: Tensor, out: Tensor) -> Tensor:
         torch.sign(w, out=out)
-        return torch.dot(w.flatten(), out.flatten())  # Σ w sign(w): one pass over memory less than Σ|w|
+        return torch.dot(w.flatten(), out.flatten())  # Σ w sign(w) saves one pass over memory compared with Σ|w|
 
 
 class L2(Penalty):
-    """R(w) = Σw² (Hoerl and Kennard 1970, ridge), without ½.
+    """R(w) = Σw² (ridge, Hoerl and Kennard 1970), without ½.
 
-    λΣw² is torch's weight_decay = 2λ in SGD and in Adam, but not in AdamW, which decays apart from the gradient.
+    λΣw² equals torch's weight_decay = 2λ in SGD and in Adam. In AdamW it does not: that decay is not in the gradient.
     """
 
     in_step: Mapping[str, float] = {"square": 1.0}
@@ -97,8 +97,10 @@ class L2(Penalty):
 
 
 class L2Norm(Penalty):
-    """R(w) = ‖w‖₂ = √Σw², not squared; over a model Σ‖p‖₂, a group lasso whose groups are whole tensors
-    (Yuan and Lin 2006, without their size factors). Subgradient w/‖w‖₂, 0 at 0.
+    """R(w) = ‖w‖₂ = √Σw², not squared. Subgradient w/‖w‖₂, 0 at 0.
+
+    R of a model is Σ‖p‖₂ over its tensors p: a group lasso with whole tensors as groups (Yuan and Lin 2006, without
+    their size factors).
     """
 
     in_step: Mapping[str, float] = {"norm": 1.0}
@@ -115,12 +117,13 @@ class L2Norm(Penalty):
 class ElasticNet(Penalty):
     """R(w) = ρ Σ|w| + (1 − ρ) Σw² with ρ = `ratio` (Zou and Hastie 2005): `l1` at ρ = 1, `l2` at ρ = 0.
 
-    Their λ₁ is λρ, their λ₂ is λ(1 − ρ). scikit-learn's α(ρ'‖w‖₁ + ½(1 − ρ')‖w‖²) has λρ = αρ', λ(1 − ρ) = ½α(1 − ρ').
+    λ₁ of that paper is λρ, and λ₂ is λ(1 − ρ). scikit-learn's penalty α(ρ'‖w‖₁ + ½(1 − ρ')‖w‖²) is the same with
+    λρ = αρ' and λ(1 − ρ) = ½α(1 − ρ').
     """
 
     def __init__(self, ratio: float = 0.5):
         if not 0 <= ratio <= 1:
-            raise ConfigError(f"reg.ratio={ratio}: a number in [0, 1] is allowed, the share of Σ|w|")
+            raise ConfigError(f"reg.ratio={ratio}: a number in [0, 1] is allowed. It is the share of Σ|w|")
         self.ratio = ratio
         self.in_step = {"absolute": ratio, "square": 1 - ratio}
 
@@ -135,7 +138,7 @@ class ElasticNet(Penalty):
 
 
 class MatrixPenalty(Penalty):
-    """A penalty of weight matrices: in scope count weights of layers alone, whatever else the scope selects."""
+    """A penalty on weight matrices. It ignores other parameters that the scope selects, such as biases."""
 
     def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
         matrices(scoped)
@@ -145,10 +148,10 @@ class MatrixPenalty(Penalty):
 
 
 class Orthogonal(MatrixPenalty):
-    """R(W) = ‖G − I‖²_F, G = WWᵀ or WᵀW, whichever is smaller (soft orthogonality: Bansal, Chen and Wang 2018).
+    """R(W) = ‖G − I‖²_F with G = WWᵀ or WᵀW, the smaller of the two (soft orthogonality: Bansal, Chen and Wang 2018).
 
-    It pulls all singular values of W to 1, and so keeps weights from vanishing as much as from growing. Gradient
-    4(WWᵀ − I)W. Each step takes two products of the size of W's smaller Gram matrix.
+    It pulls all singular values of W to 1, so weights neither vanish nor grow. Gradient 4(WWᵀ − I)W. Each step takes
+    two matrix products of the size of the smaller Gram matrix.
     """
 
     def value(self, w: Tensor) -> Tensor:
@@ -162,21 +165,21 @@ class Orthogonal(MatrixPenalty):
 
     @staticmethod
     def _wide(w: Tensor) -> Tensor:
-        """A view of a weight as a matrix with no more rows than columns."""
+        """Return a view of a weight as a matrix with at most as many rows as columns."""
         matrix = as_matrix(w)
         return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
 
     @staticmethod
     def _excess(wide: Tensor) -> Tensor:
-        """How the Gram matrix differs from the identity."""
+        """Return the Gram matrix minus the identity."""
         return wide @ wide.T - torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
 
 
 class Spectral(MatrixPenalty):
-    """R(W) = σ(W)², σ being W's largest singular value (Yoshida and Miyato 2017, whose factor is λ/2).
+    """R(W) = σ(W)², where σ is the largest singular value of W (Yoshida and Miyato 2017, with the factor λ/2).
 
-    Since σ² ≤ Σw², it is never more than `l2` at the same λ. σ is found by power iteration: one iteration a step, from
-    the vector of the step before, since W changes little; gradient 2σuvᵀ.
+    Since σ² ≤ Σw², it is at most `l2` at the same λ. The gradient is 2σuvᵀ. Power iteration computes σ, with one
+    iteration per step. It starts from the vector of the previous step, because W changes little in a step.
     """
 
     START = 20  # iterations before the first step
@@ -204,9 +207,9 @@ class Spectral(MatrixPenalty):
     @staticmethod
     @torch.no_grad()
     def _iterated(w: Tensor, right: Tensor | None, times: int) -> tuple[Tensor, Tensor]:
-        """The singular vectors of the largest singular value, as far as some iterations lead to them."""
+        """Return the left and right singular vectors of the largest singular value after `times` iterations."""
         matrix = as_matrix(w)
-        if right is None:  # any start does that is not orthogonal to the result; this one is the same everywhere
+        if right is None:  # any start not orthogonal to the result works; this one is deterministic
             right = torch.cos(torch.arange(1, matrix.shape[1] + 1, dtype=torch.float64)).to(w)
         for _ in range(times):
             left = nn.functional.normalize(matrix @ right, dim=0)
@@ -221,11 +224,11 @@ class Spectral(MatrixPenalty):
 
 
 class FunctionPenalty(Penalty):
-    """A user's function of one tensor as a penalty."""
+    """Makes a penalty from a user's function of one tensor."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]):
         self.function = function
 
     def value(self, w: Tensor) -> Tensor:
-        """What the function returns."""
+        """Return the value of the function."""
         return self.function(w)

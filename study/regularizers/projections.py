@@ -1,4 +1,4 @@
-"""What changes the weights themselves, before or after the optimizer's step, instead of adding to the gradient."""
+"""Regularizers that change the weights before or after the optimizer's step, instead of adding to the gradient."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +10,15 @@ from study.regularizers.metric import check_metric, step_sizes
 from study.regularizers.penalties import L1
 from study.regularizers.scope import Units, as_matrix, hidden_units
 
-NEWTON = 8  # iterations for the norm of a shrunk group: it doubles its correct digits in each
+NEWTON = 8  # iterations for the norm of a shrunk group; each doubles the number of correct digits
 
 
 class L1Proximal(L1):
-    """R(w) = Σ|w| as in `l1`, but by soft-thresholding after each step: exact zeros, and they stay.
+    """R(w) = Σ|w| as in `l1`, by soft-thresholding after each step. It gives exact zeros that stay.
 
-    w ← sign(w) max(|w| − sλ, 0), with s the optimizer's step for a unit of gradient (see `metric`); ISTA (Daubechies,
-    Defrise and De Mol 2004) in SGD's metric or in Adam's. A weight stays zero while its mean gradient is below λ.
+    w ← sign(w) max(|w| − sλ, 0), where s is the optimizer's step per unit of gradient (see `metric`). This is ISTA
+    (Daubechies, Defrise and De Mol 2004) in the metric of SGD or Adam. A weight stays zero while the absolute value of
+    its mean gradient is below λ.
     """
 
     in_step: Mapping[str, float] = {"soft": 1.0}
@@ -41,10 +42,10 @@ class L1Proximal(L1):
 
 
 class WeightDecay(Regularizer):
-    """Decoupled weight decay (Loshchilov and Hutter 2019): w ← (1 − ηλ)w before each step, η the learning rate.
+    """Decoupled weight decay (Loshchilov and Hutter 2019): w ← (1 − ηλ)w before each step, with learning rate η.
 
-    With η = 1e-3 the default λ = 0.1 takes 1e-4 of a weight in each step; it is torch's AdamW(weight_decay=λ). Under
-    SGD it is `l2` with λ/2; under Adam it is no penalty at all, since Adam would divide a penalty's gradient by √v̂.
+    It equals torch's AdamW(weight_decay=λ). With η = 1e-3, the default λ = 0.1 removes 1e-4 of each weight per step.
+    With SGD it equals `l2` with λ/2. With Adam no penalty does the same, since Adam divides its gradient by √v̂.
     """
 
     in_step: Mapping[str, float] = {"decay": 1.0}
@@ -58,11 +59,12 @@ class WeightDecay(Regularizer):
 
 
 class GroupLasso(Regularizer):
-    """R(w) = Σ ‖w_u‖₂ over hidden units u, w_u being the weights into a unit and its bias (Yuan and Lin 2006; for
-    units of a network Scardapane et al. 2017, who multiply by √|w_u|), by a proximal step: units die exactly.
+    """R(w) = Σ ‖w_u‖₂ over hidden units u, by a proximal step that sets all weights of some units to exactly 0.
 
-    A unit's weights shrink by the factor max(0, 1 − sλ/‖w_u‖) in SGD's metric; in Adam's, where s differs from weight
-    to weight, by w ← w n/(n + sλ), n being the norm of the result. The bias belongs to the group if it is in scope.
+    w_u has the weights into unit u, and its bias if the bias is in scope. Source: Yuan and Lin 2006; for units of a
+    network Scardapane et al. 2017, where each norm is multiplied by √|w_u|. In the metric of SGD, the step multiplies
+    w_u by max(0, 1 − sλ/‖w_u‖). In the metric of Adam, s differs between weights, and the step is w ← w n/(n + sλ),
+    where n is the norm of the result.
     """
 
     in_step: Mapping[str, float] = {"group": 1.0}
@@ -98,15 +100,15 @@ class GroupLasso(Regularizer):
 
 
 def shrink_groups(rows: Tensor, step: Tensor | float, lam: float) -> Tensor:
-    """The proximal step of λ‖w‖₂ for each row w: argmin_z λ‖z‖₂ + ½ Σ (z − w)²/s.
+    """Return the proximal step of λ‖w‖₂ for each row w: argmin_z λ‖z‖₂ + ½ Σ (z − w)²/s.
 
     Args:
         rows: (groups, size).
-        step: s, one for all or of the shape of `rows`.
+        step: s, one number or a tensor of the shape of `rows`.
         lam: λ.
 
     Returns:
-        The rows shrunk; exactly zero where ‖w/s‖₂ ≤ λ.
+        The shrunk rows; a row is exactly zero if ‖w/s‖₂ ≤ λ.
     """
     if lam == 0:
         return rows
@@ -116,8 +118,8 @@ def shrink_groups(rows: Tensor, step: Tensor | float, lam: float) -> Tensor:
     pull = rows / step
     strength = torch.linalg.vector_norm(pull, dim=1, keepdim=True)
     alive = strength > lam
-    # z = w n/(n + sλ) with n = ‖z‖, the root of f(n) = 1/‖w/(n + sλ)‖ − 1, which is concave and rising: Newton's
-    # iteration comes from the left, starting at 0, and never overshoots.
+    # z = w n/(n + sλ) with n = ‖z‖. n is the root of f(n) = 1/‖w/(n + sλ)‖ − 1, which is concave and increasing:
+    # Newton's method from 0 approaches the root from the left and never overshoots.
     norm = torch.zeros_like(strength)
     for _ in range(NEWTON):
         shares = rows / (norm + step * lam)
@@ -128,8 +130,9 @@ def shrink_groups(rows: Tensor, step: Tensor | float, lam: float) -> Tensor:
 
 
 class MaxNorm(Regularizer):
-    """‖w_u‖₂ ≤ λ for the weights into each hidden unit u, biases aside, by projection after each step (Srivastava et
-    al. 2014, section 5.1, where λ is called c and is 3 or 4). A smaller λ is stronger.
+    """Constraint ‖w_u‖₂ ≤ λ on the weights into each hidden unit u, biases excluded, by projection after each step.
+
+    Srivastava et al. 2014, section 5.1, where λ is called c and is 3 or 4. A smaller λ is stronger.
     """
 
     lam_range = LamRange(low_included=False)
@@ -151,7 +154,7 @@ class MaxNorm(Regularizer):
 
 
 def _rows(units: Units) -> Tensor:
-    """The groups of a layer, (units, inputs), or (units, inputs + 1) with the biases."""
+    """Return the groups of a layer, (units, inputs), or (units, inputs + 1) with the biases."""
     return _joined(units.weight, *(() if units.bias is None else (units.bias,)))
 
 

@@ -1,4 +1,4 @@
-"""Which parameters a regularizer works on, and the hidden units of a model."""
+"""Select the parameters in a regularizer's scope, and find the hidden units of a model."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Scope = str | Mapping[str, float]
 
 @dataclass(frozen=True)
 class Units:
-    """The units of one layer: rows of its weight (units, ...), and their biases (units,) where these belong to them."""
+    """The units of one layer: its weight (units, ...), its bias (units,) if that is in scope, and the factor of λ."""
 
     weight: nn.Parameter
     bias: nn.Parameter | None
@@ -22,15 +22,15 @@ class Units:
 
 
 def names_in_scope(model: nn.Module, scope: str) -> list[str]:
-    """Names of the parameters that a scope selects.
+    """Return the names of the parameters that a scope selects.
 
     Args:
-        model: may be on the meta device.
-        scope: `all`; `weights`, the weights of layers (no biases, no normalization parameters, which have one
-            dimension); or a regular expression that must match a parameter's whole name.
+        model: the model; may be on the meta device.
+        scope: `all`; `weights`, the parameters of two or more dimensions (no biases, no normalization parameters); or
+            a regular expression that must match a parameter's whole name.
 
     Raises:
-        ConfigError: the expression is not a regular expression, or nothing matches.
+        ConfigError: the scope is not a valid regular expression, or it matches nothing.
     """
     names = dict(model.named_parameters())
     if scope == "all":
@@ -40,22 +40,22 @@ def names_in_scope(model: nn.Module, scope: str) -> list[str]:
     try:
         chosen = [name for name in names if re.fullmatch(scope, name)]
     except re.error as error:
-        raise ConfigError(f"reg.scope={scope}: no regular expression ({error})") from None
+        raise ConfigError(f"reg.scope={scope}: not a valid regular expression ({error})") from None
     if not chosen:
         raise ConfigError(
-            f"reg.scope={scope} matches no parameter; allowed: all, weights, or a regular expression"
-            f" matching a whole name of {', '.join(names)}"
+            f"reg.scope={scope} matches no parameter. Allowed: all, weights, or a regular expression that matches a"
+            f" whole name of {', '.join(names)}"
         )
     return chosen
 
 
 def in_scope(model: nn.Module, scope: Scope) -> list[Scoped]:
-    """The parameters that a scope selects, in the model's order.
+    """Return the parameters that a scope selects, in the order of the model.
 
     Args:
-        model: may be on the meta device.
-        scope: see `names_in_scope`; or several of them, each with a factor: the λ of its parameters is the run's λ
-            times that.
+        model: the model; may be on the meta device.
+        scope: one scope, see `names_in_scope`; or several, each with a factor. The λ of a parameter is the run's λ
+            times its factor.
 
     Raises:
         ConfigError: a scope selects nothing, a factor is negative, or two scopes select one parameter.
@@ -63,25 +63,27 @@ def in_scope(model: nn.Module, scope: Scope) -> list[Scoped]:
     factors: dict[str, float] = {}
     for one, factor in (scope if isinstance(scope, Mapping) else {scope: 1.0}).items():
         if not isinstance(factor, int | float) or isinstance(factor, bool) or not 0 <= factor < float("inf"):
-            raise ConfigError(f"reg.scope: {one} has {factor}; a number of at least 0 is allowed, which multiplies lam")
+            raise ConfigError(
+                f"reg.scope: {one} has factor {factor}. A number of at least 0 is allowed. lam is multiplied by it"
+            )
         for name in names_in_scope(model, one):
             if name in factors:
-                raise ConfigError(f"reg.scope={scope}: two of them select {name}; one may")
+                raise ConfigError(f"reg.scope={scope}: two entries select {name}. Only one may select it")
             factors[name] = float(factor)
     return [Scoped(name, p, factors[name]) for name, p in model.named_parameters() if name in factors]
 
 
 def hidden_layers(model: nn.Module) -> list[tuple[str, nn.Linear | nn.modules.conv._ConvNd]]:
-    """The layers with weights, all but the last one, which makes the logits."""
+    """Return all layers with weights except the last one, which computes the logits."""
     layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     return layers[:-1]
 
 
 def hidden_units(model: nn.Module, scoped: Sequence[Scoped]) -> list[Units]:
-    """The hidden units of a model whose incoming weights are in scope.
+    """Return the units of each hidden layer whose incoming weights are in scope.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there is no such layer.
     """
     by_id = {id(s.parameter): s for s in scoped}
     units = []
@@ -92,23 +94,23 @@ def hidden_units(model: nn.Module, scoped: Sequence[Scoped]) -> list[Units]:
             units.append(Units(found.parameter, bias.parameter if bias else None, found.factor))
     if not units:
         weights = [f"{name}.weight" for name, _ in hidden_layers(model)]
-        reason = f"none of {', '.join(weights)} is in scope" if weights else "this model has none"
-        raise ConfigError(f"it works on the weights into hidden units, and {reason}")
+        reason = f"none of {', '.join(weights)} is in scope" if weights else "this model has no hidden units"
+        raise ConfigError(f"it works on the weights into hidden units, but {reason}")
     return units
 
 
 def matrices(scoped: Sequence[Scoped]) -> list[Scoped]:
-    """Those parameters that are weights of layers, of two dimensions or more.
+    """Return the parameters of two or more dimensions: the weights of layers.
 
     Raises:
         ConfigError: there are none.
     """
     found = [s for s in scoped if s.parameter.dim() >= 2]
     if not found:
-        raise ConfigError(f"it works on weight matrices, and of {', '.join(s.name for s in scoped)} none is one")
+        raise ConfigError(f"it works on weight matrices, and none of {', '.join(s.name for s in scoped)} is one")
     return found
 
 
 def as_matrix(w: Tensor) -> Tensor:
-    """A weight with all inputs of a unit in one row, (units, inputs)."""
+    """Return a weight as a matrix (units, inputs)."""
     return w.flatten(1)

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from study.cli.startup import CONF
 from tests.conftest import run_folders
 
 RUNS = "Runs go to outputs/<name>/<run>/ below the folder of the command. Leave it out, and set name="
@@ -25,8 +26,8 @@ MISTAKES = {
     "model.hidden=abc": "list[int] is allowed",
     "model.hiddn=[3]": "model.hiddn is not a key",
     "+model.hiddn=[3]": "study.models.mlp has no such argument; allowed: hidden",
-    "model=cnn": "Available options in 'model': linear, mlp",
-    "reg=l3": "Available options in 'reg': batch_norm, combine, dropout",
+    "model=cnn": "model=cnn: there is no such option. Allowed: linear, mlp\n",
+    "reg=l3": "reg=l3: there is no such option. Allowed: batch_norm, combine, dropout",
     "reg=dropout lam=1": "lam=1.0: a number in [0, 1) is allowed",
     "reg=max_norm lam=0": "any finite number above 0 is allowed",
     "reg=elastic_net reg.ratio=2": "a number in [0, 1] is allowed",
@@ -37,21 +38,21 @@ MISTAKES = {
     "reg=dropout model.dropout=0.1": "contradicts reg=dropout",
     "reg=dropout model=linear": "which model=linear does not have",
     "reg=group_lasso reg.scope=output.*": "none of hidden.0.weight is in scope",
-    "reg=orthogonal reg.scope=.*bias": "none is one",
+    "reg=orthogonal reg.scope=.*bias": "none of hidden.0.bias, output.bias is one",
     "reg=combine lam=1e-4": "reg=combine has a lam in each of its parts",
     "reg=combine reg.schedule=warmup": "reg=combine takes it in each of its parts",
     "reg=combine reg.parts=[]": "a list of options is allowed, such as [{reg: l1",
     "reg=combine reg.parts=[l1]": "a list of options is allowed",
     "reg=combine reg.parts=[{reg:none}]": "cannot be a part",
     "reg=combine reg.parts=[{reg:l1,lm:3}]": "reg.lm: study.regularizers.penalties.L1 has no such argument",
-    "reg=combine reg.parts=[{reg:nope}]": "Could not find 'reg/nope'",
+    "reg=combine reg.parts=[{reg:nope}]": "reg=nope: there is no such option",
     "reg=combine reg.parts=[{reg:l1,lam:-1}]": "at least 0 is allowed",
     "reg=combine reg.parts=[{reg:early_stopping},{reg:early_stopping}]": "one part may choose the epoch",
     "model.dropout=1": "a number in [0, 1) is allowed",
     "model.batch_norm=true batch_size=1": "batches of at least 2 images",
     "loop=quick": "allowed: common, fastest, general",
-    "experiment=nope": "Available options in 'experiment': book",
-    "reg=l1 reg.scope=output": "matches no parameter; allowed: all, weights, or",
+    "experiment=nope": "experiment=nope: there is no such option. Allowed: book",
+    "reg=l1 reg.scope=output": "matches no parameter. Allowed: all, weights, or",
     "optimizer.lr=0": "any finite number above 0",
     "+optimizer.weight_decay=1": "study.optimizers.adam has no such argument; allowed: lr",
     "data.split=thirds": "allowed: holdout, textbook",
@@ -75,7 +76,7 @@ MISTAKES = {
     "name=..": "no '/' and no '..'",
     "experiment=tuned tune.trails=8": "tune.trails is not a key of tune. Allowed: search, trials",
     "experiment=tuned tune.shared={optimizer.lr:{lgo:[1,2]}}": "search=sobol takes a range or a choice",
-    "experiment=tuned tune.shared={optimizer.lr:[1,2]}": "a list cannot take the place of a mapping",
+    "experiment=tuned tune.shared={optimizer.lr:[1,2]}": "a list cannot replace a mapping",
     "-m experiment=[book,zoo]": "a list is not allowed. Several experiments: -m experiment=a,b",
     "status mine": "Example: name=mine",
     "name=a.": "single dots within are allowed",
@@ -143,27 +144,27 @@ def test_a_mistake_is_told_in_one_line_and_nothing_is_written(study, tmp_path, a
 
 
 SPELLINGS = {
-    "reg=L¹": """¹ must stand in quotes. Write "reg='L¹'\"""",
-    "reg=none,L¹": """¹ must stand in quotes. Write "reg=none,'L¹'\"""",
-    "reg=a=b": """= must stand in quotes. Write "reg='a=b'\"""",
+    "reg=L¹": """¹ is not allowed without quotes. Write "reg='L¹'\"""",
+    "reg=none,L¹": """¹ is not allowed without quotes. Write "reg=none,'L¹'\"""",
+    "reg=a=b": """= is not allowed without quotes. Write "reg='a=b'\"""",
     "reg=we[red]ird": """Write "reg='we[red]ird'\"""",
-    "lam=[1,2": "the bracket [ has no counterpart. A list is written lam=[1,2], a mapping lam={a: 1}",
-    "lam={a": "the bracket { has no counterpart",
-    "x=)": "the bracket ) has no counterpart",
-    "lam=[1,¹]": "this is no list, mapping or function. They look like [1,2], {a: 1} and range(1,3)",
-    "reg=glob(L¹*)": "this is no list, mapping or function",
+    "lam=[1,2": "the bracket [ has no partner. For a list, write lam=[1,2]; for a mapping, lam={a: 1}",
+    "lam={a": "the bracket { has no partner",
+    "x=)": "the bracket ) has no partner",
+    "lam=[1,¹]": "this is not a valid list, mapping or function. They look like [1,2], {a: 1} and range(1,3)",
+    "reg=glob(L¹*)": "this is not a valid list, mapping or function",
     "reg='a": "the quote ' is not closed",
-    "reg=l1,,l2": "a value is missing beside a comma",
-    "lam=foo(1)": "there is no function foo; allowed: bool,choice",
-    "lam=range(0,3,a)": "range(0,3,a) has arguments that the function does not take",
-    "++reg=l1": "an option of a group is given without ++: reg=l1",
+    "reg=l1,,l2": "a value is missing before or after a comma",
+    "lam=foo(1)": "there is no function foo. Allowed: bool,choice",
+    "lam=range(0,3,a)": "range(0,3,a) has an argument that the function does not accept",
+    "++reg=l1": "++ is not allowed with a group. Write reg=l1",
     "name=${oc.env:NOT_SET_HERE}": "name: cannot be resolved: \"Environment variable 'NOT_SET_HERE' not found\"",
     "++=1": "there is no key before the '='",
-    "name=a\nb": "a value is printable text, without line breaks",
+    "name=a\nb": "only printable text without line breaks is allowed",
     "λ=1": "λ=1: there is no such key. Keys look like lam, optimizer.lr or reg",
     "a b=1": "there is no such key",
-    "": "'' is no key with a value. Allowed: key=value",
-    "reg=a b": "Could not find 'reg/a b'",
+    "": "'': a key with a value is missing. Allowed: key=value",
+    "reg=a b": "reg=a b: there is no such option",
 }
 
 
@@ -173,6 +174,19 @@ def test_what_hydra_cannot_read_is_told_with_how_to_write_it(study, argument):
     assert result.code == 1
     assert result.err.count("\n") == 1
     assert SPELLINGS[argument] in result.err
+
+
+def test_an_unknown_option_is_named_as_typed_with_the_one_that_was_meant(study, tmp_path):
+    err = study("data=digits", "reg=l9").err
+    allowed = ", ".join(sorted(file.stem for file in (CONF / "reg").glob("*.yaml")))
+    assert err == f"study: error: reg=l9: there is no such option. Allowed: {allowed}. Did you mean l1?\n"
+    assert "reg=drop_out: there is no such option" in (err := study("data=digits", "reg=drop_out").err)
+    assert "Did you mean dropout?" in err
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\ndefaults: [{/data@more: digitz}]\n"
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(text)
+    err = study("--config-dir", "own", "experiment=mine").err
+    assert "data=digitz (in experiment/mine.yaml): there is no such option. Allowed: digits" in err
 
 
 def test_what_is_recommended_can_be_read(study, tmp_path):
@@ -227,4 +241,4 @@ def test_an_option_hidden_by_a_shipped_one_is_warned_of(study, tmp_path):
     (tmp_path / "own" / "reg" / "l1.yaml").write_text("_target_: study.regularizers.penalties.L2\nlam: 1\n")
     result = study("--config-dir", "own", "reg=l1", "data=digits", "epochs=1")
     assert result.code == 0
-    assert "is hidden by the option of the same name" in result.err
+    assert "is ignored, because study has an option of the same name" in result.err

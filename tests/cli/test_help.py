@@ -85,4 +85,6 @@ def test_options_of_one_s_own_are_explained_as_well(study, tmp_path):
         "# λ Σ|w|^p\n# p is the power.\n_target_: my.bridge\nlam: 1\n"
     )
     assert "  bridge               λ Σ|w|^p" in study("--config-dir", "mine", "--help").out
-    assert "p is the power." in study("help", "bridge", "--config-dir", "mine").out
+    page = study("help", "bridge", "--config-dir", "mine").out
+    assert "p is the power." in page
+    assert "example: study --config-dir mine reg=bridge" in page

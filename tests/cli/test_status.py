@@ -64,11 +64,11 @@ def test_diff_names_only_what_differs(study, small):
     ("arguments", "message"),
     [
         (["status", "name=nothing"], "does not exist"),
-        (["status", "nmae=small"], "allowed: name=..."),
+        (["status", "nmae=small"], "there is no such key. Allowed: name=..."),
         (["status", "name=../small"], "no '/' and no '..'"),
         (["show"], "takes one run"),
         (["show", "zzz"], "matches no run"),
-        (["show", ""], "or enough of its id"),
+        (["show", ""], "or more characters of its id"),
         (["diff", "a"], "takes two runs"),
     ],
 )
@@ -100,4 +100,4 @@ def test_a_damaged_list_of_runs_trained_twice_is_named(study, small, content):
     (small / "twice.jsonl").write_text(content)
     result = study("status", "name=small")
     assert result.code == 0
-    assert "outputs/small/twice.jsonl cannot be read: it tells which runs were trained twice" in result.out
+    assert "outputs/small/twice.jsonl cannot be read. It lists the runs that were trained twice" in result.out

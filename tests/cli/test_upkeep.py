@@ -20,7 +20,7 @@ def test_verify_trains_again_and_compares_bytes(study, small):
     assert "has changed since the run ended: weights.csv (other content)" in study("verify", str(run)).err
     reseal(run, keep=False)
     result = study("verify", str(run))
-    assert (result.code, "other bytes in weights.csv" in result.out) == (1, True)
+    assert (result.code, "different bytes in weights.csv" in result.out) == (1, True)
 
 
 def test_verify_says_what_it_cannot_verify(study, small):
@@ -28,8 +28,8 @@ def test_verify_says_what_it_cannot_verify(study, small):
     for run, old, new in ((broken, '"complete"', '"failed"'), (outdated, '"run_id": "', '"run_id": "0')):
         (run / "status.json").write_text((run / "status.json").read_text().replace(old, new))
         reseal(run)
-    assert "only a run that is complete" in study("verify", str(broken)).err
-    assert "trained by other code" in study("verify", str(outdated)).err
+    assert "only a complete or diverged run can be verified" in study("verify", str(broken)).err
+    assert "its code or data have changed since" in study("verify", str(outdated)).err
 
 
 def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):
@@ -42,7 +42,7 @@ def test_merge_copies_what_is_missing_and_overwrites_nothing(study, small):
     whole, before = snapshot(other), snapshot(small)
     result = study("merge", "small", "other")
     assert result.code == 1
-    assert "1 runs copied, 4 skipped (already there with the same bytes)" in result.out
+    assert "1 runs copied, 4 skipped (both studies have them, with the same bytes)" in result.out
     assert f"{changed.name} differs from" in result.out
     assert snapshot(other) == whole
     assert before.items() <= snapshot(small).items()
@@ -103,7 +103,7 @@ def test_clean_lists_first_and_removes_only_what_is_interrupted_or_outdated(stud
     listed = study("clean", "name=small")
     assert listed.code == 0
     assert snapshot(small) == before
-    assert listed.out.count("would be removed: ") == 2
+    assert listed.out.count("to delete: ") == 2
     assert study("clean", "name=small", "remove=true").code == 0
     assert not stale.exists()
     assert not outdated.exists()
@@ -116,6 +116,6 @@ def test_merge_takes_studies_only(study, small, tmp_path):
     (tmp_path / "empty").mkdir()
     result = study("merge", "small", str(tmp_path / "empty"))
     assert result.code == 1
-    assert "is not a study: it holds no runs" in result.err
+    assert "is not a study: it has no runs" in result.err
     assert study("merge", "new", str(tmp_path / "empty")).code == 1
     assert not (tmp_path / "outputs" / "new").exists()

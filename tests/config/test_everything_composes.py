@@ -59,11 +59,11 @@ def refusal(choice):
     if reg == "dropout" and choice.get("schedule", "constant") != "constant":
         return "is an option of the model, and constant"
     if model == "linear" and reg in ("group_lasso", "max_norm"):
-        return "this model has none"
+        return "this model has no hidden units"
     if model == "linear" and reg in ("dropout", "batch_norm", "combine"):
         return "which model=linear does not have"
     if model == "batch_norm" and reg == "gradient_penalty":
-        return "an example's loss depends on the others"
+        return "the loss of an example depends on the rest of its batch"
     if model == "dropout" and reg in ("dropout", "combine"):
         return "contradicts reg="
     return None

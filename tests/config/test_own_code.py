@@ -53,8 +53,8 @@ REFUSED = {  # by group and content of an option's file
     ("model", "_target_: torch.zeros"): "zeros has no readable signature; name a function of yours",
     ("reg", "_target_: own_code.OfNoRange\nlam: 0.1"): "its lam_range is None. It must be a study",
     ("reg", "_target_: own_code.ending\noption: x\nlam: 0.1"): "reg.option is no key: reg=own names the option",
-    ("reg", "defaults: [own]"): "nested too deeply, or its defaults lead back to itself",
-    ("reg", b"\xff\xfe"): "reg/own.yaml is not UTF-8 text; save it as UTF-8",
+    ("reg", "defaults: [own]"): "nested too deeply, or its defaults list leads back to itself",
+    ("reg", b"\xff\xfe"): "reg/own.yaml is not UTF-8 text. Save it as UTF-8",
 }
 
 

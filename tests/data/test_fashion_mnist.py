@@ -76,7 +76,7 @@ def test_other_bytes_are_refused_naming_file_expected_and_found(tmp_path, small_
         str(file),
         sha256(idx(IMAGES[1:6])),
         fashion_mnist_sources.CHECKSUMS[file.name],
-        "delete it",
+        "Delete the file",
     ):
         assert part in str(error.value)
 
@@ -98,7 +98,7 @@ def test_one_fetches_and_the_others_wait(tmp_path, small_sums, no_sources, monke
         thread.start()
     for thread in threads:
         thread.join()
-    assert capsys.readouterr().err.count("fetched from") == 1
+    assert capsys.readouterr().err.count("Fashion-MNIST: got the files from") == 1
 
 
 def test_if_every_source_fails_each_is_named_with_its_reason(tmp_path, small_sums, no_sources):
@@ -118,6 +118,6 @@ def test_if_every_source_fails_each_is_named_with_its_reason(tmp_path, small_sum
 def test_a_source_with_other_bytes_is_not_taken(tmp_path, no_sources, monkeypatch):
     put_debian(tmp_path / "debian")  # the real sums are in force: these are other bytes
     monkeypatch.setattr(fashion_mnist_sources, "DEBIAN_FOLDER", tmp_path / "debian")
-    with pytest.raises(StudyError, match=r"SHA-256 .* expected .*: not the data set"):
+    with pytest.raises(StudyError, match=r"SHA-256 .*, not .* as in the data set"):
         fashion_mnist_sources.read_files(tmp_path / "data")
     assert not fashion_mnist_sources.raw_folder(tmp_path / "data").exists()

@@ -77,7 +77,8 @@ MESSAGES = {
     "torch.optim.ASGD": "lambd=0.0001 is a regularizer outside reg. Set lambd: 0 in its YAML file and use"
     " reg=weight_decay lam=0.0001, which is almost the same",
     "decays.Decaying": "a step without a gradient shrinks hidden.0.weight, hidden.0.bias, output.weight, output.bias",
-    "decays.Third": "use reg=weight_decay lam=0.01 if it shrinks weights apart from the gradient, reg=l2 lam=0.005 if",
+    "decays.Third": "use reg=weight_decay lam=0.01 if it shrinks weights separately from the gradient,"
+    " reg=l2 lam=0.005 if",
     "decays.none": "returns no torch.optim.Optimizer",
     "decays.fails": "decays.fails fails (ValueError: Muon only supports 2D parameters",
 }

@@ -26,7 +26,7 @@ def flip(file):
 
 
 def test_status_checks_all_files_of_all_runs(study, small):
-    assert "6 runs checked: 6 as they ended, 0 changed" in study("status", "name=small", "check=true").out
+    assert "6 runs checked: 6 unchanged, 0 changed" in study("status", "name=small", "check=true").out
     changed, unreadable, earlier, *_ = run_folders(small)
     flip(changed / "run.log")
     (changed / "test.csv").unlink()
@@ -38,7 +38,7 @@ def test_status_checks_all_files_of_all_runs(study, small):
     lines = [line.split(maxsplit=2) for line in result.out.splitlines()]
     assert ["changed", changed.name, "run.log (other content), test.csv (missing)"] in lines
     assert ["changed", unreadable.name, "status.json (unreadable)"] in lines
-    assert "5 runs checked: 3 as they ended, 2 changed; not checked, since an earlier version" in result.out
+    assert "5 runs checked: 3 unchanged, 2 changed; 1 not checked (trained by an earlier version" in result.out
     assert snapshot(small) == before
     assert study("status", "name=small").code == 0  # which reads no files
 
@@ -67,7 +67,7 @@ def test_merge_checks_what_it_has_copied(study, small, monkeypatch):
     monkeypatch.setattr(merge, "_copy_file", half)
     result = study("merge", "copy", "small")
     assert result.code == 1
-    assert result.err.count("was not copied whole: weights.csv (") == 6
+    assert result.err.count(": the copy differs: weights.csv (") == 6
     assert run_folders(small.parent / "copy") == []
     assert not (small.parent / "copy" / ".work").exists()
 
@@ -78,7 +78,7 @@ def test_merge_says_that_its_own_run_is_the_one_that_has_changed(study, small):
     flip(own / "weights.csv")
     result = study("merge", "small", "other")
     assert result.code == 1
-    assert "kept as it was; has changed since the run ended: weights.csv (other content)" in result.out
+    assert "is kept; has changed since the run ended: weights.csv (other content)" in result.out
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "predictions.npz", "status.json"])

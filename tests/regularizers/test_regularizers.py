@@ -176,7 +176,7 @@ def test_scope_selects_by_kind_or_by_whole_name():
     assert names_in_scope(model, r"output\..*") == ["output.weight", "output.bias"]
     with pytest.raises(ConfigError, match=r"matches no parameter.*hidden\.0\.weight"):
         names_in_scope(model, "output")
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a valid regular expression"):
         names_in_scope(model, "[")
 
 
@@ -187,8 +187,8 @@ def test_normalization_parameters_are_no_weights():
 @pytest.mark.parametrize(
     ("scope", "message"),
     [
-        ({"all": -1}, "at least 0 is allowed, which multiplies lam"),
-        ({"all": 1, "weights": 2}, "two of them select hidden.0.weight"),
+        ({"all": -1}, "at least 0 is allowed. lam is multiplied by it"),
+        ({"all": 1, "weights": 2}, "two entries select hidden.0.weight"),
         ({"nothing": 1}, "matches no parameter"),
     ],
 )
