@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import pydoc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,7 +83,37 @@ def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
     Raises:
         ConfigError: its code fails, or returns something else.
     """
-    return _build("model", model, nn.Module, "torch.nn.Module", dataset.image_shape, dataset.classes)
+    target, facts = locate("model", model["_target_"]), facts_of_data(dataset)
+    by_name = {name: facts[name] for name in asked_facts(target)}
+    leading = () if by_name else (dataset.image_shape, dataset.classes)
+    return _build("model", model, nn.Module, "torch.nn.Module", *leading, **by_name)
+
+
+FACTS = ("in_features", "in_channels", "image_size", "num_classes")
+
+
+def asked_facts(target: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the facts of the data set that a model's target has arguments for.
+
+    A target that asks for none gets the shape of an example and the number of classes as its first two arguments.
+    """
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):  # of compiled code: `checked_arguments` refuses it
+        return ()
+    return tuple(name for name in FACTS if name in parameters)
+
+
+def facts_of_data(dataset: DataSet) -> dict[str, Any]:
+    """What FACTS are for a data set; `image_size` is a number for square images, else (height, width)."""
+    shape = dataset.image_shape
+    height, width = shape[-2:] if len(shape) > 1 else (1, shape[0])
+    return {
+        "in_features": math.prod(shape),
+        "in_channels": shape[0] if len(shape) == 3 else 1,
+        "image_size": height if height == width else (height, width),
+        "num_classes": dataset.classes,
+    }
 
 
 def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
@@ -98,13 +129,13 @@ def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Pa
     return built
 
 
-def _build(group: str, content: Mapping[str, Any], kind: type[Kind], name: str, *supplied: Any) -> Kind:
+def _build(group: str, content: Mapping[str, Any], kind: type[Kind], name: str, *supplied: Any, **by_name: Any) -> Kind:
     """What the target of a group returns, checked to be of the kind that the group needs.
 
     It gets copies of its arguments, because it may change lists and mappings.
     """
     with errors_of_target(group, content):
-        built = locate(group, content["_target_"])(*supplied, **copy.deepcopy(arguments(content)))
+        built = locate(group, content["_target_"])(*supplied, **by_name, **copy.deepcopy(arguments(content)))
     if not isinstance(built, kind):
         raise ConfigError(f"{group}={content['option']}: {content['_target_']} returns no {name}")
     return built
@@ -113,12 +144,15 @@ def _build(group: str, content: Mapping[str, Any], kind: type[Kind], name: str, 
 def model_without_reg(config: RunConfig) -> Mapping[str, Any]:
     """The model group without the options that the run's regularizers set: these have their defaults."""
     options = [build_regularizer(part).model_options(part["lam"]) for part in reg_parts(config)]
-    parameters = inspect.signature(locate("model", config.model["_target_"])).parameters
-    without = {}
-    for key, value in (pair for of_part in options for pair in of_part.items()):
-        default = parameters[key].default if key in parameters else inspect.Parameter.empty
-        without[key] = type(value)() if default is inspect.Parameter.empty else default
-    return {**config.model, **without}
+    keys = [key for of_part in options for key in of_part]
+    return {**config.model, **{key: neutral_option(config.model, key) for key in keys}}
+
+
+def neutral_option(model: Mapping[str, Any], key: str) -> Any:
+    """What an option of the model is unless someone sets it: its default, or what is false."""
+    parameters = inspect.signature(locate("model", model["_target_"])).parameters
+    default = parameters[key].default if key in parameters else inspect.Parameter.empty
+    return type(model[key])() if default is inspect.Parameter.empty else default
 
 
 def reg_parts(config: RunConfig) -> Sequence[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from study.config.build import (
+    asked_facts,
     build_dataset,
     build_model,
     build_optimizer,
@@ -18,6 +19,7 @@ from study.config.build import (
     choose_device,
     errors_of_target,
     locate,
+    neutral_option,
     reg_parts,
 )
 from study.config.identity import facts_of, identify
@@ -64,13 +66,15 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
     dataset = build_dataset(data)
     if data["train_size"] is not None:
         _check_train_size(data, dataset)
-    model = _checked_group("model", given_model, supplied=2)
+    target = locate("model", given_model["_target_"])
+    model = _checked_group("model", given_model, supplied=asked_facts(target) or 2)
     optimizer = _checked_group("optimizer", given_optimizer, supplied=1)
     parts, regularizers = zip(*(_checked_part(part, epochs) for part in given_parts), strict=True)
     for part, regularizer in zip(parts, regularizers, strict=True):
         model = _with_options(model, part, regularizer)
     with torch.device("meta"):
         network = build_model(model, dataset)
+    _check_logits(model, network, dataset)
     if not any(True for _ in network.parameters()):
         raise ConfigError(f"model={model['option']}: {model['_target_']} has no parameters that could be trained")
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
@@ -112,7 +116,7 @@ def _is_ours(group: Mapping[str, Any]) -> bool:
     return (locate("optimizer", group["_target_"]).__module__ or "").startswith("study.")
 
 
-def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:
+def _checked_group(group: str, given: Mapping[str, Any], supplied: int | Collection[str]) -> dict[str, Any]:
     target = locate(group, given["_target_"])
     rest = {key: value for key, value in given.items() if key not in ("option", "_target_")}
     return {
@@ -187,6 +191,30 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
     return {"lam": float(lam), "schedule": schedule, "ramp": ramp or epochs}
 
 
+def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet) -> None:
+    """Refuse a model that makes no logits of the data set's examples; it is tried on torch's meta device."""
+    where = f"model={model['option']}: {model['_target_']}"
+    examples = torch.zeros(2, *dataset.image_shape, device="meta")
+    try:
+        with torch.no_grad():
+            logits = network(examples)
+    except NotImplementedError:
+        return
+    except Exception as error:  # a user's code may raise anything
+        if "meta" in str(error):  # code that looks at numbers cannot be tried without any
+            return
+        raise ConfigError(
+            f"{where} fails on examples of shape {tuple(dataset.image_shape)} ({type(error).__name__}:"
+            f" {one_line(error)})"
+        ) from None
+    found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if found != (len(examples), dataset.classes):
+        raise ConfigError(
+            f"{where} returns {found} for {len(examples)} examples. It must return logits of shape"
+            f" ({len(examples)}, {dataset.classes})"
+        )
+
+
 def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
     """The model group with the options that a regularizer sets."""
     with errors_of_target("reg", part):
@@ -194,9 +222,10 @@ def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer
     for key, value in options.items():
         if key not in model:
             raise ConfigError(
-                f"reg={part['option']} sets model.{key}, which model={model['option']} does not have; model=mlp has it"
+                f"reg={part['option']} sets model.{key}, which model={model['option']} does not have. Allowed:"
+                f" {', '.join(f'model={name}' for name in regularizer.of_models) or 'a model that has it'}"
             )
-        if model[key] and model[key] != value:
+        if model[key] not in (value, neutral_option(model, key)):
             raise ConfigError(
                 f"model.{key}={model[key]} contradicts reg={part['option']}, which sets it to {value}: leave one out"
             )

@@ -33,7 +33,7 @@ def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
         singular = torch.linalg.svdvals(as_matrix(parameters[name]).cpu().double())
         yield ["stable_rank", name, stable_rank(singular)]
         yield ["effective_rank", name, effective_rank(singular)]
-    if type(model) is not MLP or len(model.norms):
+    if type(model) is not MLP or not model.is_plain_relu:
         return
     weights = [layer.weight.cpu().double() for layer in (*model.hidden, model.output)]
     l1, l2 = path_norm(weights, 1), path_norm(weights, 2)

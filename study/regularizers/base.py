@@ -63,6 +63,7 @@ class Regularizer:
     takes_scope: ClassVar[bool] = True
     acts: ClassVar[bool] = True
     selects: ClassVar[bool] = False
+    of_models: ClassVar[Sequence[str]] = ()
     lam_range: ClassVar[LamRange] = LamRange()
     in_step: Mapping[str, float] | None = None
 

@@ -40,7 +40,7 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
         optimizer: the optimizer's `_target_`.
         device: where the model will be trained.
     """
-    plain = type(model) is MLP and not model.dropout and not model.norms
+    plain = type(model) is MLP and not model.dropout and model.is_plain_relu
     if not (plain and optimizer in OPTIMIZERS and device.type == "cpu"):
         return False
     in_steps = [regularizer.in_step for regularizer in regularizers if regularizer.in_step is not None]
