@@ -33,7 +33,8 @@ from study.regularizers import Penalty, Regularizer, Scoped
 from study.regularizers.combined import SCHEDULES
 from study.regularizers.scope import in_scope
 
-DATA_KEYS = ("root", "split", "train_size", "label_noise")
+DATA_KEYS = ("root", "split", "train_size", "label_noise", "standardize")
+STANDARDIZE = ("none", "dataset", "feature")
 REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
 
 
@@ -132,11 +133,15 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
     if not 0 <= general["label_noise"] < 1:
         raise ConfigError(f"data.label_noise={general['label_noise']}: a number in [0, 1) is allowed")
+    if general["standardize"] not in STANDARDIZE:
+        raise ConfigError(f"data.standardize={general['standardize']}: allowed: {', '.join(STANDARDIZE)}")
     own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
     return {**own, **general}
 
 
-def _data_keys(root: str, split: str, train_size: int | None = None, label_noise: float = 0.0) -> None:
+def _data_keys(
+    root: str, split: str, train_size: int | None = None, label_noise: float = 0.0, standardize: str = "none"
+) -> None:
     """The keys that every data set has, as a signature to check them against."""
 
 

@@ -27,6 +27,7 @@ class GroupFacts:
 
     Attributes:
         checksums: of the data set's content.
+        places: options of the data set that say where it is.
         sources: SHA-256 of the source of the user's own code.
         acting: whether each regularizer does something in training, rather than set options of the model.
         set_by_reg: options of the model that regularizers set.
@@ -35,6 +36,7 @@ class GroupFacts:
     """
 
     checksums: Mapping[str, str]
+    places: Sequence[str]
     sources: Sequence[str]
     acting: Sequence[bool]
     set_by_reg: Sequence[str]
@@ -84,6 +86,7 @@ def facts_of(
     each = list(zip(parts, regularizers, strict=True))
     return GroupFacts(
         checksums=dict(dataset.checksums),
+        places=tuple(dataset.places),
         sources=[checksum for checksum in sources if checksum],
         acting=acting,
         set_by_reg=[key for part, regularizer in each for key in regularizer.model_options(part["lam"])],
@@ -102,10 +105,11 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "budget": config.budget,
         "data": {
-            **_content(config.data),
+            **{key: value for key, value in _content(config.data).items() if key not in facts.places},
             "split": config.data["split"],
             "train_size": config.data["train_size"],
             "label_noise": config.data["label_noise"],
+            "standardize": config.data.get("standardize", "none"),
             "checksums": dict(facts.checksums),
         },
         "model": _content(config.model),

@@ -27,6 +27,7 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
     flat["data.split"] = config.data["split"]
     flat["data.train_size"] = config.data["train_size"]
     flat["data.label_noise"] = config.data["label_noise"]
+    flat["data.standardize"] = config.data.get("standardize", "none")
     for key in set_by_reg:
         del flat[f"model.{key}"]
     if "parts" in config.reg:

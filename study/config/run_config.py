@@ -72,7 +72,8 @@ class ResolvedRun:
 
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
     """What of a group is handed to its `_target_`."""
-    of_data, of_reg = ("root", "split", "train_size", "label_noise"), ("lam", "scope", "schedule", "ramp", "parts")
+    of_data = ("root", "split", "train_size", "label_noise", "standardize")
+    of_reg = ("lam", "scope", "schedule", "ramp", "parts")
     general = ("option", "_target_", *of_data, *of_reg)
     return {key: value for key, value in group.items() if key not in general}
 

@@ -1,7 +1,7 @@
 """The interface of a data set: facts to check a config against, and a function that reads the data."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,9 @@ class DataSet:
         test_is_official: whether the authors of the data set fixed the test set.
         checksums: SHA-256 sums of the content. They are part of a run's identity and compared at every load.
         read: reads the data from the data folder, after a download if necessary.
+        class_names: of the classes, in order; empty if they have none.
+        places: options that say where the data are, and are no part of a run's identity: the checksums are.
+        warnings: what a user should know of the data, printed once before a sweep trains.
     """
 
     name: str
@@ -46,6 +49,9 @@ class DataSet:
     test_is_official: bool
     checksums: Mapping[str, str]
     read: Callable[[Path], RawImages]
+    class_names: Sequence[str] = ()
+    places: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def sha256(data: bytes | memoryview | np.ndarray) -> str:

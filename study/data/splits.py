@@ -13,6 +13,7 @@ from torch import Tensor
 from study.data.dataset import DataSet, RawImages
 from study.randomness import Stream, numpy_generator
 
+TEST_DRAW, TEST_SHARE = 1797, 6  # seed and size (a sixth) of a test set that is drawn
 VAL_SHARE = 6  # val is a sixth of the training set, 10,000 images of Fashion-MNIST
 
 
@@ -111,6 +112,38 @@ def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.n
     return order[np.argsort(rank[order], kind="stable")]
 
 
+def drawn_test(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of the test set and of the training set of a data set that has no test set of its own.
+
+    The test set is a stratified sixth, the same one in every run.
+
+    Args:
+        labels: class of each example, (n,).
+
+    Returns:
+        Their numbers, in ascending order.
+    """
+    order = stratified_order(labels, np.random.default_rng(TEST_DRAW))
+    return np.sort(order[: len(order) // TEST_SHARE]), np.sort(order[len(order) // TEST_SHARE :])
+
+
+def standardized(known: Part, test: Part, images: Tensor, how: str) -> tuple[Part, Part]:
+    """All examples with mean 0 and variance 1, by the mean and the variance of the training split alone.
+
+    Args:
+        known: the training set, validation included.
+        test: the test set.
+        images: examples of the training split, (n, *image_shape).
+        how: `dataset`, one mean and variance for all values; `feature`, those of each feature. A feature that is
+            constant in the training split is only shifted.
+    """
+    over = None if how == "dataset" else 0
+    variance, mean = torch.var_mean(images, dim=over, correction=0)
+    scale = torch.where(variance > 0, variance.sqrt(), torch.ones_like(variance))
+    shifted = [(part.all_images - mean) / scale for part in (known, test)]
+    return Part(shifted[0], known.all_labels), Part(shifted[1], test.all_labels)
+
+
 def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device: torch.device) -> Splits:
     """Read a data set and split it.
 
@@ -119,7 +152,8 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
 
     Args:
         dataset: the data set.
-        options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None), `label_noise`.
+        options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None), `label_noise`,
+            `standardize` (none, dataset or feature).
         seed: the run's seed; the split uses a separate random stream of it.
         device: device of the tensors.
 
@@ -129,13 +163,16 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     known, official_test = read_once(dataset, options["root"], device)
     order = stratified_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
 
-    def part(rows: np.ndarray, labels: Tensor = known.all_labels) -> Part:
-        return Part(known.all_images, labels, torch.as_tensor(rows).to(device))
+    def part(rows: np.ndarray, labels: Tensor | None = None) -> Part:
+        return Part(known.all_images, known.all_labels if labels is None else labels, torch.as_tensor(rows).to(device))
 
     textbook = options["split"] == "textbook"
     held_out = 0 if textbook else val_count(dataset)
     available, used = order[held_out:], order[held_out:][: options["train_size"]]
     val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
+    if options.get("standardize", "none") != "none":
+        known, official_test = standardized(known, official_test, part(used).images, options["standardize"])
+        val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
     clean = train = part(used)
     flipped = torch.zeros(0, dtype=torch.int64, device=device)
     if options["label_noise"]:

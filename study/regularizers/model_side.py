@@ -5,7 +5,6 @@ from typing import Any
 
 from study.regularizers.base import LamRange, Regularizer
 
-
 WITH_UNITS = ("mlp", "cnn", "resnet18", "vit_tiny")
 
 

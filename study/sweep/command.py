@@ -137,7 +137,7 @@ class _Command:
         _check_writable(self.study_folder)
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop)
-        load_data_once(tasks)
+        load_data_once(tasks, progress.say)
         from study.training.loop_choice import choose_loops
 
         tasks = choose_loops(tasks, base.loop, progress.say)

@@ -1,0 +1,99 @@
+"""What is wrong with examples and labels of a file of the user's, in one line each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from study.errors import ConfigError
+
+
+def checked_features(where: str, x: np.ndarray) -> np.ndarray:
+    """Examples as uint8 or float32 (n, ...).
+
+    Args:
+        where: file and key, for messages.
+        x: examples along the first axis.
+
+    Raises:
+        ConfigError: no numbers, no examples, no features, or values that are not finite.
+    """
+    if x.dtype == bool or not (np.issubdtype(x.dtype, np.integer) or np.issubdtype(x.dtype, np.floating)):
+        raise ConfigError(f"{where} has the type {x.dtype}. Allowed: numbers (uint8 or float32)")
+    if x.ndim < 2:
+        raise ConfigError(
+            f"{where} has the shape {x.shape}. It must be (examples, features) or (examples, height, width)"
+        )
+    if 0 in x.shape:
+        raise ConfigError(f"{where} is empty: its shape is {x.shape}")
+    if x.dtype == np.uint8:
+        return np.ascontiguousarray(x)
+    bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
+    if len(bad):
+        raise ConfigError(
+            f"{where} has values that are not finite (NaN or infinity) in {len(bad)} examples, the first of them number"
+            f" {bad[0]}. Remove or replace them"
+        )
+    with np.errstate(over="ignore"):
+        found = x.astype(np.float32, order="C")
+    if not np.isfinite(found).all():
+        raise ConfigError(f"{where} has values beyond what float32 can hold. Scale them")
+    return found
+
+
+def checked_labels(where: str, y: np.ndarray, names: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels as int64 (n,), and the names of the classes.
+
+    Args:
+        where: file and key, for messages.
+        y: whole numbers from 0 on without gaps, or text, of which each distinct value is a class, in sorted order.
+        names: of the classes, where they are known.
+
+    Raises:
+        ConfigError: other types, a class without examples, or fewer than two classes.
+    """
+    if y.ndim != 1:
+        raise ConfigError(f"{where} has the shape {y.shape}. It must be (examples,): one label for each example")
+    if y.dtype.kind in "OUSb":
+        text = y.astype(str)
+        known = tuple(names or sorted(set(text.tolist())))
+        number = {name: i for i, name in enumerate(known)}
+        unknown = sorted(set(text.tolist()) - set(known))
+        if unknown:
+            raise ConfigError(f"{where} has the label {unknown[0]!r}, which no training example has")
+        y = np.array([number[name] for name in text.tolist()], dtype=np.int64)
+    else:
+        if not np.issubdtype(y.dtype, np.integer):
+            whole = np.isfinite(y).all() and (y == np.round(y)).all() if np.issubdtype(y.dtype, np.floating) else False
+            if not whole:
+                raise ConfigError(f"{where} has the type {y.dtype}. Labels must be whole numbers from 0 on, or text")
+        y = y.astype(np.int64)
+        if len(y) and y.min() < 0:
+            raise ConfigError(f"{where} has the label {y.min()}. Labels must be whole numbers from 0 on, or text")
+        known = tuple(names or map(str, range(int(y.max()) + 1 if len(y) else 0)))
+        if len(y) and y.max() >= len(known):
+            raise ConfigError(f"{where} has the label {y.max()}, which no training example has")
+    if names is None:
+        counts = np.bincount(y, minlength=len(known))
+        if len(known) < 2:
+            raise ConfigError(f"{where} has {len(known)} class. At least two are required")
+        if (counts == 0).any():
+            gap = int(np.flatnonzero(counts == 0)[0])
+            raise ConfigError(
+                f"{where} has labels up to {len(known) - 1}, but none is {gap}. Number the classes without gaps, or"
+                " give text labels"
+            )
+    return y, known
+
+
+def duplicates(one: np.ndarray, other: np.ndarray | None = None) -> int:
+    """How many examples of `one` are in `other` as well; or, without it, occur in `one` before."""
+    rows = _as_bytes(one)
+    if other is not None:
+        return int(np.isin(rows, _as_bytes(other)).sum())
+    return len(rows) - len(np.unique(rows))
+
+
+def _as_bytes(x: np.ndarray) -> np.ndarray:
+    """One value for each example, equal for equal examples."""
+    flat = np.ascontiguousarray(x.reshape(len(x), -1))
+    return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]
