@@ -70,12 +70,12 @@ def of_arrays(name: str, where: str, content: Mapping[str, np.ndarray]) -> DataS
     """
     x = checked_features(f"{where}: x", content["x"])
     y, classes = checked_labels(f"{where}: y", content["y"])
-    _same_length(where, "x", x, "y", y)
+    same_length(where, "x", x, "y", y)
     given = "x_test" in content
     if given:
         x_test = checked_features(f"{where}: x_test", content["x_test"])
         y_test, _ = checked_labels(f"{where}: y_test", content["y_test"], classes)
-        _same_length(where, "x_test", x_test, "y_test", y_test)
+        same_length(where, "x_test", x_test, "y_test", y_test)
         if x_test.shape[1:] != x.shape[1:] or x_test.dtype != x.dtype:
             raise ConfigError(
                 f"{where}: examples of x have the shape {x.shape[1:]} and type {x.dtype}, those of x_test"
@@ -87,7 +87,8 @@ def of_arrays(name: str, where: str, content: Mapping[str, np.ndarray]) -> DataS
     return dataset_of(name, where, (x, y, x_test, y_test), classes, given)
 
 
-def _same_length(where: str, one: str, x: np.ndarray, other: str, y: np.ndarray) -> None:
+def same_length(where: str, one: str, x: np.ndarray, other: str, y: np.ndarray) -> None:
+    """Raise ConfigError unless there is a label for each example."""
     if len(x) != len(y):
         raise ConfigError(f"{where}: {one} has {len(x)} examples and {other} has {len(y)} labels. They must agree")
 
@@ -98,6 +99,8 @@ def dataset_of(
     parts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     classes: tuple[str, ...],
     test_is_official: bool,
+    places: tuple[str, ...] = ("path",),
+    impute: str | None = None,
 ) -> DataSet:
     """A data set in memory.
 
@@ -107,6 +110,8 @@ def dataset_of(
         parts: training examples and labels, test examples and labels, checked.
         classes: names of the classes.
         test_is_official: whether the test set came with the data.
+        places: options that say where the data are.
+        impute: what replaces missing values, NaN; see `splits.imputed`.
 
     Raises:
         ConfigError: fewer training examples than classes need.
@@ -137,7 +142,8 @@ def dataset_of(
         checksums={key: sha256(part) for key, part in zip(KEYS, parts, strict=True)},
         read=partial(_kept, kept),
         class_names=classes,
-        places=("path",),
+        places=places,
+        impute=impute,
         warnings=tuple(warnings),
     )
 

@@ -7,12 +7,13 @@ import numpy as np
 from study.errors import ConfigError
 
 
-def checked_features(where: str, x: np.ndarray) -> np.ndarray:
+def checked_features(where: str, x: np.ndarray, gaps: bool = False) -> np.ndarray:
     """Examples as uint8 or float32 (n, ...).
 
     Args:
         where: file and key, for messages.
         x: examples along the first axis.
+        gaps: whether NaN is allowed, for values that are missing.
 
     Raises:
         ConfigError: no numbers, no examples, no features, or values that are not finite.
@@ -27,7 +28,8 @@ def checked_features(where: str, x: np.ndarray) -> np.ndarray:
         raise ConfigError(f"{where} is empty: its shape is {x.shape}")
     if x.dtype == np.uint8:
         return np.ascontiguousarray(x)
-    bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
+    sound = np.isfinite(x) | np.isnan(x) if gaps else np.isfinite(x)
+    bad = np.flatnonzero(~sound.reshape(len(x), -1).all(axis=1))
     if len(bad):
         raise ConfigError(
             f"{where} has values that are not finite (NaN or infinity) in {len(bad)} examples, the first of them number"
@@ -35,7 +37,7 @@ def checked_features(where: str, x: np.ndarray) -> np.ndarray:
         )
     with np.errstate(over="ignore"):
         found = x.astype(np.float32, order="C")
-    if not np.isfinite(found).all():
+    if np.isinf(found).any():
         raise ConfigError(f"{where} has values beyond what float32 can hold. Scale them")
     return found
 

@@ -38,6 +38,8 @@ class DataSet:
         read: reads the data from the data folder, after a download if necessary.
         class_names: of the classes, in order; empty if they have none.
         places: options that say where the data are, and are no part of a run's identity: the checksums are.
+        impute: what replaces missing values, NaN: `mean` or `median` of a feature in the training split; None if there
+            are no missing values.
         warnings: what a user should know of the data, printed once before a sweep trains.
     """
 
@@ -51,6 +53,7 @@ class DataSet:
     read: Callable[[Path], RawImages]
     class_names: Sequence[str] = ()
     places: Sequence[str] = ()
+    impute: str | None = None
     warnings: Sequence[str] = ()
 
 

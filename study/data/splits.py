@@ -14,6 +14,7 @@ from study.data.dataset import DataSet, RawImages
 from study.randomness import Stream, numpy_generator
 
 TEST_DRAW, TEST_SHARE = 1797, 6  # seed and size (a sixth) of a test set that is drawn
+IMPUTE = ("mean", "median")
 VAL_SHARE = 6  # val is a sixth of the training set, 10,000 images of Fashion-MNIST
 
 
@@ -127,6 +128,21 @@ def drawn_test(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[: len(order) // TEST_SHARE]), np.sort(order[len(order) // TEST_SHARE :])
 
 
+def imputed(known: Part, test: Part, images: Tensor, how: str) -> tuple[Part, Part]:
+    """All examples with NaN replaced by the mean or the median of its feature in the training split alone.
+
+    Args:
+        known: the training set, validation included.
+        test: the test set.
+        images: examples of the training split, (n, *image_shape).
+        how: one of IMPUTE. A feature without any value in the training split becomes 0.
+    """
+    value = torch.nanmean(images, dim=0) if how == "mean" else torch.nanmedian(images, dim=0).values
+    value = torch.nan_to_num(value)
+    filled = [torch.where(part.all_images.isnan(), value, part.all_images) for part in (known, test)]
+    return Part(filled[0], known.all_labels), Part(filled[1], test.all_labels)
+
+
 def standardized(known: Part, test: Part, images: Tensor, how: str) -> tuple[Part, Part]:
     """All examples with mean 0 and variance 1, by the mean and the variance of the training split alone.
 
@@ -160,7 +176,8 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     Raises:
         StudyError: the data is not available, or its checksums are wrong.
     """
-    known, official_test = read_once(dataset, options["root"], device)
+    as_read, official_test = read_once(dataset, options["root"], device)
+    known = as_read
     order = stratified_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
 
     def part(rows: np.ndarray, labels: Tensor | None = None) -> Part:
@@ -170,8 +187,11 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     held_out = 0 if textbook else val_count(dataset)
     available, used = order[held_out:], order[held_out:][: options["train_size"]]
     val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
+    if dataset.impute:
+        known, official_test = imputed(known, official_test, part(used).images, dataset.impute)
     if options.get("standardize", "none") != "none":
         known, official_test = standardized(known, official_test, part(used).images, options["standardize"])
+    if known is not as_read:
         val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
     clean = train = part(used)
     flipped = torch.zeros(0, dtype=torch.int64, device=device)

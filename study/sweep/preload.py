@@ -12,12 +12,12 @@ import os
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.config.run_config import arguments
 from study.errors import StudyError
@@ -106,7 +106,7 @@ def load_data_once(tasks: Sequence[Task], say: Callable[[str], None] = lambda li
     from study.config.build import build_dataset
     from study.data import read_once
 
-    each = {json.dumps([task.config.data[key] for key in ("_target_", "root")] + [arguments(task.config.data)]): task.config.data for task in tasks}
+    each = {_of_content(task.config.data): task.config.data for task in tasks}
     parts: list[Part] = []
     for data in each.values():
         dataset = build_dataset(data)
@@ -114,6 +114,11 @@ def load_data_once(tasks: Sequence[Task], say: Callable[[str], None] = lambda li
             say(f"warning: {warning}")
         parts += read_once(dataset, data["root"], torch.device("cpu"))
     return parts
+
+
+def _of_content(data: Mapping[str, Any]) -> str:
+    """What decides which data are read."""
+    return json.dumps([data["_target_"], data["root"], arguments(data)])
 
 
 def _end_with(parent: int, done: Event) -> None:
