@@ -58,7 +58,7 @@ def experiments_of(
 
 
 def once_per_sweep(config: DictConfig) -> dict[str, Any]:
-    """The values of the keys in `ONCE`, `MULTIPLIERS` and `LAUNCHER` of a composed config, interpolations unresolved."""
+    """The values of `ONCE`, `MULTIPLIERS` and `LAUNCHER` in a composed config, with interpolations unresolved."""
     keys = [key for key in (*ONCE, *MULTIPLIERS) if key in config]
     values: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=False)
     launcher = OmegaConf.to_container(config.hydra.launcher, resolve=False)
