@@ -130,7 +130,7 @@ def test_a_place_for_runs_in_ones_own_yaml_is_refused(study, tmp_path, arguments
 def test_a_file_where_a_study_should_be_is_named(study, tmp_path):
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / "mine").touch()
-    assert "is a file: move it elsewhere" in study("data=digits", "epochs=1", "name=mine").err
+    assert "is a file. Move it elsewhere" in study("data=digits", "epochs=1", "name=mine").err
 
 
 @pytest.mark.parametrize("arguments", MISTAKES)

@@ -143,8 +143,8 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ("+tune.shared={}", "the variants get unequal numbers of trials: none 1, l1 3, l2 3"),
         ("+tune.search=grid", "search=grid trains all combinations"),
         ("+tune.search=luck", "tune.search=luck: allowed: sobol, random, grid"),
-        ("optimizer.lr=1e-2", "tune.shared says what optimizer.lr is in each run"),
-        ("reg=l1", "tune.spaces says what reg is in each run"),
+        ("optimizer.lr=1e-2", "tune.shared sets optimizer.lr in each run"),
+        ("reg=l1", "tune.spaces sets reg in each run"),
         ("allow=[luck]", "allowed when runs are trained: tuning"),
         ("tune=3", "must be a mapping with the keys spaces, seeds and fresh"),
         ("tune.spaces=3", "tune.spaces=3: must be a mapping"),
@@ -187,7 +187,7 @@ def test_a_test_set_in_disguise_is_known_by_its_content(smaller, tmp_path, monke
     monkeypatch.syspath_prepend(tmp_path)
     result = smaller("data=disguised")
     assert result.code == 1
-    assert "the official test set of fashion_mnist_mini (known by its checksum)" in result.err
+    assert "the official test set of fashion_mnist_mini, as its checksum shows" in result.err
 
 
 @pytest.mark.parametrize("keep", first_fast([False, True]))
