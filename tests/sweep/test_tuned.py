@@ -109,7 +109,7 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         "select=val_loss": "select was fixed at",
         "tune.spaces.l1.lam.log=[1e-4,1e-2]": "tune.spaces was fixed at",
         "+tune.seed=1": "tune.seed was fixed at 0",
-        "epochs=1": "the settings of outputs/tuned were fixed when it began",
+        "epochs=1": "the settings of outputs/tuned were fixed when it started",
     }
     for change, message in changes.items():
         refused = smaller(change)
