@@ -153,7 +153,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     if unequal and "tuning" not in allow:
         raise ConfigError(
             f"{unequal[0]}. All variants must be tuned alike, or a difference may come from the tuning. Change it, or"
-            " give allow=[tuning]; every table then says so"
+            " give allow=[tuning]. Every table then says so"
         )
     return tuning
 
