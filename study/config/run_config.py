@@ -85,8 +85,8 @@ def check_name(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?", name) or ".." in name:
         raise ConfigError(
-            f"name={name}: must consist of letters, digits, '_', '-' and single dots within, without '/' and '..',"
-            " because a study is one folder below outputs/. Example: name=book"
+            f"name={name}: must be letters, digits, '_', '-' and single dots between them, without '/' and '..'."
+            " A study is one folder below outputs/. Example: name=book"
         )
     if re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, re.IGNORECASE):
         raise ConfigError(f"name={name}: is the name of a device on Windows. Give another name")

@@ -11,7 +11,7 @@ from study.config.build import choose_device
 
 
 def prepare_process(threads: int, device: str) -> torch.device:
-    """Fix the number of threads, flush denormals, and require deterministic kernels.
+    """Fix the number of threads, flush denormals, and use deterministic kernels where torch has them.
 
     Args:
         threads: number of threads of torch and of BLAS.

@@ -79,7 +79,7 @@ MISTAKES = {
     "experiment=tuned tune.shared={optimizer.lr:[1,2]}": "a list cannot replace a mapping",
     "-m experiment=[book,zoo]": "a list is not allowed. For several experiments: -m experiment=a,b",
     "status mine": "Example: name=mine",
-    "name=a.": "and single dots within",
+    "name=a.": "and single dots between them",
     "name=NUL": "is the name of a device on Windows",
     "name=com1.x": "is the name of a device on Windows",
     "~reg": "cannot be removed",
