@@ -1,4 +1,4 @@
-"""What a checked config describes, as objects: data set, model, optimizer, regularizers, device."""
+"""Build the objects that a checked config describes: data set, model, optimizer, regularizers, device."""
 
 import copy
 import inspect
@@ -24,10 +24,10 @@ Kind = TypeVar("Kind")
 
 
 def locate(group: str, path: Any) -> Callable[..., Any]:
-    """The class or function that `_target_` names.
+    """Import the class or function that `_target_` names.
 
     Raises:
-        ConfigError: nothing of that name can be imported.
+        ConfigError: the import fails, or it gives no class or function.
     """
     try:
         target = pydoc.locate(str(path))
@@ -35,26 +35,26 @@ def locate(group: str, path: Any) -> Callable[..., Any]:
         raise ConfigError(f"{group}._target_={path} cannot be imported: {one_line(error)}") from None
     if target is None:
         raise ConfigError(
-            f"{group}._target_={path} is not there; the dotted name of a class or function is allowed,"
-            " such as my_module.my_function, its module's folder being on PYTHONPATH"
+            f"{group}._target_={path} does not exist. Give the dotted name of a class or function, and add the folder"
+            " of its module to PYTHONPATH. Example: my_module.my_function"
         )
     if not callable(target):
-        raise ConfigError(f"{group}._target_={path} is not a class or function")
+        raise ConfigError(f"{group}._target_={path} must be a class or function. Example: my_module.my_function")
     return target
 
 
 @contextmanager
 def errors_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
-    """Turn any error of the code that `_target_` names into one line for the user.
+    """Turn any error of the code that `_target_` names into a one-line message.
 
-    Errors that have such a line already, and faults of the machine, pass unchanged.
+    Errors of this package for the user, and faults of the machine, pass unchanged.
 
     Args:
         group: the config group.
-        content: of the group, with `option` and `_target_`.
+        content: the group's content, with `option` and `_target_`.
 
     Raises:
-        ConfigError: the code raised something else.
+        ConfigError: the code raises any other error.
     """
     try:
         yield
@@ -64,24 +64,25 @@ def errors_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
         if faults.is_fault(error):
             raise
         raise ConfigError(
-            f"{group}={content['option']}: {content['_target_']} fails ({type(error).__name__}: {one_line(error)})"
+            f"{group}={content['option']}: {content['_target_']} fails ({type(error).__name__}: {one_line(error)})."
+            " Correct its code or its options"
         ) from error
 
 
 def build_dataset(data: Mapping[str, Any]) -> DataSet:
-    """The data set of a checked config's data group, not read yet.
+    """Build the data set of a checked `data` group, without reading its files.
 
     Raises:
-        ConfigError: its code fails, or returns something else.
+        ConfigError: the target fails, or returns something else.
     """
     return _build("data", data, DataSet, "study.data.DataSet")
 
 
 def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
-    """The model of a checked config's model group, initialized from torch's global generator.
+    """Build the model of a checked `model` group. Torch's global generator draws its initial weights.
 
     Raises:
-        ConfigError: its code fails, or returns something else.
+        ConfigError: the target fails, or returns something else.
     """
     target, facts = locate("model", model["_target_"]), facts_of_data(dataset)
     by_name = {name: facts[name] for name in asked_facts(target)}
@@ -117,11 +118,15 @@ def facts_of_data(dataset: DataSet) -> dict[str, Any]:
 
 
 def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of a checked config's optimizer group, of parameters by name.
+    """Build the optimizer of a checked `optimizer` group.
+
+    Args:
+        optimizer: the group.
+        parameters: what it optimizes, by name.
 
     Raises:
-        ConfigError: its code fails, or returns something else, or it brings weight decay, which is a regularizer
-            outside `reg`.
+        ConfigError: the target fails, or returns something else, or has weight decay. Weight decay is a regularizer,
+            so it must be set by `reg`.
     """
     given = list(parameters.values())
     built = _build("optimizer", optimizer, torch.optim.Optimizer, "torch.optim.Optimizer", given)
@@ -130,19 +135,19 @@ def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Pa
 
 
 def _build(group: str, content: Mapping[str, Any], kind: type[Kind], name: str, *supplied: Any, **by_name: Any) -> Kind:
-    """What the target of a group returns, checked to be of the kind that the group needs.
+    """Call the target of a group, and check the type of what it returns.
 
-    It gets copies of its arguments, because it may change lists and mappings.
+    The target gets copies of its arguments, because it may change lists and mappings.
     """
     with errors_of_target(group, content):
         built = locate(group, content["_target_"])(*supplied, **by_name, **copy.deepcopy(arguments(content)))
     if not isinstance(built, kind):
-        raise ConfigError(f"{group}={content['option']}: {content['_target_']} returns no {name}")
+        raise ConfigError(f"{group}={content['option']}: {content['_target_']} must return a {name}")
     return built
 
 
 def model_without_reg(config: RunConfig) -> Mapping[str, Any]:
-    """The model group without the options that the run's regularizers set: these have their defaults."""
+    """The model group, with the defaults of all options that the run's regularizers set."""
     options = [build_regularizer(part).model_options(part["lam"]) for part in reg_parts(config)]
     keys = [key for of_part in options for key in of_part]
     return {**config.model, **{key: neutral_option(config.model, key) for key in keys}}
@@ -156,23 +161,23 @@ def neutral_option(model: Mapping[str, Any], key: str) -> Any:
 
 
 def reg_parts(config: RunConfig) -> Sequence[Mapping[str, Any]]:
-    """The regularizers of a config, one or several, each with its own `lam`."""
+    """List the regularizers of a config, one or several, each with its own `lam`."""
     return config.reg.get("parts", [{**config.reg, "lam": config.lam}])
 
 
 def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
-    """One of `reg_parts`: an instance of its class, or a function of one tensor with its options bound.
+    """Build one of `reg_parts`: an instance of its class, or a penalty from its function of one tensor.
 
     Raises:
-        ConfigError: the target is a class but no Regularizer, or its code fails.
+        ConfigError: the target is a class but not a subclass of Regularizer, or its code fails.
     """
     target, options = locate("reg", part["_target_"]), copy.deepcopy(arguments(part))
     if not inspect.isclass(target):
         return FunctionPenalty(partial(target, **options))
     if not issubclass(target, Regularizer):
         raise ConfigError(
-            f"reg._target_={part['_target_']}: a subclass of study.regularizers.Regularizer"
-            " or a function of one tensor is allowed"
+            f"reg._target_={part['_target_']}: must be a subclass of study.regularizers.Regularizer,"
+            " or a function of one tensor"
         )
     with errors_of_target("reg", part):
         regularizer = target(**options)
@@ -185,7 +190,7 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
 
 
 def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combined:
-    """All regularizers of a checked config, attached to its model."""
+    """Build all regularizers of a checked config, and attach them to its model."""
     parts = []
     for part in reg_parts(config):
         regularizer = build_regularizer(part)
@@ -196,7 +201,7 @@ def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combine
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device for `auto`, or for a name.
+    """Return the torch device for `auto` or for a name.
 
     Raises:
         RuntimeError: torch does not know the name, or this machine has no such device.

@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a config before anything is read or trained: options, ranges, scope, device."""
+"""Check options, ranges, scope and device of a config before any data is read or any run is trained."""
 
 import inspect
 import json
@@ -39,12 +39,12 @@ REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
 
 
 def checked(config: RunConfig) -> ResolvedRun:
-    """The config with every option's arguments typed and its defaults filled in, and what follows from it.
+    """Check a config, convert the arguments of every option to their types, fill in defaults, and identify the run.
 
-    Where λ has no meaning, λ is 0, whatever was given, and likewise there is no scope where that has none.
+    A regularizer that does not use λ gets λ = 0, whatever was given. One that does not use a scope gets none.
 
     Raises:
-        ConfigError: what is wrong, and what is allowed.
+        ConfigError: a value is not allowed.
     """
     parts = list(reg_parts(config))
     content = json.dumps([config.data, config.model, config.optimizer, parts, config.epochs, config.batch_size])
@@ -58,9 +58,9 @@ def checked(config: RunConfig) -> ResolvedRun:
 
 @lru_cache(maxsize=1_000)
 def _checked_groups(content: str) -> tuple[Any, ...]:
-    """Data, model, optimizer, the parts of reg, and their facts, from the groups as JSON.
+    """Check data, model, optimizer and the parts of `reg`, given as JSON; return them and their facts.
 
-    The points of a sweep share few of them.
+    The result is cached, because the points of a sweep share most of their groups.
     """
     given_data, given_model, given_optimizer, given_parts, epochs, batch_size = json.loads(content)
     data = _checked_data(given_data)
@@ -77,9 +77,9 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         network = build_model(model, dataset)
     _check_logits(model, network, dataset)
     if not any(True for _ in network.parameters()):
-        raise ConfigError(f"model={model['option']}: {model['_target_']} has no parameters that could be trained")
+        raise ConfigError(f"model={model['option']}: {model['_target_']} must have parameters to train")
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
-        raise ConfigError("batch_size=1: batch normalization needs batches of at least 2 images")
+        raise ConfigError("batch_size=1: batch normalization requires batches of at least 2 images")
     steps = _checked_optimizer(optimizer, network)
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
@@ -90,13 +90,15 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
         _check_value(part, regularizer, scoped)
     if sum(regularizer.selects for regularizer in regularizers) > 1:
-        raise ConfigError("reg.parts: one part may choose the epoch, such as early_stopping; here several do")
+        raise ConfigError("reg.parts: only one part may choose the epoch, as early_stopping does. Leave the others out")
     facts = facts_of(data, model, optimizer, parts, dataset, regularizers)
     return data, model, optimizer, list(parts), facts
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of parameters of no importance: one for this package's own, as the network has them for others.
+    """Build the optimizer for trial parameters, and check that it does not decay weights.
+
+    An optimizer of this package gets one parameter. Any other gets parameters of the network's names and shapes.
 
     Raises:
         ConfigError: it cannot be built, or decays weights.
@@ -113,7 +115,7 @@ def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.op
 
 
 def _is_ours(group: Mapping[str, Any]) -> bool:
-    """Whether an optimizer group names one of this package's optimizers, which bring no decay."""
+    """Whether an optimizer group names one of this package's optimizers. These have no weight decay."""
     return (locate("optimizer", group["_target_"]).__module__ or "").startswith("study.")
 
 
@@ -132,7 +134,9 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
     if general["split"] not in SPLITS:
         raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
     if not 0 <= general["label_noise"] < 1:
-        raise ConfigError(f"data.label_noise={general['label_noise']}: a number in [0, 1) is allowed")
+        raise ConfigError(
+            f"data.label_noise={general['label_noise']}: must be at least 0 and below 1. Example: data.label_noise=0.2"
+        )
     if general["standardize"] not in STANDARDIZE:
         raise ConfigError(f"data.standardize={general['standardize']}: allowed: {', '.join(STANDARDIZE)}")
     own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
@@ -142,20 +146,23 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
 def _data_keys(
     root: str, split: str, train_size: int | None = None, label_noise: float = 0.0, standardize: str = "none"
 ) -> None:
-    """The keys that every data set has, as a signature to check them against."""
+    """The keys that every data set has, as a signature. `checked_arguments` checks them against it."""
 
 
 def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
     available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
     if not dataset.classes <= data["train_size"] <= available:
         raise ConfigError(
-            f"data.train_size={data['train_size']}: {dataset.classes} to {available} are allowed"
+            f"data.train_size={data['train_size']}: must be from {dataset.classes} to {available}"
             f" for {dataset.name} with data.split={data['split']}"
         )
 
 
 def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any], Regularizer]:
-    """One regularizer with its arguments, λ, scope and schedule; unset where they have no meaning. And it, built."""
+    """Check one regularizer's arguments, λ, scope and schedule; return them, and the regularizer.
+
+    A key that the regularizer does not use is set to its neutral value.
+    """
     option, target = given["option"], locate("reg", given["_target_"])
     own = {key: value for key, value in given.items() if key not in REG_KEYS}
     head = {"option": option, "_target_": given["_target_"]}
@@ -170,19 +177,19 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any]
         part["scope"] = given.get("scope", "all")
         if not isinstance(part["scope"], str | Mapping):
             raise ConfigError(
-                f"reg.scope={part['scope']}: all, weights, a regular expression, or a mapping of these to factors of"
-                " lam is allowed"
+                f"reg.scope={part['scope']}: must be all, weights, a regular expression, or a mapping of these to"
+                " factors of lam"
             )
     return part, regularizer
 
 
 def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int) -> dict[str, Any]:
-    """λ and its schedule."""
+    """Check λ and its schedule."""
     lam, option = given.get("lam"), given["option"]
     if lam is None:
-        raise ConfigError(f"reg={option} has no default for lam; give one: lam=1e-4")
+        raise ConfigError(f"reg={option} has no default for lam. Give a value. Example: lam=1e-4")
     if not isinstance(lam, int | float) or isinstance(lam, bool):
-        raise ConfigError(f"lam={lam}: a number is allowed")
+        raise ConfigError(f"lam={lam}: must be a number. Example: lam=1e-4")
     regularizer.lam_range.check(lam)
     schedule, ramp = given.get("schedule", "constant"), given.get("ramp")
     if schedule not in SCHEDULES:
@@ -190,9 +197,11 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
     if schedule == "constant":
         return {"lam": float(lam), "schedule": schedule, "ramp": None}
     if not regularizer.acts:
-        raise ConfigError(f"reg.schedule={schedule}: the lam of reg={option} is an option of the model, and constant")
+        raise ConfigError(
+            f"reg.schedule={schedule}: must be constant, because the lam of reg={option} is an option of the model"
+        )
     if ramp is not None and (not isinstance(ramp, int) or isinstance(ramp, bool) or ramp < 1):
-        raise ConfigError(f"reg.ramp={ramp}: a whole number of epochs of at least 1 is allowed, or null for all")
+        raise ConfigError(f"reg.ramp={ramp}: must be a whole number of epochs ≥ 1, or null for all epochs")
     return {"lam": float(lam), "schedule": schedule, "ramp": ramp or epochs}
 
 
@@ -221,40 +230,40 @@ def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet
 
 
 def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
-    """The model group with the options that a regularizer sets."""
+    """Add the options that a regularizer sets to the model group."""
     with errors_of_target("reg", part):
         options = dict(regularizer.model_options(part["lam"]))
     for key, value in options.items():
         if key not in model:
             raise ConfigError(
-                f"reg={part['option']} sets model.{key}, which model={model['option']} does not have. Allowed:"
+                f"reg={part['option']} sets model.{key}, and model={model['option']} has no such option. Allowed:"
                 f" {', '.join(f'model={name}' for name in regularizer.of_models) or 'a model that has it'}"
             )
         if model[key] not in (value, neutral_option(model, key)):
             raise ConfigError(
-                f"model.{key}={model[key]} contradicts reg={part['option']}, which sets it to {value}: leave one out"
+                f"model.{key}={model[key]} contradicts reg={part['option']}, which sets it to {value}. Leave one out"
             )
     return {**model, **options}
 
 
 def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequence[Scoped]) -> None:
-    """Try a user's penalty on one tensor: what fails should fail before anything is trained."""
+    """Try a user's penalty on one tensor, so that an error shows before training starts."""
     if part["_target_"].startswith("study.") or not isinstance(regularizer, Penalty):
         return
     w = torch.ones(scoped[0].parameter.shape)
     try:
         value = regularizer.value(w)
-    except (Exception, SystemExit) as error:  # anything may come out of the user's code
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise ConfigError(
             f"reg={part['option']}: {part['_target_']} fails on a tensor of shape {tuple(w.shape)}"
-            f" ({type(error).__name__}: {one_line(error)}); it takes one tensor and returns a scalar"
+            f" ({type(error).__name__}: {one_line(error)}). It must take one tensor and return a scalar tensor"
         ) from None
     if not (isinstance(value, torch.Tensor) and value.dim() == 0):
-        raise ConfigError(f"reg={part['option']}: {part['_target_']} returns no scalar tensor; R(w) is a number")
+        raise ConfigError(f"reg={part['option']}: {part['_target_']} must return a scalar tensor, the penalty R(w)")
 
 
 def _check_device(device: str) -> None:
     try:
         choose_device(device)
     except RuntimeError as error:
-        raise ConfigError(f"device={device}: {error}; allowed: auto, cpu, cuda, cuda:<number>, mps") from None
+        raise ConfigError(f"device={device}: {error}. Allowed: auto, cpu, cuda, cuda:<number>, mps") from None

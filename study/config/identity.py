@@ -1,7 +1,7 @@
-"""What makes two runs the same experiment.
+"""Compute the ids that tell whether two runs are the same experiment.
 
-A run's id is a hash of its canonical scientific config. Defaults are part of it, so editing one makes new runs;
-where and how fast a run is trained is not.
+A run's id is a hash of its canonical scientific config. Defaults are part of it, so a changed default makes new runs.
+Settings that only affect where or how fast a run is trained are no part of it.
 """
 
 import hashlib
@@ -17,22 +17,23 @@ from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.data import DataSet
 from study.regularizers import Regularizer
 
-# Raised by a maintainer whenever the same config gives other numbers than before; stated in the changelog.
+# A maintainer raises it when the same config gives other numbers than before, and says so in the changelog.
 NUMERICS = 7
 
 
 @dataclass(frozen=True)
 class GroupFacts:
-    """What the code behind a config's groups says of them.
+    """Facts about a config's groups that only their code knows.
 
     Attributes:
-        checksums: of the data set's content.
+        checksums: SHA-256 of the data set's content.
         places: options of the data set that say where it is.
-        sources: SHA-256 of the source of the user's own code.
-        acting: whether each regularizer does something in training, rather than set options of the model.
+        sources: SHA-256 of the source files of the user's own code.
+        acting: for each regularizer, whether it acts in training. One that only sets options of the model does not.
         set_by_reg: options of the model that regularizers set.
-        takes_lam: whether the λ of its regularizers has a meaning.
-        may_grow: whether a longer run begins as this one did: nothing depends on the number of epochs, or chose one.
+        takes_lam: whether all regularizers use λ.
+        may_grow: whether a longer run starts with the same epochs as this one. This requires that nothing depends on
+            the number of epochs, and that no regularizer chooses an epoch.
     """
 
     checksums: Mapping[str, str]
@@ -45,14 +46,14 @@ class GroupFacts:
 
 
 def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
-    """Compute what follows from a checked config.
+    """Compute the ids and settings of a checked config.
 
     Args:
-        config: one that was checked, now or before it was written to a run's folder.
-        facts: of its groups, if they are known.
+        config: checked now, or read from a run's folder.
+        facts: the facts of its groups, if they are known; None computes them.
 
     Raises:
-        ConfigError: code that the config names is gone, or fails.
+        ConfigError: code that the config names does not exist any more, or fails.
     """
     if facts is None:
         parts = reg_parts(config)
@@ -78,7 +79,16 @@ def facts_of(
     dataset: DataSet,
     regularizers: Sequence[Regularizer],
 ) -> GroupFacts:
-    """The facts of checked groups; `parts` as `build.reg_parts` lists them, with what they have been built to."""
+    """Collect the facts of checked groups.
+
+    Args:
+        data: the group `data`.
+        model: the group `model`.
+        optimizer: the group `optimizer`.
+        parts: as `build.reg_parts` lists them.
+        dataset: built from `data`.
+        regularizers: built from `parts`, in the same order.
+    """
     acting = [regularizer.acts for regularizer in regularizers]
     targets = [("data", data), ("model", model), ("optimizer", optimizer)]
     targets += [("reg", part) for part, acts in zip(parts, acting, strict=True) if acts]
@@ -96,7 +106,7 @@ def facts_of(
 
 
 def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
-    """The scientific content of a config: what must agree for two runs to be the same experiment."""
+    """The scientific content of a config. Two runs are the same experiment if it is equal."""
     parts = [part for part, acts in zip(reg_parts(config), facts.acting, strict=True) if acts]
     return {
         "numerics": NUMERICS,
@@ -114,7 +124,7 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
         },
         "model": _content(config.model),
         "optimizer": _content(config.optimizer),
-        # What merely sets options of the model is the same run as one that names these options.
+        # A regularizer that only sets options of the model gives the same run as these options given by name.
         "reg": [
             {**_content(part), **{key: part[key] for key in ("lam", "scope", "schedule", "ramp")}} for part in parts
         ],

@@ -1,4 +1,4 @@
-"""What a variant and its runs are called: by regularizer, λ, and whatever else varies in a study."""
+"""Names of variants and runs: regularizer, λ, and the other settings that vary in a study."""
 
 import json
 import re
@@ -7,16 +7,16 @@ from typing import Any
 
 from study.config.run_config import GROUPS, RunConfig, arguments
 
-LONGEST_OPTION = 100  # bytes of an option's name in that of a folder, which systems limit to 255
+LONGEST_OPTION = 100  # bytes of an option's name in a folder's name; file systems limit that to 255
 ID_DIGITS = 12
 
 
 def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, Any]:
-    """The settings that may tell variants of a study apart, by the key that sets them; reg, lam and seed aside.
+    """The settings that may differ between variants of a study, by key, except reg, lam and seed.
 
     Args:
-        config: of a run.
-        set_by_reg: options of the model that its regularizers set: their names and λ say so already.
+        config: the config of a run.
+        set_by_reg: options of the model that its regularizers set. They are left out: reg and lam determine them.
     """
     flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size, "budget": config.budget}
     for group in GROUPS:
@@ -38,15 +38,15 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
 
 
 def varying_keys(each: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The keys in which the `settings` of runs differ where they have them at all, in a fixed order."""
-    # none has no scope, and differs by its name
+    """The keys whose values differ among the `settings` of runs that have them, in a fixed order."""
+    # reg=none has no scope, and its name already tells it apart.
     return differing(
         {k: v for k, v in own.items() if not (k in ("reg.scope", "reg.ramp") and v is None)} for own in each
     )
 
 
 def differing(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The keys in which mappings differ where they have them at all, in a fixed order."""
+    """The keys whose values differ among the mappings that have them, in a fixed order."""
     seen: dict[str, set[str]] = {}
     for mapping in mappings:
         for key, value in mapping.items():
@@ -55,13 +55,13 @@ def differing(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def variant_key(option: str, lam: float | None, own: Mapping[str, Any], varying: Iterable[str]) -> str:
-    """What a variant is called: regularizer, λ, and the settings that vary, `l1-lam0.0001-epochs60`.
+    """The key of a variant: regularizer, λ, and the settings that vary, such as `l1-lam0.0001-epochs60`.
 
     Args:
-        option: of `reg`.
-        lam: None where it has no meaning.
+        option: the option of `reg`.
+        lam: λ; None if the regularizer does not use it.
         own: the variant's `settings`.
-        varying: keys that tell variants of its study apart.
+        varying: the keys that differ between variants of its study.
     """
     parts = [for_file_name(option)]
     if lam is not None:
@@ -75,7 +75,7 @@ def variant_key(option: str, lam: float | None, own: Mapping[str, Any], varying:
 
 
 def for_file_name(option: str) -> str:
-    """The name of an option as part of a folder's name, valid on all systems: `mine/l1` becomes `mine.l1`."""
+    """Turn an option's name into part of a folder's name that is valid on all systems: `mine/l1` gives `mine.l1`."""
     valid = re.sub(r'^\.|[<>:"\\|?*]', "_", option.replace("/", "."))
     return valid.encode()[:LONGEST_OPTION].decode(errors="ignore")
 

@@ -1,4 +1,4 @@
-"""Options in YAML: keys besides `_target_` are arguments, checked against the signature of what it names."""
+"""Options in YAML: keys other than `_target_` are arguments, checked against the signature of the target."""
 
 import hashlib
 import inspect
@@ -20,14 +20,14 @@ def checked_arguments(
     supplied: int | Collection[str] = 0,
     name: str | None = None,
 ) -> dict[str, Any]:
-    """The arguments of a target, converted to its annotated types, its defaults filled in.
+    """Convert the arguments of a target to its annotated types, and fill in its defaults.
 
     Args:
         group: the config group, for messages.
         target: the class or function.
         given: arguments from YAML and the command line.
         supplied: parameters that the program itself supplies: how many leading ones, or their names.
-        name: of the target, for messages; by default where it is defined.
+        name: name of the target in messages; None: the dotted name under which it is defined.
 
     Raises:
         ConfigError: an argument is unknown, missing, or of the wrong type.
@@ -44,7 +44,7 @@ def checked_arguments(
     unknown = [key for key in given if key not in known]
     if unknown:
         allowed = ", ".join(known) if known else "none"
-        raise ConfigError(f"{group}.{unknown[0]}: {name or _name(target)} has no such argument; allowed: {allowed}")
+        raise ConfigError(f"{group}.{unknown[0]}: {name or _name(target)} has no such argument. Allowed: {allowed}")
     try:
         schema = OmegaConf.structured(make_dataclass(group, [_field(p, p.name in given) for p in parameters]))
         merged = OmegaConf.merge(schema, dict(given))
@@ -53,21 +53,24 @@ def checked_arguments(
         if key not in known or key not in given:
             raise ConfigError(f"{group}: {one_line(error)}") from None
         allowed = {p.name: inspect.formatannotation(p.annotation) for p in parameters}[key]
-        raise ConfigError(f"{group}.{key}={given[key]}: {allowed} is allowed") from None
+        raise ConfigError(f"{group}.{key}={given[key]}: must be of type {allowed}") from None
     missing = [key for key in known if OmegaConf.is_missing(merged, key)]
     if missing:
-        raise ConfigError(f"{group}.{missing[0]} is missing: {name or _name(target)} needs it")
+        raise ConfigError(
+            f"{group}.{missing[0]} is missing: {name or _name(target)} requires it. Give {group}.{missing[0]}=..."
+        )
     values: Any = OmegaConf.to_container(merged, resolve=True)
     return values
 
 
 def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a target; without annotations that name what is not there."""
+    """The parameters of a target, without annotations that cannot be evaluated."""
     try:
         return list(inspect.signature(target, eval_str=True).parameters.values())
-    except (TypeError, ValueError):  # of compiled code
+    except (TypeError, ValueError):  # compiled code
         raise ConfigError(
-            f"{group}._target_={_name(target)} has no readable signature; name a function of yours that calls it"
+            f"{group}._target_={_name(target)} has no readable signature. Write a Python function that calls it, and"
+            " name that function"
         ) from None
     except Exception:
         as_written = inspect.signature(target).parameters.values()
@@ -75,7 +78,7 @@ def _parameters(group: str, target: Callable[..., Any]) -> list[inspect.Paramete
 
 
 def _field(parameter: inspect.Parameter, given: bool) -> tuple[str, Any, Any]:
-    """A dataclass field for a parameter; a type that OmegaConf does not know becomes Any."""
+    """Make a dataclass field for a parameter. A type that OmegaConf does not know becomes Any."""
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     default = MISSING if parameter.default is parameter.empty else parameter.default
     made = field(default_factory=lambda: default) if isinstance(default, list | dict) else field(default=default)
@@ -84,25 +87,25 @@ def _field(parameter: inspect.Parameter, given: bool) -> tuple[str, Any, Any]:
     except OmegaConfBaseException:
         annotation = Any
     if annotation is Any and given and isinstance(default, list | tuple):
-        made = field(default=None)  # with a list there, OmegaConf would let nothing but a list take its place
+        made = field(default=None)  # OmegaConf replaces a default list only by another list
     return parameter.name, annotation, made
 
 
 def source_checksum(target: Callable[..., Any]) -> str | None:
-    """SHA-256 of the source file of a user's own target, None for this package's.
+    """SHA-256 of the source file of a user's own target; None for a target of this package.
 
-    A user who edits their penalty gets new runs; this package's own code is covered by the numerics version.
+    A user who edits a penalty gets new runs. For this package's own code the numerics version does this.
     """
     if (target.__module__ or "").split(".")[0] == "study":
         return None
     try:
         return hashlib.sha256(Path(str(inspect.getsourcefile(target))).read_bytes()).hexdigest()
-    except (TypeError, OSError):  # compiled code has no source: its module's version has to do
+    except (TypeError, OSError):  # compiled code has no source, so its module's version stands for it
         version = getattr(inspect.getmodule(target), "__version__", "")
         return hashlib.sha256(f"{target.__module__} {version}".encode()).hexdigest()
 
 
 def _name(target: Callable[..., Any]) -> str:
-    """The dotted name of a function or class, or of the class of another callable."""
+    """The dotted name of a function or class; for another callable, that of its class."""
     named = target if hasattr(target, "__qualname__") else type(target)
     return f"{named.__module__}.{named.__qualname__}" if named.__module__ else named.__name__

@@ -1,4 +1,4 @@
-"""From a composed Hydra config to a resolved run: typed, checked, defaults filled in."""
+"""Turn a composed Hydra config into a resolved run: typed, checked, with all defaults filled in."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,55 +14,63 @@ from study.errors import ConfigError
 
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
-    """Validate a composed config and freeze it; what follows from it is computed here, once.
+    """Validate a composed config, freeze it, and compute its ids.
 
-    Models are built on torch's meta device to check their options and the scope: nothing is allocated.
+    To check the model's options and the scope, the model is built on torch's meta device. This allocates no memory.
 
     Args:
         cfg: the composed config, without Hydra's own node.
         choices: the option chosen for each group.
-        reg_option: the content of an option of `reg`, by name, for the parts of a combination.
+        reg_option: returns the content of an option of `reg` by name, for the parts of a combination.
 
     Raises:
-        ConfigError: a key or value is not allowed; the message says which are.
+        ConfigError: a key or value is not allowed; the message lists what is allowed.
     """
-    from study.config import checks  # imports torch, which composing and --help do without
+    from study.config import checks  # imports torch, and composing and --help do not need it
 
     known = [key.name for key in fields(StudySchema)]
     for key in map(str, cfg):
         if key not in known:
-            raise ConfigError(f"{key} is not a key of the config; allowed: {', '.join(known)}")
+            raise ConfigError(f"{key} is not a key of the config. Allowed: {', '.join(known)}")
     for key in known:
         if key not in cfg or (key in GROUPS and not choices.get(key)):
-            raise ConfigError(f"{key} is missing: it cannot be removed, only set, {key}=...")
+            raise ConfigError(f"{key} is missing: it cannot be removed. Set it: {key}=...")
     try:
         values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except InterpolationKeyError as error:
         if error.full_key == "lam":
-            raise ConfigError(f"reg={choices['reg']} has no default for lam; give one: lam=1e-4") from None
+            raise ConfigError(f"reg={choices['reg']} has no default for lam. Give a value. Example: lam=1e-4") from None
         raise
     lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "checkpoint_every": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
-            raise ConfigError(f"{key}={values[key]}: a whole number of at least {low} is allowed")
+            raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")
     for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS}.items():
         if values[key] not in allowed:
             raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")
     lam = values["lam"]
     if lam is not None and not (math.isfinite(lam) and lam >= 0):
-        raise ConfigError(f"lam={lam}: any finite number of at least 0 is allowed")
+        raise ConfigError(f"lam={lam}: must be a finite number ≥ 0. Example: lam=1e-4")
     if "parts" in values["reg"]:
         values["reg"] = _combination(values["reg"], choices["reg"], lam, reg_option)
     elif lam is None:
-        raise ConfigError("lam=null: a number is allowed")
+        raise ConfigError("lam=null: must be a finite number ≥ 0. Example: lam=1e-4")
     for group in GROUPS:
         combined = group == "reg" and "parts" in values[group]
         if "_target_" not in values[group] and not combined:
-            raise ConfigError(f"{group}={choices.get(group)}: its YAML file names no _target_")
+            raise ConfigError(
+                f"{group}={choices.get(group)}: its YAML file has no _target_. Add the dotted name of a class or"
+                " function. Example: _target_: my_module.my_function"
+            )
         if "option" in values[group]:
-            raise ConfigError(f"{group}.option is no key: {group}={choices[group]} names the option")
+            raise ConfigError(
+                f"{group}.option is not allowed as a key: {group}={choices[group]} already names the option. Leave"
+                f" {group}.option out"
+            )
         if not choices[group].isprintable():
-            raise ConfigError(f"{group}={choices[group]!a}: the name of an option is printable text. Rename its file")
+            raise ConfigError(
+                f"{group}={choices[group]!a}: the name of an option must be printable text. Rename its file"
+            )
         values[group] = {"option": choices[group], **values[group]}
     config = RunConfig(
         name=check_name(values["name"]),
@@ -84,23 +92,26 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
 def _combination(
     reg: Mapping[str, Any], option: str, lam: float | None, reg_option: Callable[[str], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """A group `reg` that combines several options: each of its parts over the content of the option that it names."""
+    """Expand a group `reg` that combines several options: each part overrides keys of the option that it names."""
     if lam is not None:
         raise ConfigError(
-            f"lam={lam}: reg={option} has a lam in each of its parts; leave lam out and set reg.parts=[...]"
+            f"lam={lam}: each part of reg={option} has its own lam. Leave lam out, and set reg.parts=[...]"
         )
     of_parts = {"lam": None, "scope": "all", "schedule": "constant", "ramp": None}  # as conf/config.yaml has them
     foreign = [key for key, value in reg.items() if key != "parts" and value != of_parts.get(key, ...)]
     if foreign:
-        raise ConfigError(f"reg.{foreign[0]}: reg={option} takes it in each of its parts; allowed: reg.parts=[...]")
+        raise ConfigError(f"reg.{foreign[0]}: each part of reg={option} has its own. Set it in reg.parts=[...]")
     given, example = reg["parts"], "[{reg: l1, lam: 1e-5}, {reg: dropout, lam: 0.25}]"
     if not (isinstance(given, list) and given and all(isinstance(part, Mapping) and "reg" in part for part in given)):
-        raise ConfigError(f"reg.parts={given}: a list of options is allowed, such as {example}")
+        raise ConfigError(f"reg.parts={given}: must be a list of options. Example: {example}")
     parts = []
     for part in given:
         content = dict(reg_option(str(part["reg"])))
         if "parts" in content or part["reg"] == "none":
-            raise ConfigError(f"reg.parts: {part['reg']} cannot be a part of a combination")
+            raise ConfigError(
+                f"reg.parts: {part['reg']} cannot be a part of a combination. Allowed: options of reg other than none"
+                " and combinations"
+            )
         own = {key: value for key, value in part.items() if key != "reg"}
         parts.append({"option": part["reg"], **content, **own})
     return {"parts": parts}

@@ -1,4 +1,4 @@
-"""A run's config as it is typed and frozen, and the same with what follows from it."""
+"""The typed, frozen config of a run, and the resolved run: the config with its ids."""
 
 import re
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ LOOPS = ("common", "fastest", "general")
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run, fully resolved: what config.yaml of a run folder holds.
+    """The full config of one run, as config.yaml of the run's folder holds it.
 
-    Each group is a mapping with `option` (the name of its YAML file), `_target_`, and the target's arguments. `reg` has
-    `scope`, `schedule` and `ramp` as well; or, where it combines several options, `parts` instead of all this, each of
-    which has all this and `lam`.
+    Each group is a mapping with `option` (the name of its YAML file), `_target_`, and the target's arguments. `reg`
+    also has `scope`, `schedule` and `ramp`. A `reg` that combines several options has `option` and `parts` only. Each
+    part is a mapping like a single `reg`, with a `lam` of its own.
     """
 
     name: str
     seed: int
     epochs: int
     batch_size: int
-    budget: str  # what `epochs` counts: passes over the images trained on, or as many steps as a pass over all would be
-    lam: float | None  # None where `reg` has parts, which have a λ each
+    budget: str  # "epochs": `epochs` passes over the images used. "steps": the steps of as many passes over all images
+    lam: float | None  # None if `reg` has parts, because each part has its own λ
     data: Mapping[str, Any]
     model: Mapping[str, Any]
     optimizer: Mapping[str, Any]
@@ -40,7 +40,7 @@ class RunConfig:
     checkpoint_every: int = 1
     keep_checkpoint: bool = False
     keep_model: bool = False
-    test: bool = True  # whether the test set is scored: not by trials of a tuned study
+    test: bool = True  # whether the test set is scored; False for the trials of a tuned study
 
     def to_yaml(self) -> str:
         """The config as YAML."""
@@ -49,16 +49,16 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class ResolvedRun:
-    """A checked config with what follows from it; see `identity.identify`.
+    """A checked config with the ids and settings that `identity.identify` computes from it.
 
     Attributes:
-        config: of the run.
+        config: the run's config.
         run_id: SHA-256 of the canonical config, 64 hex digits.
-        variant_id: the same without the seed: equal for all runs of one variant.
-        budget_free_id: the same without the number of epochs: equal for runs of which one is the beginning of another.
-        settings: what may tell variants of a study apart; see `names.settings`.
-        takes_lam: whether the config's λ has a meaning.
-        may_grow: whether a longer run begins as this one did.
+        variant_id: the same without the seed, so equal for all runs of one variant.
+        budget_free_id: the same without the number of epochs, so equal for a run and a longer one that continues it.
+        settings: the settings that may differ between variants of a study; see `names.settings`.
+        takes_lam: whether the regularizer uses the config's λ.
+        may_grow: whether a longer run starts with the same epochs as this one.
     """
 
     config: RunConfig
@@ -71,7 +71,7 @@ class ResolvedRun:
 
 
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a group is handed to its `_target_`."""
+    """The keys of a group that are arguments of its `_target_`."""
     of_data = ("root", "split", "train_size", "label_noise", "standardize")
     of_reg = ("lam", "scope", "schedule", "ramp", "parts")
     general = ("option", "_target_", *of_data, *of_reg)
@@ -79,16 +79,16 @@ def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_name(name: str) -> str:
-    """A study's name, which becomes a folder below outputs/.
+    """Check a study's name, and return it. It becomes the name of a folder below outputs/.
 
     Raises:
-        ConfigError: the name would lead elsewhere.
+        ConfigError: the name is not valid as the name of one folder on all systems.
     """
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?", name) or ".." in name:
         raise ConfigError(
-            f"name={name}: letters, digits, '_', '-' and single dots within are allowed, no '/' and no '..':"
-            " a study is one folder below outputs/"
+            f"name={name}: must be letters, digits, '_', '-' and single dots between them, without '/' and '..'."
+            " A study is one folder below outputs/. Example: name=book"
         )
     if re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, re.IGNORECASE):
-        raise ConfigError(f"name={name}: Windows has a device of this name. Give another name")
+        raise ConfigError(f"name={name}: is the name of a device on Windows. Give another name")
     return name

@@ -10,9 +10,10 @@ from omegaconf import MISSING
 
 @dataclass
 class StudySchema:
-    """What the command line may set, with its types. Hydra checks keys and types, `resolve` the ranges.
+    """The keys that a command line for runs may set, with their types. Hydra checks both; `resolve` checks ranges.
 
-    The groups are open here: their keys depend on the option, whose signature is checked by `resolve`.
+    The keys of a group are open here, because they depend on its option. `resolve` checks them against the signature
+    of the option's target.
     """
 
     name: str = MISSING
@@ -45,7 +46,7 @@ class StudySchema:
 
 @dataclass
 class AnalysisSchema:
-    """What the analysis may be told."""
+    """The keys that a command line of `study analyze` may set, with their types."""
 
     name: str = MISSING
     at: Any = MISSING
@@ -63,7 +64,7 @@ class AnalysisSchema:
 
 @lru_cache(maxsize=1)
 def register_schemas() -> None:
-    """Make the schemas known to Hydra; conf/config.yaml and conf/analysis.yaml name them."""
+    """Register the schemas with Hydra. conf/config.yaml and conf/analysis.yaml name them."""
     store = ConfigStore.instance()
     store.store(name="study_schema", node=StudySchema)
     store.store(name="analysis_schema", node=AnalysisSchema)

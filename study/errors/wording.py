@@ -3,6 +3,7 @@
 import re
 from difflib import SequenceMatcher
 
+from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException, OverrideParseException
 
 # OmegaConf's types, in words.
@@ -93,9 +94,10 @@ def told_of_hydra(error: BaseException) -> str | None:
 
     For some mistakes of the user, Hydra raises a plain exception instead of a HydraException.
     """
-    modules, trace = [], error.__traceback__
+    modules, variables, trace = [], {}, error.__traceback__
     while trace is not None:
         modules.append(trace.tb_frame.f_globals.get("__name__", "").partition(".")[0])
+        variables = trace.tb_frame.f_locals
         trace = trace.tb_next
     if isinstance(error, RecursionError) and {"hydra", "yaml"} & set(modules):
         return "an option's YAML file is nested too deeply, or its defaults list leads back to itself"
@@ -103,7 +105,8 @@ def told_of_hydra(error: BaseException) -> str | None:
         return None
     a_group = "a group takes the name of an option, such as reg=l1. study --help lists the options"
     if str(error).startswith("Config group override must be a string"):  # for a number as option: data=1
-        return a_group
+        override = variables.get("override")  # Hydra's message does not name it
+        return f"{override.input_line}: {a_group}" if isinstance(override, Override) else a_group
     if isinstance(error, ValueError):
         return one_line(error)
     return f"the command line or an option's YAML file has an error; {a_group}"

@@ -1,4 +1,4 @@
-"""The runs that are there: each folder of a study with its status and config."""
+"""Find the existing runs of a study: their folders with status and config."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,13 +14,13 @@ from study.records.status import read_status
 
 @dataclass(frozen=True)
 class Existing:
-    """A run whose folder is there, in whatever state.
+    """A run whose folder exists, in whatever state.
 
     Attributes:
-        folder: where its files are: in its place, or under way.
-        published: its place.
+        folder: where its files are: the published folder, or the working folder of a run that has not ended.
+        published: the folder of the run once it has ended.
         status: the content of status.json.
-        config: its config, None where it cannot be read.
+        config: its config; None if it cannot be read.
     """
 
     folder: Path
@@ -30,7 +30,7 @@ class Existing:
 
 
 def existing_runs(study_folder: Path) -> dict[str, Existing]:
-    """The runs in a study's folder, those under way included, by their full id; other folders are passed over."""
+    """Find the runs in a study's folder by their full id, including those that have not ended. Skip other folders."""
     runs = {}
     for folder in [*claims.work_folders(study_folder), *sorted(study_folder.glob("*-seed*-*"))]:
         status = read_status(folder)
@@ -41,7 +41,7 @@ def existing_runs(study_folder: Path) -> dict[str, Existing]:
 
 
 def read_config(folder: Path) -> RunConfig | None:
-    """The config of a run folder, None where it cannot be read."""
+    """Read the config of a run folder; None if it cannot be read."""
     try:
         values = yaml.load((folder / CONFIG).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         known = [field.name for field in fields(RunConfig)]
@@ -52,7 +52,7 @@ def read_config(folder: Path) -> RunConfig | None:
 
 
 def _is_sound(config: RunConfig) -> bool:
-    """Whether a config that was read has the form of those that are written, by this version."""
+    """Whether a config has the form that this version writes."""
     whole = (config.seed, config.epochs, config.batch_size, config.threads)
     groups = (config.data, config.model, config.optimizer, config.reg)
     return (
@@ -61,5 +61,5 @@ def _is_sound(config: RunConfig) -> bool:
         and all(isinstance(group.get("option"), str) for group in groups)
         and all("_target_" in group or isinstance(group.get("parts"), list) for group in groups)
         and {"split", "train_size", "label_noise"} <= config.data.keys()
-        and bool({"parts", "schedule"} & config.reg.keys())  # not of a version before these
+        and bool({"parts", "schedule"} & config.reg.keys())  # earlier versions wrote neither key
     )

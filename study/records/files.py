@@ -1,4 +1,4 @@
-"""Writing so that a reader never sees half a file or half a row."""
+"""Write files so that a reader never sees half a file or half a row."""
 
 import csv
 import io
@@ -16,13 +16,13 @@ from study.records.contract import COLUMNS, PART, PREDICTIONS
 
 
 class _Fault:
-    """For scripts/reliability.py alone: kills this process halfway through the write of that number."""
+    """Kills this process halfway through its n-th write. Only scripts/reliability.py uses it."""
 
     left = int(os.environ.get("REGSTUDY_FAULT_AT_WRITE", "0"))
 
     @classmethod
     def point(cls, file: BinaryIO, content: bytes) -> None:
-        """Called at the beginning of every write."""
+        """Count a write, and die in it if it is the n-th. Every write calls this first."""
         if cls.left:
             cls.left -= 1
             if not cls.left:
@@ -32,7 +32,11 @@ class _Fault:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file beside its place, then rename: readers see the old content or the new, never a part."""
+    """Write a file under a temporary name, then rename it. Readers see the old content or the new, never a part.
+
+    Raises:
+        OSError: it cannot be written; the error names `path`.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     content = content.encode() if isinstance(content, str) else content
     with _naming(path):
@@ -42,13 +46,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
                 file.write(content)
             os.replace(beside, path)
         except BaseException:
-            with suppress(OSError):  # what is told is why it was not written
+            with suppress(OSError):  # the error of the write is the one to report
                 beside.unlink(missing_ok=True)
             raise
 
 
 def append_whole(path: Path, content: bytes) -> None:
-    """Add to a file: all of the content or, where the disk is full, nothing."""
+    """Append to a file all of the content or, if the disk is full, nothing.
+
+    Raises:
+        OSError: it cannot be written; the error names `path`.
+    """
     rest = memoryview(content)
     with _naming(path), open(path, "ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
@@ -57,14 +65,14 @@ def append_whole(path: Path, content: bytes) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
         except OSError:
-            with suppress(OSError):  # what is told is why it was not written
+            with suppress(OSError):  # the error of the write is the one to report
                 file.truncate(before)
             raise
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Errors of the block name the file that was to be written: an error of a write names none."""
+    """Add the name of the file to any OSError of the block, because an error of a write has none."""
     try:
         yield
     except OSError as error:
@@ -73,12 +81,12 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
+    """The current time in UTC, in ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def write_table(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV of a run that is written once."""
+    """Write a whole CSV of a run, with its header from `COLUMNS`."""
     write_whole(folder / name, as_csv([COLUMNS[name], *rows]))
 
 
@@ -90,7 +98,9 @@ def save_predictions(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as the text of a CSV."""
+    """Format rows as the text of a CSV."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)  # floats in full: repr gives the same float back
+    csv.writer(text, lineterminator="\n").writerows(
+        rows
+    )  # csv writes floats with all digits, so reading gives the same float
     return text.getvalue()

@@ -10,7 +10,7 @@ from study.config.tuning.protocol import LEARNING_RATE, Tuning, inequalities
 from study.errors import StudyError
 from study.records.files import write_whole
 
-MANIFEST = "manifest.json"  # in a study's folder: which runs belong to which phase, and what was chosen
+MANIFEST = "manifest.json"  # file in a study's folder: the runs of each phase, and the choices
 
 
 def write_manifest(
@@ -20,15 +20,15 @@ def write_manifest(
     trials: Sequence[Mapping[str, Any]] = (),
     winners: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write the protocol, which runs belong to which phase, and what was chosen.
+    """Write the protocol, the runs of each phase, and the choices.
 
     Args:
-        study_folder: outputs/<name>, which is made if it is not there.
+        study_folder: outputs/<name>; it is made if it does not exist.
         tuning: the protocol.
-        begun: ids of the first candidate's runs, by which a change of other settings is known.
-        trials: of each candidate `reg, trial, values, context, runs` (ids by seed) and `scores` (by seed; null if it
-            diverged); none before all have ended.
-        winners: of each choice `reg, trial, values, context`, and `runs`, the ids of its fresh runs by seed.
+        begun: ids of the first candidate's runs. They change if any other setting changes.
+        trials: for each candidate `reg, trial, values, context, runs` (ids by seed) and `scores` (by seed; null if the
+            run diverged); empty until all have ended.
+        winners: for each choice `reg, trial, values, context`, and `runs`, the ids of its fresh runs by seed.
     """
     content = {
         "tuning": {**asdict(tuning), "tuning_seeds": tuning.tuning_seeds, "fresh_seeds": tuning.fresh_seeds},
@@ -43,7 +43,7 @@ def write_manifest(
 
 
 def read_manifest(study_folder: Path) -> dict[str, Any] | None:
-    """The manifest of a study; None where it has none.
+    """Read the manifest of a study; None if it has none.
 
     Raises:
         StudyError: it cannot be read.
@@ -54,7 +54,9 @@ def read_manifest(study_folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StudyError(f"{file} cannot be read ({error}); the study's command writes it again") from None
+        raise StudyError(
+            f"{file} cannot be read ({error}). Delete it, and give the command of the study again, which writes it"
+        ) from None
     if "unequal" not in content:
         content["unequal"] = ["tune: an earlier version tuned the learning rate of none alone"]
         content["tuning"] = {"shared": {}, "search": "grid", "trials": None, "seed": 0, **content["tuning"]}
@@ -62,12 +64,12 @@ def read_manifest(study_folder: Path) -> dict[str, Any] | None:
 
 
 def tuning_of(manifest: Mapping[str, Any]) -> Tuning:
-    """The protocol that a manifest holds."""
+    """Return the protocol in a manifest."""
     return Tuning(**{key: manifest["tuning"][key] for key in Tuning.__dataclass_fields__})
 
 
 def check_fixed(study_folder: Path, tuning: Tuning, begun: Sequence[str]) -> bool:
-    """Refuse another protocol, or other settings, than the study has begun with.
+    """Refuse a protocol, or settings, that differ from those with which the study started.
 
     Args:
         study_folder: outputs/<name>.
@@ -75,19 +77,21 @@ def check_fixed(study_folder: Path, tuning: Tuning, begun: Sequence[str]) -> boo
         begun: ids of the first candidate's runs.
 
     Returns:
-        Whether the study has begun.
+        Whether the study has started already.
 
     Raises:
-        StudyError: they differ.
+        StudyError: the protocol or the settings differ.
     """
     earlier = read_manifest(study_folder)
     if earlier is None:
         return False
-    elsewhere = "must not be chosen after seeing results; give another study name=..."
+    elsewhere = "must not be chosen after seeing results. Use another study: name=..."
     for key in Tuning.__dataclass_fields__:
         if earlier["tuning"][key] != json.loads(json.dumps(getattr(tuning, key))):
             name = key if key == "select" else f"tune.{key}"
-            raise StudyError(f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} began, and {elsewhere}")
+            raise StudyError(
+                f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} started, because it {elsewhere}"
+            )
     if earlier["begun"] != list(begun):
-        raise StudyError(f"the settings of {study_folder} were fixed when it began, and {elsewhere}")
+        raise StudyError(f"the settings of {study_folder} were fixed when it started, because they {elsewhere}")
     return True

@@ -1,4 +1,4 @@
-"""status.json: how a run is doing, and with what it was trained."""
+"""status.json: the state of a run, and the versions that trained it."""
 
 import json
 import platform
@@ -13,14 +13,14 @@ from study.errors.faults import is_fault
 from study.records.contract import STATUS, STATUS_KINDS
 from study.records.files import now, write_whole
 
-CHECKOUT = Path(__file__).parents[2]  # where `study` is not installed from a wheel
+CHECKOUT = Path(__file__).parents[2]  # the project's checkout, unless `study` is installed from a wheel
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
-    """The content of status.json, None where there is none or it is not one.
+    """Read status.json; None if it does not exist or has another form.
 
     Raises:
-        OSError: a fault of the machine keeps it from being read, which says nothing of the run.
+        OSError: it cannot be read because of a fault of the machine. The run itself may be good.
     """
     try:
         status = json.loads((folder / STATUS).read_text())
@@ -36,7 +36,7 @@ def read_status(folder: Path) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, Any]:
-    """Versions of what computes, and the commit of this project's checkout, if it is one."""
+    """Versions of Python and of the libraries that compute, and the commit of this project if it is a git checkout."""
     return {
         "python": platform.python_version(),
         **{name: _installed(name) for name in ("torch", "scipy", "numba")},
@@ -67,7 +67,7 @@ def _git(folder: Path) -> dict[str, Any]:
 
 
 def mark_failed(folder: Path, cause: str) -> None:
-    """Say in status.json that a run failed whose process can no longer say it."""
+    """Write into status.json that a run failed, for a process that has died."""
     status = read_status(folder)
     if status is not None:
         status |= {"state": "failed", "ended": now(), "cause": cause}
@@ -78,6 +78,6 @@ ENDED = ("complete", "diverged", "failed")
 
 
 def is_ended(folder: Path) -> bool:
-    """Whether a run's folder says that the run has ended."""
+    """Whether the run has ended according to the status.json in its folder."""
     status = read_status(folder)
     return status is not None and status["state"] in ENDED

@@ -1,1 +1,1 @@
-"""Many runs: `command` plans, freezes, and trains what is missing side by side; `tuned` does so in two phases."""
+"""Sweeps: `command` plans and records all runs, and trains the missing ones side by side; `tuned` has two phases."""

@@ -1,4 +1,4 @@
-"""A whole command: plan every run, validate all before the first starts, leave finished ones alone, train the rest."""
+"""One command: plan every run, check all of them before the first starts, skip complete ones, train the rest."""
 
 import os
 import sys
@@ -29,18 +29,18 @@ from study.training.task import Task
 
 
 def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
-    """Train all runs that a command line asks for and that are not there yet.
+    """Train all runs that a command line asks for, except those that are already complete.
 
     Args:
         base: the config composed from the overrides that do not sweep.
-        context: Hydra's, whose loader composes the config of each point.
+        context: Hydra's context; its loader composes the config of each point.
         arguments: overrides of the command line.
 
     Raises:
-        ConfigError: one or more points are not allowed; nothing has been trained.
+        ConfigError: one or more points are not allowed; no run was trained.
         StudyError: the study's folder cannot be used.
-        MachineFaultError: a fault of the machine has stopped the sweep, whose runs can be resumed.
-        SystemExit: with 1 if a run failed, now or in an earlier sweep.
+        MachineFaultError: a fault of the machine stopped the sweep; its runs can be resumed.
+        SystemExit: with exit status 1 if a run failed, now or in an earlier sweep.
         KeyboardInterrupt: runs were stopped before their end.
     """
     try:
@@ -64,8 +64,8 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
     fixed = sweeps.recorded_primaries(OUTPUTS / base.name)
     if fixed and base.primary not in fixed:
         raise StudyError(
-            f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, and must not"
-            " be chosen after seeing results; give another study name=..."
+            f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, because it"
+            " must not be chosen after seeing results. Use another study: name=..."
         )
     remove_abandoned()
     tuning = read_tuning(base)
@@ -78,7 +78,7 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
 
 
 class _Command:
-    """What one command line trains, in one go or in several."""
+    """Trains the runs of one command line, in one step or in several."""
 
     def __init__(self, base: DictConfig, context: HydraContext):
         self.base, self.context = base, context
@@ -87,11 +87,11 @@ class _Command:
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
         self.states: set[str] = set()
         if not self.own and base.on_failure == "stop":
-            raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped; allowed: continue")
+            raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing is to be trained."""
+        """Whether the command only prints what it would train."""
         return self.base.dry_run
 
     def say(self, line: str) -> None:
@@ -99,11 +99,11 @@ class _Command:
         progress.say(line)
 
     def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[ResolvedRun]:
-        """The resolved runs of points; `test` says whether they score the test set."""
+        """Return the resolved runs of points. `test`: whether they score the test set."""
         return self._compose([(self.base, points)], test)
 
     def train(self, points: Sequence[grid.Point], test: bool = True) -> list[str]:
-        """Train what is missing of the runs of some points; returns the id of each point's run.
+        """Train the missing runs of some points; return the id of each point's run.
 
         Raises:
             KeyboardInterrupt: runs were stopped before their end.
@@ -111,7 +111,7 @@ class _Command:
         return self.train_each([(self.base, points)], test)
 
     def train_each(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool = True) -> list[str]:
-        """The same for the points of several experiments, each with its base config."""
+        """Do the same as `train` for the points of several experiments, each with its base config."""
         base, count = self.base, sum(len(points) for _, points in parts)
         if self.own and not base.dry_run and _worker_count(base.workers, base.threads, count) > 1:
             preload.start_server()
@@ -161,8 +161,8 @@ def _check_writable(study_folder: Path) -> None:
     for other in beside:
         if other.name.casefold() == study_folder.name.casefold():
             raise StudyError(
-                f"name={study_folder.name}: {other} differs from it in case only, which some systems do not"
-                f" distinguish. Give name={other.name}, or another name"
+                f"name={study_folder.name}: {other} differs from it only in upper and lower case, and some systems do"
+                f" not distinguish these. Give name={other.name}, or another name"
             )
     try:
         study_folder.mkdir(parents=True, exist_ok=True)
@@ -170,12 +170,12 @@ def _check_writable(study_folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except FileExistsError:
-        raise StudyError(f"{study_folder} is a file: move it elsewhere, or give another name=...") from None
+        raise StudyError(f"{study_folder} is a file. Move it elsewhere, or give another name=...") from None
     except OSError as error:
         if faults.is_fault(error):
             raise OSError(error.errno, error.strerror, str(study_folder)) from error
         raise StudyError(
-            f"{study_folder} cannot be written to ({error.strerror}): run the command in a folder where you may write"
+            f"{study_folder} cannot be written to ({error.strerror}). Run the command in a folder where you may write"
         ) from None
 
 

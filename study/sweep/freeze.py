@@ -1,4 +1,4 @@
-"""What a sweep was going to train, as it was when the sweep started: a line for each in outputs/<name>/sweeps.jsonl."""
+"""Record what each sweep is going to train when it starts, as one line in outputs/<name>/sweeps.jsonl."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from study.training.task import Task
 
 
 def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
-    """Record a sweep, in one write: its command line, the measure that the study decides by, and every run."""
+    """Record a sweep in one write: its command line, the primary measure of the study, and every run."""
     record = {
         "started": now(),
         "command": sys.argv[1:],
@@ -28,14 +28,14 @@ def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
 
 
 def recorded_task(study_folder: Path, run_id: str) -> Task:
-    """A run as the last sweep that planned it has recorded it.
+    """Return a run as recorded by the last sweep that planned it.
 
     Raises:
-        StudyError: no sweep has.
+        StudyError: no sweep has recorded it.
     """
     found = [run for run in recorded_runs(study_folder) if run["run_id"] == run_id]
     if not found:
-        raise StudyError(f"{study_folder / SWEEPS} has no run {run_id}: start it by its sweep's command")
+        raise StudyError(f"{study_folder / SWEEPS} has no run {run_id}. Start the run by the command of its sweep")
     run = found[-1]
     made = {"config": RunConfig(**run["config"]), "folder": study_folder / run["folder"]}
     return Task(**{**run, **made, "extends": run["extends"] and Path(run["extends"])})

@@ -1,8 +1,9 @@
-"""Training by one of Hydra's launchers (hydra/launcher=joblib, submitit_slurm, ...) instead of our own workers.
+"""Train by one of Hydra's launchers (hydra/launcher=joblib, submitit_slurm, ...) instead of this package's workers.
 
-The command plans, checks and freezes its runs as ever, and hands the launcher one job a run. A job reads its run from
-the sweep's record, not from YAML, which may have been edited by then, and claims it like any other process. How a
-run has ended is read from its folder: a launcher that breaks off loses what its jobs returned.
+The command plans, checks and records its runs as in any sweep, and gives the launcher one job for each run. A job reads
+its run from the sweep's record, because the YAML files may have been edited since. It claims the run like any other
+process. The state of each run is read from its folder afterwards, because a launcher that stops early loses what its
+jobs returned.
 """
 
 import copy
@@ -24,23 +25,23 @@ from study.sweep.workers import train_all
 from study.training.task import Task
 
 JOB = "task"  # the config of a job, conf/task.yaml
-LAUNCHED = ".launched"  # in a study's folder: where launchers keep files of their own; as conf/task.yaml says
+LAUNCHED = ".launched"  # folder in a study's folder for a launcher's own files; conf/task.yaml has the same name
 
 
 def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: Callable[[str], None]) -> list[str]:
-    """Have a launcher train all tasks, whose sweep has been recorded.
+    """Let a launcher train all tasks. Their sweep must be recorded already.
 
     Args:
         base: the composed config, with Hydra's own node.
-        context: Hydra's.
-        tasks: what to train.
-        say: told what went wrong with the launcher itself.
+        context: Hydra's context.
+        tasks: the runs to train.
+        say: prints a line; called with the states of the runs, and with an error of the launcher itself.
 
     Returns:
-        The state of each run afterwards; `interrupted` for one that has not ended.
+        The state of each run afterwards; `interrupted` for a run that has not ended.
 
     Raises:
-        MachineFaultError: a job, or the launcher, has met a fault of the machine.
+        MachineFaultError: a fault of the machine stopped a job or the launcher.
     """
     folder = tasks[0].folder.parent.absolute()
     config = copy.deepcopy(base)
@@ -48,31 +49,31 @@ def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: 
         config.hydra.job.config_name = JOB
         config.hydra.sweep.dir = str(folder / LAUNCHED)
     launcher = Plugins.instance().instantiate_launcher(config=config, hydra_context=context, task_function=train_one)
-    # A letter first: digits and an e would be read as a number.
+    # The id gets letters in front, because digits with an e would be read as a number.
     jobs = [[f"folder={as_override(str(folder))}", f"run=id{task.run_id}"] for task in tasks]
     fault = None
     try:
         returned = launcher.launch(jobs, initial_job_idx=0)
-        with redirect_stderr(StringIO()):  # where Hydra would write what is said below
-            for job in returned:  # the value raises what the job has raised
+        with redirect_stderr(StringIO()):  # Hydra would print the error that is printed below
+            for job in returned:  # return_value raises the error of the job
                 fault = job.return_value if isinstance(job.return_value, MachineFaultError) else fault
-    except Exception as error:  # each launcher has its own
+    except Exception as error:  # each launcher has its own exceptions
         if faults.is_fault(error):
             fault = faults.stopping(error)
         else:
             say(f"the launcher failed: {type(error).__name__}: {one_line(error)}")
     states = [(read_status(task.folder) or {}).get("state", "interrupted") for task in tasks]
     counts = ", ".join(f"{number} {state}" for state, number in Counter(states).items())
-    say(f"{tasks[0].folder.parent}: {counts}; study status name={base.name} tells which")
+    say(f"{tasks[0].folder.parent}: {counts}. study status name={base.name} lists them")
     if fault is not None:
         raise fault
     return states
 
 
 def train_one(job: DictConfig) -> str | MachineFaultError:
-    """What a job does; returns the state of its run, or the fault of the machine that has stopped it.
+    """Train the run of one job; return its state, or the fault of the machine that stopped it.
 
-    Neither that nor a run that fails is raised, or others might be ended too.
+    The fault is returned and not raised, because a launcher may end all other jobs when one raises.
     """
     try:
         task = recorded_task(Path(job.folder), job.run.removeprefix("id"))

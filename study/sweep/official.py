@@ -1,4 +1,4 @@
-"""Official test sets, known by their content: what must not choose, whatever a config calls it."""
+"""Recognize official test sets by their content, so that a tuned study cannot tune on one under another name."""
 
 import numpy as np
 import torch
@@ -17,7 +17,11 @@ TEST_IMAGES = {
 
 
 def refuse_official_test(config: RunConfig) -> None:
-    """Raise ConfigError if val would be drawn from an official test set, or would be one."""
+    """Refuse a config whose validation set would be an official test set, or a part of one.
+
+    Raises:
+        ConfigError: it would be.
+    """
     dataset = build_dataset(config.data)
     train, test = read_once(dataset, config.data["root"], torch.device("cpu"))
     source = test if config.data["split"] == "textbook" else train
@@ -25,6 +29,7 @@ def refuse_official_test(config: RunConfig) -> None:
     name = TEST_IMAGES.get(sha256(np.ascontiguousarray(images)))
     if name is not None or (source is test and dataset.test_is_official):
         raise ConfigError(
-            f"data={config.data['option']}: val would be the official test set of {name or dataset.name} (known by its"
-            " checksum), which must not choose; tune on data with a test set of its own and data.split=holdout"
+            f"data={config.data['option']}: the validation set would come from the official test set of"
+            f" {name or dataset.name}, as its checksum shows, and tuning must not use that. Give"
+            " data.split=holdout, and data with a test set of its own"
         )

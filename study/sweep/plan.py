@@ -1,4 +1,4 @@
-"""Which runs a sweep needs, which of them are already complete, and what the new ones are called."""
+"""Plan a sweep: which runs it needs, which of them are already complete, and the names of the new ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from study.training.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep has to do.
+    """The plan of a sweep.
 
     Attributes:
-        tasks: runs to train, in the order of the sweep; those that were interrupted among them.
-        resumed: how many of the tasks go on from a checkpoint.
+        tasks: runs to train, in the order of the sweep, interrupted runs included.
+        resumed: how many of the tasks resume from a checkpoint.
         ended: runs that are complete or diverged.
-        failed: runs that failed earlier and are not to be tried again.
+        failed: runs that failed earlier and are not trained again.
     """
 
     tasks: tuple[Task, ...]
@@ -31,10 +31,10 @@ class Plan:
 
 
 def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: bool = False) -> Plan:
-    """What is to be trained, and what is there already.
+    """Find out which runs to train, and which runs the study already has.
 
-    Points with one run id are one run. Runs are found by their id, never by their name. A variant keeps the key
-    that its first run was given; a new one is named by what varies among all runs of the study.
+    Points with the same run id are one run. Runs are found by their id, never by their name. A variant keeps the key
+    of its first run. The key of a new variant contains the settings that vary among all runs of the study.
 
     Args:
         study_folder: outputs/<name>.
@@ -42,7 +42,7 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         retry_failed: whether runs that failed earlier are trained again.
 
     Raises:
-        StudyError: a folder is in the way that is not the run it is named after.
+        StudyError: the folder of a new run exists and holds something else.
     """
     wanted: dict[str, ResolvedRun] = {}
     for resolved in runs:
@@ -68,7 +68,7 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         if variant not in key_of:
             lam = config.lam if resolved.takes_lam else None
             key = variant_key(config.reg["option"], lam, resolved.settings, varying)
-            if key in key_of.values():  # other settings that look alike once they are fit for a file name
+            if key in key_of.values():  # settings that differ can give the same text in a file name
                 key = f"{key}-{variant[:6]}"
             key_of[variant] = key
         folder = run.published if run else study_folder / run_folder_name(key_of[variant], config.seed, run_id)
@@ -84,9 +84,10 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
 
 
 def lacks_test(config: RunConfig, folder: Path, status: Mapping[str, Any]) -> bool:
-    """Whether a complete run was a trial, which does not score the test set, where that is wanted.
+    """Whether a complete run lacks the test score that its config requires.
 
-    The seal says so, if there is one: it is renewed when all that belongs to a test score has been written.
+    The trials of a tuned study do not score the test set. If the run has a seal, the seal decides: it is renewed only
+    after all files of a test score have been written.
     """
     seal = status.get("seal")
     tested = "test.csv" in seal if isinstance(seal, dict) else (folder / "test.csv").is_file()
@@ -94,22 +95,25 @@ def lacks_test(config: RunConfig, folder: Path, status: Mapping[str, Any]) -> bo
 
 
 def _check_free(folder: Path) -> None:
-    """A run that was killed in its first moments leaves a folder without a status; anything else is not ours."""
+    """Refuse a folder with foreign files. One with files of a run is free: a run killed at its start leaves it."""
     foreign = [p.name for p in folder.iterdir() if p.name not in FILES and p.suffix != PART] if folder.is_dir() else []
     if foreign or (folder.exists() and not folder.is_dir()):
         raise StudyError(f"{folder} is not the run that its name says. Move it elsewhere")
 
 
 def _settings_of(config: RunConfig, status: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings of a run that is there; options of the model that its regularizer set are not in its status.json."""
+    """The settings of an existing run, without the model options that its regularizer set.
+
+    These options are the ones that are missing in its status.json.
+    """
     written = status.get("setting", {})
     return settings(config, [key for key in arguments(config.model) if written and f"model.{key}" not in written])
 
 
 def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
-    """Complete runs with a kept checkpoint: budget and folder, by the id without the budget.
+    """Map the id without the budget to the complete runs with a kept checkpoint: epochs and folder of each.
 
-    That id is the one that the run was trained under: code of the user's may have changed since.
+    The id is read from status.json and not computed again, because the user's code may have changed since the run.
     """
     result: dict[str, list[tuple[int, Path]]] = {}
     for run in runs:

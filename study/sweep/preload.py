@@ -1,7 +1,7 @@
-"""What all workers have in common, loaded once: libraries, compiled code, and the data sets of the sweep.
+"""Load what all workers need once: libraries, compiled code, and the data sets of the sweep.
 
-Workers are forked from a server process that has done nothing but import this module, so they share its memory and
-start at once. The server loads libraries while the command that started it still plans, and is told the rest then.
+Workers are forked from a server process, so they share its memory and start at once. The server only imports this
+module. It loads libraries while the command is still planning. Then it gets the tasks, and loads their data.
 """
 
 import gc
@@ -28,28 +28,28 @@ from study.training.task import Task
 if TYPE_CHECKING:
     from study.data import Part
 
-# Windows has no fork server: there each worker loads everything for itself.
+# Windows has no fork server, so each worker loads everything itself there.
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-VARIABLE = "REGSTUDY_PRELOAD"  # tells the server its parent, and the file in which the tasks will be
-LONGEST = 84  # bytes of a folder's name: with a socket's (20 more) systems allow 104
+VARIABLE = "REGSTUDY_PRELOAD"  # environment variable for the server: its parent's id, and the file of the tasks
+LONGEST = 84  # bytes of a folder's name: systems allow 104, and the name of a socket takes 20
 MODULES = ("study.training.run", "study.cli.main", "study.training.compiled.kernels")
 
 
 def start_server() -> None:
-    """Start the process that workers will be forked from, in case there will be any; returns at once.
+    """Start the process that workers will be forked from, without waiting for it.
 
     Raises:
-        StudyError: the temporary folder cannot hold the socket by which they are reached.
+        StudyError: the name of the temporary folder is too long for the socket of the workers.
     """
     if START_METHOD != "forkserver":
         return
-    from multiprocessing import forkserver  # not there on Windows
+    from multiprocessing import forkserver  # does not exist on Windows
 
     folder = util.get_temp_dir()
     if len(os.fsencode(folder)) > LONGEST:
         raise StudyError(
-            f"{tempfile.gettempdir()}: this name is too long for the sockets of several workers. Set TMPDIR to a"
-            " shorter one (TMPDIR=/tmp), or give workers=1"
+            f"{tempfile.gettempdir()}: the name of the temporary folder is too long for the sockets of several workers."
+            " Set TMPDIR to a folder with a shorter name (TMPDIR=/tmp), or give workers=1"
         )
     temporary.mark(Path(folder))
     os.environ[VARIABLE] = f"{os.getpid()} {_tasks_file()}"
@@ -59,21 +59,21 @@ def start_server() -> None:
 
 
 def tell_server(tasks: Sequence[Task], loop: str) -> None:
-    """Let the server load what workers need for these tasks; `loop` as in `loop_choice.choose_loops`."""
+    """Let the server load what workers need for these tasks. `loop`: as in `loop_choice.choose_loops`."""
     if START_METHOD == "forkserver":
         write_whole(_tasks_file(), pickle.dumps((list(tasks), loop)))
 
 
 def _tasks_file() -> Path:
-    return Path(util.get_temp_dir()) / "tasks"  # a folder that goes away when this process ends
+    return Path(util.get_temp_dir()) / "tasks"  # Python removes this folder when the process ends
 
 
 def _load(tasks_file: Path) -> None:
     import torch
 
-    torch.set_num_threads(1)  # a pool of threads, once started, does not survive a fork
+    torch.set_num_threads(1)  # a pool of threads does not survive a fork
     for module in MODULES:
-        with suppress(Exception):  # whatever it is, the worker that needs it will say so
+        with suppress(Exception):  # the worker that needs the module reports the error
             importlib.import_module(module)
     import numpy as np
 
@@ -92,14 +92,14 @@ def _load(tasks_file: Path) -> None:
 
 
 def load_data_once(tasks: Sequence[Task], say: Callable[[str], None] = lambda line: None) -> list["Part"]:
-    """Read the data of a sweep, fetched and checked, before any run starts: what is wrong with it is said once.
+    """Fetch, check and read the data of a sweep before any run starts, so that an error is reported once.
 
     Args:
         tasks: of the sweep.
         say: gets a line for each warning about the data.
 
     Returns:
-        Training and test images of each data set.
+        The training and the test images of each data set.
     """
     import torch
 
@@ -122,7 +122,7 @@ def _of_content(data: Mapping[str, Any]) -> str:
 
 
 def _end_with(parent: int, done: Event) -> None:
-    """End this process with the command that started it, which may fail, or have nothing to train."""
+    """End this process when the command that started it ends early, by an error or because no run is missing."""
     while not done.wait(0.2):
         if os.getppid() != parent:
             os._exit(1)
@@ -135,7 +135,7 @@ def _serve(parent: str, tasks_file: str) -> None:
     gc.disable()
     with suppress(Exception):
         _load(Path(tasks_file))
-    gc.freeze()  # or the first garbage collection in each worker would copy what they share
+    gc.freeze()  # otherwise the first garbage collection in each worker would copy the shared memory
     gc.enable()
     done.set()
     watch.join()  # a process that forks should have one thread

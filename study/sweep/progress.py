@@ -1,4 +1,4 @@
-"""What a command shows while it works: one live display over all runs on a terminal, plain lines in a log."""
+"""Show the progress of a command: one live display of all runs on a terminal, plain lines in a log."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names are printed as they are
 
 
-SHOWN = 10  # folders that are listed one by one
-ROOM = 6  # lines of a terminal that are left to what is printed above the rows of runs
+SHOWN = 10  # number of folders that are listed one by one
+ROOM = 6  # lines of a terminal that are kept free for what is printed above the rows of runs
 
 
 def say_plan(study_folder: Path, plan: Plan) -> None:
-    """Say what is left alone and what will be trained."""
+    """Print what is skipped and what will be trained."""
     for runs, what in (
         (plan.ended, "skipped (already complete)"),
-        (plan.failed, "skipped (failed earlier); retry_failed=true trains it again"),
+        (plan.failed, "skipped (failed earlier). retry_failed=true trains it again"),
     ):
         for run in runs[:SHOWN]:
             console.print(f"{run.folder} {what}", markup=False)
@@ -43,23 +43,23 @@ def say_plan(study_folder: Path, plan: Plan) -> None:
 
 
 def say(line: str) -> None:
-    """Say something about the sweep as a whole."""
+    """Print a line about the sweep as a whole."""
     console.print(line, markup=False)
 
 
 def say_dry_run(plan: Plan, workers: int) -> None:
-    """Say which runs would be trained, and how long that would take by the epochs of runs that are there."""
+    """Print which runs would be trained, and estimate the time from the epochs of complete runs."""
     for task in plan.tasks:
         console.print(f"would train {task.folder}", markup=False)
     seconds = [seconds for run in plan.ended if (seconds := _seconds_per_epoch(run)) is not None]
     if seconds and plan.tasks:
         epochs = sum(task.config.epochs for task in plan.tasks)
         left = duration(sum(seconds) / len(seconds) * epochs / workers)
-        console.print(f"about {left} with {workers} side by side, estimated from {len(seconds)} complete runs")
+        console.print(f"about {left} with {workers} runs at a time, estimated from {len(seconds)} complete runs")
 
 
 def _seconds_per_epoch(run: Existing) -> float | None:
-    """Wall time of an epoch, scoring included; None for a run that was not trained in one go."""
+    """Wall time of an epoch in seconds, scoring included; None for a run that was resumed."""
     try:
         with open(run.folder / "metrics.csv") as file:
             epochs = sum(1 for _ in file) - 2
@@ -70,14 +70,15 @@ def _seconds_per_epoch(run: Existing) -> float | None:
 
 
 class Display:
-    """Runs done, running and failed, epochs, and the time left; a row for every run that is being trained, where the
-    terminal has room; a line for every run that ends.
+    """Shows runs done, running and failed, epochs, and the time left.
+
+    On a terminal there is a row for each run in training, as far as there is room. Each run that ends gets a line.
     """
 
     def __init__(self, tasks: Sequence[Task], each_epoch: bool = True):
         self.tasks = tasks
         self.each_epoch = each_epoch and len(tasks) == 1
-        self.epochs = [0] * len(tasks)  # trained so far, all of them once a run has ended
+        self.epochs = [0] * len(tasks)  # trained so far; all epochs of a run once it has ended
         self.running: set[int] = set()
         self.count = {"done": 0, "failed": 0, "interrupted": 0}
         self.start = time.monotonic()
@@ -91,7 +92,7 @@ class Display:
         )
         self.total = sum(task.config.epochs for task in tasks)
         self.row = self.bar.add_task("", total=self.total, left="time left unknown")
-        self.rows: dict[int, TaskID] = {}  # of the running runs, as far as there is room
+        self.rows: dict[int, TaskID] = {}  # of the runs in training, as far as there is room
 
     def __enter__(self) -> "Display":
         self.bar.start()
@@ -101,7 +102,7 @@ class Display:
         self.bar.stop()
 
     def started(self, number: int) -> None:
-        """A run has begun."""
+        """Show that a run has started."""
         self.running.add(number)
         task = self.tasks[number]
         if len(self.tasks) > 1 and len(self.rows) < console.size.height - ROOM:
@@ -111,7 +112,7 @@ class Display:
         self._refresh()
 
     def epoch(self, number: int, epoch: int, row: Mapping[str, Any]) -> None:
-        """A run has finished an epoch; a single run's are printed one by one."""
+        """Show that a run has finished an epoch. The epochs of a single run are printed one by one."""
         self.epochs[number] = epoch
         if number in self.rows:
             self.bar.update(self.rows[number], completed=epoch, left=f"val {row['val_accuracy']:.2%}")
@@ -120,7 +121,7 @@ class Display:
         self._refresh()
 
     def ended(self, number: int, outcome: "Outcome") -> None:
-        """A run has ended, one way or another."""
+        """Show that a run has ended, in whatever state."""
         task = self.tasks[number]
         self.running.discard(number)
         if number in self.rows:
@@ -134,13 +135,13 @@ class Display:
         self._refresh()
 
     def say(self, line: str) -> None:
-        """A line about the sweep as a whole."""
+        """Print a line about the sweep as a whole."""
         self._print(line)
 
     def _print(self, line: str) -> None:
         try:
             self.bar.console.print(line, markup=False)
-        except OSError as error:  # it was redirected to a disk that is full, say
+        except OSError as error:  # for example, the output is redirected to a full disk
             error.filename = "the output of this command"
             raise
 

@@ -1,6 +1,6 @@
-"""Folders in the system's temporary folder that say whose they are.
+"""Folders in the system's temporary folder, each with a file that names its owner.
 
-A command removes its own when it ends. What a killed one leaves is removed by the next command on that host.
+A command removes its own folders when it ends. The next command on the same host removes those of a killed command.
 """
 
 import shutil
@@ -11,27 +11,27 @@ from pathlib import Path
 
 from study.records import claims
 
-OWNER = "regstudy-owner"  # a file in each of them: the process that made it
-KINDS = ("pymp-*", "regstudy-*")  # Python's, for sockets between processes, and ours
+OWNER = "regstudy-owner"  # file in each folder: the process that made the folder
+KINDS = ("pymp-*", "regstudy-*")  # Python's folders for sockets between processes, and this package's
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is removed after the block."""
+    """Make a folder that is removed after the block."""
     with tempfile.TemporaryDirectory(prefix="regstudy-") as name:
         mark(Path(name))
         yield Path(name)
 
 
 def mark(folder: Path) -> None:
-    """Write into a folder that it is this process's."""
+    """Write into a folder that this process owns it."""
     (folder / OWNER).write_text(claims.this_process())
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of processes on this host that are gone."""
+    """Remove the folders of processes that have ended on this host."""
     place = Path(tempfile.gettempdir())
     for file in (file for kind in KINDS for file in place.glob(f"{kind}/{OWNER}")):
-        with suppress(OSError, ValueError):  # another user's, or just removed by another command
+        with suppress(OSError, ValueError):  # another user owns it, or another command has just removed it
             if claims.is_gone(file.read_text()):
                 shutil.rmtree(file.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The two sweeps of a tuned study: trials that choose, then the choices on fresh seeds."""
+"""The two sweeps of a tuned study: the trials, then the choices on fresh seeds."""
 
 import csv
 from collections import Counter
@@ -18,11 +18,11 @@ from study.records.contract import CONFIG
 from study.records.existing import Existing, existing_runs
 from study.records.manifest import check_fixed, write_manifest
 
-COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1)}  # of val.csv, and the sign of better
+COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1)}  # column of val.csv; −1 if lower is better
 
 
 class Command(Protocol):
-    """What trains; see `sweep`."""
+    """The part of a command that trains runs; see `command`."""
 
     study_folder: Path
 
@@ -38,9 +38,7 @@ class Command(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate, the ids of its runs by tuning seed, and their scores, larger being better; −∞ for one that
-    diverged.
-    """
+    """A candidate, the ids of its runs by tuning seed, and their scores. Higher is better; −∞ for a diverged run."""
 
     candidate: Candidate
     runs: Mapping[str, str]
@@ -48,25 +46,25 @@ class Trial:
 
 
 def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str]) -> None:
-    """Train the trials, which never score the test set, choose, and train the choices on fresh seeds.
+    """Train the trials, choose, and train the choices on fresh seeds. Trials never score the test set.
 
     Args:
-        command: trains.
+        command: trains the runs.
         tuning: the protocol.
         fixed: further overrides of all runs, by key.
 
     Raises:
         ConfigError: a key of `fixed` is tuned.
-        StudyError: a trial failed, so that nothing can be chosen; or the protocol differs from what it was earlier.
+        StudyError: a trial failed, so no choice can be made. Or the protocol differs from the one fixed earlier.
     """
-    from study.sweep.official import refuse_official_test  # imports torch, which --help does without
+    from study.sweep.official import refuse_official_test  # imports torch, and --help does not need it
 
     _refuse_tuned_keys(tuning, fixed)
     tried = candidates(tuning)
     summary = _summary(tuning, tried)
     points = tried[0].points(tuning.tuning_seeds, fixed)
     points += [point for candidate in tried[1:] for point in candidate.points(tuning.tuning_seeds[:1], fixed)]
-    runs = command.compose(points, test=False)  # what is not allowed is refused before the protocol is fixed
+    runs = command.compose(points, test=False)  # so that mistakes are refused before the protocol is fixed
     refuse_official_test(runs[0].config)
     begun = [run.run_id for run in runs[: tuning.seeds]]
     known = check_fixed(command.study_folder, tuning, begun)
@@ -94,17 +92,17 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
 
 
 def _refuse_tuned_keys(tuning: Tuning, fixed: Mapping[str, str]) -> None:
-    """Refuse overrides that the trials would hide."""
+    """Refuse overrides of keys that the trials set."""
     tuned = {"reg": "spaces", "seed": "seeds", **dict.fromkeys(tuning.per, "per")}
     tuned |= {key: f"spaces.{reg}" for reg, own in tuning.spaces.items() for key in own}
     tuned |= dict.fromkeys(tuning.shared, "shared")
     for key, override in fixed.items():
         if key in tuned:
-            raise ConfigError(f"{override}: tune.{tuned[key]} says what {key} is in each run. Leave {key} out")
+            raise ConfigError(f"{override}: tune.{tuned[key]} sets {key} in each run. Leave {key} out")
 
 
 def _summary(tuning: Tuning, tried: Sequence[Candidate]) -> str:
-    """What is going to be trained to choose, on one line."""
+    """Describe the trials in one line."""
     counts = Counter(candidate.reg for candidate in tried)
     contexts = len({str(candidate.context) for candidate in tried})
     each = sorted({count // contexts for count in counts.values()})
@@ -116,7 +114,7 @@ def _summary(tuning: Tuning, tried: Sequence[Candidate]) -> str:
 
 
 def _train(command: Command, tuning: Tuning, tried: Sequence[Candidate], fixed: Mapping[str, str]) -> list[Trial]:
-    """Train candidates with all tuning seeds; nothing in a dry run."""
+    """Train candidates with all tuning seeds; a dry run returns no trials."""
     points = [point for candidate in tried for point in candidate.points(tuning.tuning_seeds, fixed)]
     ids = command.train(points, test=False)
     if command.dry_run:
@@ -129,7 +127,7 @@ def _train(command: Command, tuning: Tuning, tried: Sequence[Candidate], fixed: 
 
 
 def _score(run: Existing | None, column: str, sign: int) -> float:
-    """A trial's score from its val.csv, larger being better; the worst there is for one that diverged."""
+    """The score of a trial's run from its val.csv; higher is better, −∞ for a diverged run."""
     state = run.status["state"] if run else "missing"
     if state == "diverged":
         return -np.inf
@@ -140,16 +138,16 @@ def _score(run: Existing | None, column: str, sign: int) -> float:
                 return sign * float(next(csv.DictReader(rows))[column])
         except (StopIteration, KeyError, TypeError, ValueError):
             raise StudyError(
-                f"{run.folder} has no valid val.csv; delete the folder, then give the same command again"
+                f"{run.folder} has no valid val.csv. Delete the folder, then give the same command again"
             ) from None
     raise StudyError(
-        f"a trial is {state}, so nothing can be chosen. study status has details. Give the same command again, with"
-        " retry_failed=true for failed trials"
+        f"a trial is {state}, so no choice can be made. Give the same command again, with retry_failed=true for failed"
+        " trials. study status shows details"
     )
 
 
 def _by_choice(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """The trials of each regularizer in each context, in order."""
+    """Group the trials by regularizer and context, in order."""
     found: dict[str, list[Trial]] = {}
     for trial in trials:
         found.setdefault(f"{trial.candidate.reg} {trial.candidate.context}", []).append(trial)
@@ -161,7 +159,7 @@ def _best(trials: Sequence[Trial]) -> Candidate:
 
 
 def _by_seed(ids: Sequence[str], seeds: Sequence[int]) -> list[dict[str, str]]:
-    """Ids of candidate after candidate, by seed (as text, for JSON)."""
+    """Group ids by candidate, each as a mapping from the seed (as text, for JSON) to the id."""
     names = [str(seed) for seed in seeds]
     return [dict(zip(names, ids[begin : begin + len(names)], strict=True)) for begin in range(0, len(ids), len(names))]
 

@@ -1,4 +1,4 @@
-"""Training runs side by side: one process a core, kept alive, each run's fate reported as it happens."""
+"""Train runs side by side in long-lived processes, by default one for each core, and report each run as it ends."""
 
 import errno
 import json
@@ -33,24 +33,24 @@ NOT_STARTED = Outcome("interrupted", "not started")
 def train_all(
     tasks: Sequence[Task], workers: int, stop_on_failure: bool = False, each_epoch: bool = True
 ) -> list[Outcome]:
-    """Train all tasks and show how they fare.
+    """Train all tasks, and show their progress.
 
-    A single worker is this process itself. Ctrl-C lets the running epochs finish and leaves checkpoints; a second
-    one stops at once.
+    A single worker is this process itself. Ctrl-C lets the running epochs finish and saves checkpoints. A second
+    Ctrl-C stops at once.
 
     Args:
-        tasks: what to train; at least one.
-        workers: how many processes.
-        stop_on_failure: whether a run that fails stops the others as Ctrl-C does, or leaves them alone.
+        tasks: the runs to train; at least one.
+        workers: number of processes.
+        stop_on_failure: whether a run that fails stops the others, as Ctrl-C does.
         each_epoch: whether the epochs of a single run are printed one by one.
 
     Returns:
-        The outcomes, in the order of the tasks; `interrupted` for those that were stopped or not started.
+        The outcomes, in the order of the tasks; `interrupted` for runs that were stopped or not started.
 
     Raises:
-        KeyboardInterrupt: a second Ctrl-C; runs that were being trained are marked as interrupted.
-        MachineFaultError: a run has met a fault of the machine; running epochs are given up, and so are all runs.
-        OSError: such a fault outside of the runs.
+        KeyboardInterrupt: a second Ctrl-C; the runs in training are marked as interrupted.
+        MachineFaultError: a fault of the machine hit a run. All runs stop, and their unfinished epochs are lost.
+        OSError: a fault of the machine outside the runs.
     """
     with Display(tasks, each_epoch) as display:
         crew = (_Alone if workers == 1 else _Pool)(tasks, workers, display, stop_on_failure)
@@ -62,19 +62,19 @@ def train_all(
 
 
 class _Crew:
-    """Whoever trains: which run is next, what a stop means, and how outcomes are kept."""
+    """The common part of `_Alone` and `_Pool`: choose the next run, stop, and keep the outcomes."""
 
     def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
         self.tasks, self.display, self.stop_on_failure = tasks, display, stop_on_failure
         self.waiting = list(range(len(tasks)))
         self.outcomes: dict[int, Outcome] = {}
         self.stopping = False
-        self.twice = 0  # runs that another command has ended as well, after a pause longer than the lease
+        self.twice = 0  # runs that another command trained too, because this one paused for longer than the lease
 
     def take(self, pid: int) -> tuple[int, Claim] | None:
-        """Claim the next run for a process; None where other commands have all that is left.
+        """Claim the next run for a process; None if other commands own all remaining runs.
 
-        Runs that another command has ended in the meantime are noted as what they are.
+        Runs that another command has ended in the meantime are recorded with their outcome.
         """
         for number in list(self.waiting):
             task = self.tasks[number]
@@ -86,7 +86,7 @@ class _Crew:
             if claim is None:
                 continue
             self.waiting.remove(number)
-            if claims.is_ended(claim.work) and not task.retry:  # killed before it was published
+            if claims.is_ended(claim.work) and not task.retry:  # its process was killed before it published the run
                 self._publish(claim)
                 self._ended_elsewhere(number)
                 continue
@@ -104,7 +104,7 @@ class _Crew:
         self._note(number, Outcome(status.get("state", "failed"), status.get("cause") or "trained by another command"))
 
     def ended(self, number: int, claim: Claim, outcome: Outcome) -> None:
-        """A process has done with a run, one way or another."""
+        """Publish and record a run that a process has ended, in whatever state."""
         if outcome.state == "elsewhere":
             self.waiting.append(number)
             return
@@ -113,10 +113,10 @@ class _Crew:
         else:
             try:
                 self._publish(claim)
-            except LostClaimError:  # taken over after a pause longer than the lease: the other one ends it
+            except LostClaimError:  # after a pause longer than the lease, another process took it over and will end it
                 self.waiting.append(number)
                 return
-            except OSError:  # it has ended, and waits to be published
+            except OSError:  # the run has ended but is not published yet; a later command publishes it
                 claim.give_back()
                 raise
         self._note(number, outcome)
@@ -126,7 +126,7 @@ class _Crew:
             return
         files = differing(claim.published, claim.work)
         found = f"with other bytes in {', '.join(files)}" if files else "with the same bytes"
-        self.display.say(f"{claim.published} was trained by another command as well, {found}; that copy is kept")
+        self.display.say(f"{claim.published} was also trained by another command, {found}. That copy is kept")
         line = {"run": claim.published.name, "ended": now(), "differing": files}
         append_whole(claim.published.parent / TWICE, (json.dumps(line) + "\n").encode())
         self.twice += 1
@@ -136,32 +136,32 @@ class _Crew:
         self.outcomes[number] = outcome
         self.display.ended(number, outcome)
         if outcome.state == "failed" and self.stop_on_failure and not self.stopping:
-            self.display.say("a run failed: stopping, since on_failure=stop")
+            self.display.say("a run failed. The sweep stops because of on_failure=stop")
             self.stop()
 
     def interrupted(self) -> None:
-        """Ctrl-C: the first time finish the running epochs, the second time stop at once."""
+        """Handle Ctrl-C: the first lets the running epochs finish, the second stops at once."""
         if self.stopping:
             raise KeyboardInterrupt
-        self.display.say("finishing the running epochs; Ctrl-C again stops at once")
+        self.display.say("finishing the running epochs. Ctrl-C again stops at once")
         self.stop()
 
     def stop(self) -> None:
-        """Start no more runs, and let the running ones end after their epoch."""
+        """Start no more runs, and stop the runs in training after their epoch."""
         self.stopping = True
 
     def in_order(self) -> list[Outcome]:
-        """The outcomes of all tasks."""
+        """The outcomes of all tasks, in their order."""
         if self.twice:
-            self.display.say(f"trained twice, here and by another command: {self.twice} runs; study status counts them")
+            self.display.say(f"trained twice, here and by another command: {self.twice} runs. study status counts them")
         return [self.outcomes.get(number, NOT_STARTED) for number in range(len(self.tasks))]
 
 
 class _Alone(_Crew):
-    """This process, one task after the other."""
+    """Trains in this process, one task after the other."""
 
     def run(self) -> list[Outcome]:
-        """Train until nothing is left, or told to stop."""
+        """Train until no task is left or the user stops it."""
         while self.waiting and not self.stopping:
             taken = self.take(os.getpid())
             if taken is None:
@@ -190,15 +190,15 @@ class _Alone(_Crew):
 class _Worker:
     process: multiprocessing.process.BaseProcess
     connection: Connection
-    at: tuple[int, Claim] | None = None  # the number of its task, and the claim on it
+    at: tuple[int, Claim] | None = None  # the number of its current task, and the claim on it
 
 
 class _Pool(_Crew):
-    """Processes that take one task after the other; one that dies is replaced, and only its task fails."""
+    """Trains in processes that take one task after the other. One that dies is replaced, and only its task fails."""
 
     def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
         super().__init__(tasks, workers, display, stop_on_failure)
-        # Not forked from here: this process's threads, and CUDA, would not survive it.
+        # Workers are not forked from this process, because its threads and CUDA would not survive a fork.
         self.context: Any = multiprocessing.get_context(preload.START_METHOD)
         self.out_of_memory_kills = faults.out_of_memory_kills()
         self.workers = [self._start() for _ in range(workers)]
@@ -208,13 +208,13 @@ class _Pool(_Crew):
         process = self.context.Process(target=_serve, args=(theirs,), daemon=True)
         try:
             process.start()
-        except EOFError:  # the server that forks workers has met the same want
+        except EOFError:  # the server that forks workers has met the same lack of resources
             raise OSError(errno.EAGAIN, "no worker could be started") from None
         theirs.close()
         return _Worker(process, ours)
 
     def run(self) -> list[Outcome]:
-        """Train until nothing is left, or told to stop."""
+        """Train until no task is left or the user stops it."""
         try:
             while True:
                 self._hand_out()
@@ -236,7 +236,7 @@ class _Pool(_Crew):
             if worker.at is None:
                 return
             number, claim = worker.at
-            with suppress(BrokenPipeError, ConnectionResetError):  # it has just died, which `_hear` finds out
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has just died; `_hear` handles that
                 worker.connection.send((self.tasks[number], claim))
 
     def _hear(self, busy: Mapping[Connection, _Worker]) -> None:
@@ -258,11 +258,11 @@ class _Pool(_Crew):
                 self.display.epoch(number, *message)
 
     def stop(self) -> None:
-        """Start no more runs, and tell the workers to end theirs after the epoch."""
+        """Start no more runs, and let the workers stop theirs after the epoch."""
         super().stop()
         for worker in self.workers:
             if worker.at is not None:
-                with suppress(OSError):  # it may just have died
+                with suppress(OSError):  # the worker may just have died
                     worker.connection.send("stop")
 
     def _died(self, worker: _Worker, number: int, claim: Claim) -> None:
@@ -273,14 +273,14 @@ class _Pool(_Crew):
             if code == KILLED and faults.out_of_memory_kills() > self.out_of_memory_kills:
                 raise faults.stopping(MemoryError("the system ran out of memory and killed the run's process"), run)
             if code == KILLED:
-                cause += ", which is what a system does that runs out of memory; workers=1 needs least"
+                cause += ". The system may have run out of memory. workers=1 needs the least memory"
         else:
-            cause = f"its process ended by itself with code {code}"
+            cause = f"its process ended with exit code {code}"
         owner = (read_status(claim.work) or {}).get("owner", {})
-        if owner.get("pid") != worker.process.pid:  # no run can make its process die before it has begun
+        if owner.get("pid") != worker.process.pid:  # a run cannot be the cause if it has not started
             raise MachineFaultError(
-                f"{run}: {cause}, before the run began. The sweep has stopped and its runs can be resumed. See what is"
-                " printed above, then give the same command again"
+                f"{run}: before the run started, {cause}. The sweep has stopped and its runs can be resumed. Read the"
+                " output above, then give the same command again"
             )
         mark_failed(claim.work, cause)
         self.workers.remove(worker)
@@ -291,7 +291,7 @@ class _Pool(_Crew):
     def _dismiss(self) -> None:
         for worker in self.workers:
             if worker.at is None:
-                worker.connection.close()  # its next recv ends it
+                worker.connection.close()  # the worker ends at its next recv
             else:
                 worker.process.terminate()
         for worker in self.workers:
@@ -301,8 +301,8 @@ class _Pool(_Crew):
 
 
 def _serve(connection: Connection) -> None:
-    """A worker's life: tasks in, rows and outcomes out, until the parent closes the connection or dies."""
-    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach the whole group; the parent decides
+    """Run a worker: receive tasks, send rows and outcomes, until the parent closes the connection or dies."""
+    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -310,7 +310,7 @@ def _serve(connection: Connection) -> None:
 
     def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
         connection.send((epoch, row))
-        return not connection.poll()  # the only message to a worker at work is "stop"
+        return not connection.poll()  # during training, the only message to a worker is "stop"
 
     while True:
         try:

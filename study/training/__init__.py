@@ -1,1 +1,1 @@
-"""One run: `run` trains it by one of two loops (`general` and `compiled`), scores it and writes its folder."""
+"""One run: `run` trains it by one of two loops (`general` or `compiled`), scores it and writes its folder."""

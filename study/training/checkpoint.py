@@ -1,4 +1,4 @@
-"""The state of a run between two epochs: enough to resume with the same bytes as if nothing had happened."""
+"""Save and restore the state of a run between two epochs, so that a resumed run ends with the same bytes."""
 
 import io
 import pickle
@@ -21,7 +21,7 @@ from study.regularizers import Combined
 
 @dataclass(frozen=True)
 class State:
-    """What changes while a run is trained; torch's global generators belong to it too."""
+    """The objects that change while a run is trained. Torch's global generators are part of the state too."""
 
     model: nn.Module
     regularizer: Combined
@@ -31,13 +31,13 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state at the end of an epoch.
+    """The state of a run at the end of an epoch.
 
     Attributes:
         epoch: the last epoch trained.
-        content: what `restore` needs.
-        sizes: bytes of each CSV of the run at that moment; whatever was written later is cut off.
-        rows: the beginnings of the CSVs, where the checkpoint is another run's.
+        content: the state, as `save` wrote it and `restore` reads it.
+        sizes: bytes of each CSV of the run at that moment. The run cuts its CSVs to these sizes.
+        rows: the rows of the CSVs up to that epoch, if the checkpoint is that of another run.
     """
 
     epoch: int
@@ -47,13 +47,16 @@ class Checkpoint:
 
 
 def made_by(device: torch.device, threads: int, path: str) -> dict[str, Any]:
-    """What the bytes of a run depend on besides its config. A checkpoint made by anything else is not continued."""
+    """Everything besides the config that the bytes of a run depend on.
+
+    A run resumes only from a checkpoint for which all of this is equal.
+    """
     libraries = {name: versions()[name] for name in ("torch", "scipy", "numba")}
     return {"path": path, "threads": threads, "device": device.type, **libraries}
 
 
 def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker: Mapping[str, Any]) -> None:
-    """Write the checkpoint of an epoch into the run's folder, in place of the one before."""
+    """Write the checkpoint of an epoch into the run's folder. It replaces the last one."""
     content = {
         "epoch": epoch,
         "sizes": dict(sizes),
@@ -71,15 +74,15 @@ def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker
 
 
 def _generator_of(device: str) -> Any:
-    """torch.cuda or torch.mps, which keep a random generator of their own."""
+    """The module torch.cuda or torch.mps, which has the random generator of its devices."""
     return torch.get_device_module(device)
 
 
 def load(folder: Path, maker: Mapping[str, Any]) -> Checkpoint | None:
-    """The checkpoint in a run's folder; None where there is none that can be continued here.
+    """Read the checkpoint in a run's folder; None if there is none from which the run can resume here.
 
     Raises:
-        OSError, RuntimeError: a fault of the machine keeps it from being read, which says nothing of it.
+        OSError, RuntimeError: it cannot be read because of a fault of the machine. The checkpoint itself may be good.
     """
     try:
         content = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
@@ -89,19 +92,25 @@ def load(folder: Path, maker: Mapping[str, Any]) -> Checkpoint | None:
         return None
     if not isinstance(content, dict) or content.get("made_by") != dict(maker):
         return None
-    for name, size in content["sizes"].items():  # rows that were lost cannot be cut to length
+    for name, size in content["sizes"].items():  # if a CSV is shorter, rows were lost
         if not (folder / name).is_file() or (folder / name).stat().st_size < size:
             return None
     return Checkpoint(content["epoch"], content, sizes=content["sizes"])
 
 
 def load_shorter(folder: Path, maker: Mapping[str, Any], epochs: int) -> Checkpoint | None:
-    """The last checkpoint of a complete run with fewer epochs, to begin a longer one with; its folder is only read.
+    """Read the last checkpoint of a complete run with fewer epochs, as the start of a longer run.
+
+    The folder of the shorter run is not changed. Its last histogram is left out if the longer run has none at that
+    epoch.
 
     Args:
-        folder: the shorter run's.
-        maker: what trains now.
-        epochs: budget of the longer run; the shorter one's last histogram may be none that the longer one has.
+        folder: the shorter run's folder.
+        maker: `made_by` of the longer run.
+        epochs: budget of the longer run.
+
+    Returns:
+        The checkpoint with the rows of the CSVs. None if it is missing or changed, or was made in another way.
     """
     found = load(folder, maker)
     if found is None or found.sizes is None or changes(folder, read_status(folder) or {}, (CHECKPOINT, *found.sizes)):
@@ -115,7 +124,7 @@ def load_shorter(folder: Path, maker: Mapping[str, Any], epochs: int) -> Checkpo
 
 
 def restore(state: State, checkpoint: Checkpoint) -> None:
-    """Put a state, and torch's global generators, where the checkpoint was taken."""
+    """Set a state, and torch's global generators, to those of the checkpoint."""
     content = checkpoint.content
     state.model.load_state_dict(content["model"])
     state.optimizer.load_state_dict(content["optimizer"])
@@ -127,7 +136,7 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
 
 
 def save_model(folder: Path, model: nn.Module) -> None:
-    """Write the weights as safetensors, under the names of the module's parameters."""
+    """Write the weights as safetensors, under the names in the module's state."""
     from safetensors.torch import save as to_bytes
 
     write_whole(folder / MODEL, to_bytes({name: t.contiguous() for name, t in model.state_dict().items()}))

@@ -1,16 +1,16 @@
-"""The general training loop, for any model: to be read in one go, no DataLoader, no waiting for the device."""
+"""The general training loop, for any model. It is short, uses no DataLoader, and does not wait for the device."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from study.data import Part
-from study.measures.scoring import logits_of  # noqa: F401  every loop has one
+from study.measures.scoring import logits_of  # noqa: F401  every loop has this function
 from study.regularizers import Combined
 
 PATH = "general"  # recorded in status.json
-GRADIENT_IMAGES = 1_000  # on which the two gradients are compared,
-GRADIENT_BATCH = 500  # so many at a time
+GRADIENT_IMAGES = 1_000  # number of training images for the gradient ratio
+GRADIENT_BATCH = 500  # of these, images at a time
 
 
 def train_epoch(
@@ -22,19 +22,20 @@ def train_epoch(
     order: torch.Generator,
     images: int | None = None,
 ) -> float:
-    """Train for one epoch, every image once, in minibatches; the short last batch is kept.
+    """Train for one epoch in minibatches, by default with every image once. The short last batch is kept.
 
     Args:
         model: maps images to logits; trained in place.
         regularizer: its hooks are called in each step; see `regularizers.base.Regularizer`.
-        optimizer: holds the model's parameters.
+        optimizer: has the model's parameters.
         train: the training split.
-        batch_size: images a step.
-        order: CPU generator of the batch order, advanced by one permutation.
-        images: how many images an epoch has, if not each of the split once: one permutation follows on the other.
+        batch_size: images per step.
+        order: CPU generator of the batch order; each permutation advances it.
+        images: number of images in an epoch; None: every image of the split once. An epoch with more images than the
+            split uses several permutations, one after the other.
 
     Returns:
-        The objective: mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
+        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
     """
     model.train()
     shuffled = batch_order(len(train), images, order).to(train.all_labels.device)
@@ -52,20 +53,20 @@ def train_epoch(
 
 
 def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:
-    """The numbers of the images of an epoch, int64 (images,): permutations of `count`, as many as it takes."""
+    """The numbers of the images of an epoch, int64 (images,), from as many permutations of `count` as needed."""
     passes = -(-(images or count) // count)
     return torch.cat([torch.randperm(count, generator=order) for _ in range(passes)])[:images]
 
 
 def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: Part) -> tuple[float, float]:
-    """λR, and ‖∇penalty‖/‖∇data loss‖ on a fixed batch, in eval mode: how hard it pulls, compared with the data.
+    """Compute λR, and ‖∇penalty‖/‖∇data loss‖ on a fixed batch in eval mode.
 
-    The batch is the first 1,000 training images, a stratified sample (the training set is kept in drawn order). It is
-    also the batch of a penalty that depends on images. Both norms run over all parameters; gradients and mode of the
-    model are left as they were.
+    The ratio is the strength of the penalty relative to the data. The batch is the first 1,000 training images, which
+    are a stratified sample, because the training set is kept in drawn order. A penalty that depends on images uses the
+    same batch. Both norms include all parameters. The gradients and the mode of the model do not change.
 
     Returns:
-        The penalty in nats, and the ratio, infinite where the data's gradient is zero.
+        The penalty in nats, and the ratio. The ratio is infinite if the gradient of the data loss is zero.
     """
     was_training = model.training
     model.eval()
@@ -74,7 +75,7 @@ def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: P
         penalty = regularizer.penalty(model, *train.take(slice(0, count)))
         pull = torch.autograd.grad(penalty, parameters, allow_unused=True) if penalty.requires_grad else ()
     pull_norm, ratio = _norm([gradient for gradient in pull if gradient is not None]), 0.0
-    if pull_norm != 0:  # without a penalty the data's gradient is not needed
+    if pull_norm != 0:  # without a penalty, the gradient of the data loss is not needed
         data = [torch.zeros_like(parameter) for parameter in parameters]
         for start in range(0, count, GRADIENT_BATCH):
             images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))

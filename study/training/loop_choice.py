@@ -1,7 +1,7 @@
-"""Which training loop each run gets: decided for a whole sweep, before its first run starts.
+"""Choose the training loop of each run, for a whole sweep before its first run starts.
 
-Loops agree up to rounding only, so runs that are compared should have one: by default the fastest that can train them
-all.
+The results of loops differ by rounding, so runs that are compared should use the same loop. By default this is the
+fastest loop that can train all of them.
 """
 
 import json
@@ -23,34 +23,34 @@ COMPILING = "compiling the training loop of MLPs, once on this machine"
 
 
 def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -> list[Task]:
-    """The tasks with a loop that can train them.
+    """Set the loop of each task to one that can train it.
 
-    Where compiled code fails for one of them, none uses it.
+    If compiled code does not work on this machine, all tasks get the general loop.
 
     Args:
-        tasks: of one sweep.
-        loop: `common`, the fastest that can train all; `fastest`, the fastest for each; `general`.
-        say: told of what takes long, and of what cannot be used here.
+        tasks: the tasks of one sweep.
+        loop: `common`: the fastest loop that can train all. `fastest`: the fastest for each. `general`: that loop.
+        say: prints a line; called when something takes long or cannot be used here.
     """
     fit = [loop != "general" and _mlp_fits(_as_json(task.config)) for task in tasks]
     if loop == "common" and not all(fit):
         fit = [False] * len(tasks)
     reason = None
     if any(fit):
-        with _told_of_compiling(say):
+        with _report_compiling(say):
             reason = mlp.unavailable()
     if reason is not None:
-        say(f"the compiled loop of MLPs cannot be used here ({reason}): a slower one trains them")
+        say(f"the compiled loop of MLPs cannot be used here ({reason}). The slower general loop trains them")
         fit = [False] * len(tasks)
     return [replace(task, path=mlp.PATH if fits else general.PATH) for task, fits in zip(tasks, fit, strict=True)]
 
 
 @contextmanager
-def _told_of_compiling(say: Callable[[str], None]) -> Iterator[None]:
-    """Say so when Numba compiles something in the block; loading what its cache has is not compiling."""
+def _report_compiling(say: Callable[[str], None]) -> Iterator[None]:
+    """Print a line when Numba first compiles something in the block. Loading from its cache is not compiling."""
     try:
         from numba.core import event
-    except Exception:  # whatever is wrong with it, `unavailable` says it
+    except Exception:  # `mlp.unavailable` reports what is wrong with Numba
         yield
         return
 
@@ -70,13 +70,13 @@ def _told_of_compiling(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _as_json(config: RunConfig) -> str:
-    """What decides about the loop; the runs of a sweep share few of these."""
+    """The parts of a config that decide the loop, as JSON. Most runs of a sweep have the same."""
     return json.dumps([config.data, config.model, config.optimizer["_target_"], reg_parts(config), config.device])
 
 
 @lru_cache(maxsize=1_000)
 def _mlp_fits(content: str) -> bool:
-    """Whether the compiled loop can train a run, from `_as_json`."""
+    """Whether the compiled loop can train a run, given `_as_json` of its config."""
     data, model, optimizer, parts, device = json.loads(content)
     with torch.device("meta"):
         network = build_model(model, build_dataset(data))

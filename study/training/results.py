@@ -1,4 +1,4 @@
-"""What is written once, of the weights that are a run's result: scores, sparsity, pruning, invariants."""
+"""Write the files that describe a run's final weights: scores, sparsity, pruning, invariants."""
 
 import json
 from functools import partial
@@ -26,15 +26,15 @@ from study.training.compiled import mlp
 def write_scores(
     folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, val: Scored | None, test: bool
 ) -> None:
-    """Write val.csv, test.csv (without rows where there is no test set) and predictions.npz.
+    """Write val.csv, test.csv (without rows if there is no test set) and predictions.npz.
 
     Args:
-        folder: the run's.
-        epoch: whose weights the model has.
-        model: the result.
-        score: scores it.
-        splits: of the run.
-        val: as the model scores it, if that is known.
+        folder: the run's folder.
+        epoch: the epoch of the weights.
+        model: the model with the final weights.
+        score: scores a model on a split.
+        splits: the run's splits.
+        val: the model's scores on the validation set, if known.
         test: whether the test set is scored; if not, there is no test.csv.
     """
     scored = {"val": val or score(model, splits.val)}
@@ -45,33 +45,33 @@ def write_scores(
     save_predictions(
         folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
     )
-    for split in ("val", "test") if test else ("val",):  # test.csv last: it tells that the test set has been scored
+    for split in ("val", "test") if test else ("val",):  # test.csv last, because it shows that the test set was scored
         write_table(folder, f"{split}.csv", rows.get(split, []))
 
 
 def write_statistics(
     folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | None
 ) -> None:
-    """Write sparsity.csv, pruning.csv and invariants.csv; `train` as the model scores that split, if known."""
+    """Write sparsity.csv, pruning.csv and invariants.csv. `train`: the model's scores on the training set, if known."""
     write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
     write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
     write_table(folder, "invariants.csv", invariant_rows(model, train or score(model, splits.clean)))
 
 
 def may_score_later(work: Path) -> bool:
-    """Whether a folder holds a complete run with its weights, so that its test set can be scored without training."""
+    """Whether a folder has a complete run with its weights, so that the test set can be scored without training."""
     status = read_status(work)
     return status is not None and status["state"] == "complete" and (work / MODEL).is_file()
 
 
 def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.device) -> None:
-    """Score the test set of a run that was a trial of a tuned study, with the weights that it has kept.
+    """Score the test set of a run that was a trial of a tuned study, with the weights that it kept.
 
     Args:
-        config: of the run.
-        work: its folder.
-        dataset: of the run.
-        device: scores there.
+        config: the run's config.
+        work: the run's folder.
+        dataset: the run's data set.
+        device: where to score.
 
     Raises:
         StudyError: the weights have changed since the run ended.
@@ -83,18 +83,18 @@ def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.d
     splits = load_splits(dataset, config.data, config.seed, device)
     model = build_model(config.model, dataset).to(device)
     model.load_state_dict(load_file(work / MODEL))
-    # As the run itself would have done, if compiled code can be used here.
+    # The loop of the run itself, if compiled code can be used here.
     compiled = status["path"] == mlp.PATH and mlp.unavailable() is None
     loop = mlp if compiled else general
     write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
-    append_whole(work / LOG, f"{now()}  test set scored with the weights that were kept\n".encode())
-    if status.get("seal"):  # of the files that were written now, alone: the others stay as they were sealed
+    append_whole(work / LOG, f"{now()}  test set scored with the kept weights\n".encode())
+    if status.get("seal"):  # only the files written now are sealed again; the others keep their seal
         rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
         resealed = with_own_sum(status | {"seal": status["seal"] | rewritten})
         write_whole(work / STATUS, json.dumps(resealed, indent=2) + "\n")
 
 
 def _row(split: str, epoch: int, scored: Scored) -> list[Any]:
-    """A row of val.csv or test.csv."""
+    """Make a row of val.csv or test.csv."""
     found = scored.score()
     return [split, epoch, found.loss, found.accuracy, found.count, scored.ece(), scored.brier()]

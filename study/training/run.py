@@ -1,4 +1,4 @@
-"""One run, from its config to its folder: data, model, training, scoring, recording."""
+"""One run, from its config to its folder: build data and model, train, score, and write the files."""
 
 import math
 import os
@@ -34,9 +34,10 @@ from study.training.task import Task
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `complete`, `diverged`, `failed` or `interrupted` (with the cause), and its last metrics.
+    """How a run ended: its state, the cause, and its last metrics.
 
-    `elsewhere`: it has not ended, but another process trains it.
+    The state is `complete`, `diverged`, `failed`, `interrupted` or `elsewhere`. `elsewhere` means that the run has not
+    ended, and another process trains it.
     """
 
     state: str
@@ -44,27 +45,27 @@ class Outcome:
     metrics: Mapping[str, Any] | None = None
 
 
-# Called with an epoch's number and its row of metrics.csv; False stops the run there, to be resumed another time.
+# Called with the number of an epoch and its row of metrics.csv. False stops the run there; it can be resumed later.
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
 def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
-    """Train one run and write its files; whatever goes wrong with it is an outcome.
+    """Train one run and write its files. An error of the run gives an outcome and raises nothing.
 
-    A run that was interrupted resumes from its checkpoint, if that was made by the same torch, device, path and
-    number of threads.
+    An interrupted run resumes from its checkpoint. This requires that `checkpoint.made_by` is equal: device, threads,
+    training loop and versions of libraries.
 
     Args:
-        task: what to train.
-        work: the folder to write, which this process has a claim on.
-        on_epoch: told of each epoch, and asked whether to continue.
+        task: the run.
+        work: the folder to write; this process must have a claim on it.
+        on_epoch: called after each epoch; returns whether to continue.
 
     Returns:
-        The outcome, which status.json holds as well.
+        The outcome, as status.json has it.
 
     Raises:
-        KeyboardInterrupt: the process was told to stop at once; the run is marked as interrupted.
-        MachineFaultError: a fault of the machine stopped the run; it is marked as interrupted if that can be written.
+        KeyboardInterrupt: the user stopped the process at once; the run is marked as interrupted.
+        MachineFaultError: a fault of the machine stopped the run. It is marked as interrupted if that can be written.
     """
     config = task.config
     folder = None
@@ -98,15 +99,15 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         splits = load_splits(dataset, config.data, config.seed, device)
         folder.note(images=splits.counts())
         folder.log(
-            f"{len(splits.train)} training, {len(splits.val)} val images of {dataset.name} on {device},"
-            f" trained by the {task.path} loop"
+            f"{len(splits.train)} training and {len(splits.val)} validation images of {dataset.name}, on {device},"
+            f" by the training loop {task.path}"
         )
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset).to(device)
         own = model_regularizers(config, dataset, splits.train, folder.log)
         folder.note(model_regularizers=own)
         if own:
-            folder.log(f"the model regularizes by itself: {', '.join(own)}")
+            folder.log(f"regularizers inside the model: {', '.join(own)}")
         with global_stream(config.seed, Stream.DROPOUT):
             state = State(
                 model,
@@ -118,7 +119,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
     except KeyboardInterrupt:
         _record_interruption(folder, "interrupted")
         raise
-    except (Exception, SystemExit) as error:  # code of the user's may try to end the program
+    except (Exception, SystemExit) as error:  # the user's code may try to end the program
         if not os.path.isdir(work):
             return Outcome("elsewhere", "another process has taken it over")
         if faults.is_fault(error) or _is_of_own_files(error, work):
@@ -129,20 +130,20 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         outcome = Outcome("failed", cause)
         try:
             _record_failure(folder, cause, traceback.format_exc())
-        except OSError as fault:  # it will fail again, where that can be written
+        except OSError as fault:  # the failure is lost, but the run fails again when it is trained again
             raise faults.stopping(fault, task.folder) from error
     return outcome
 
 
 def _is_of_own_files(error: BaseException, work: Path) -> bool:
-    """Whether a run cannot use its own files, for whatever reason: that is never what it was asked."""
+    """Whether a run cannot use its own files. Whatever the reason, this is never the fault of the run's config."""
     return isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(work)
 
 
 def _record_interruption(folder: RunFolder | None, line: str) -> None:
     if folder is None:
         return
-    with suppress(OSError):  # a full disk takes no status either; the folder then says running, and has no owner
+    with suppress(OSError):  # on a full disk the status cannot be written; it stays `running`, without an owner
         folder.finish("interrupted")
         folder.log(line)
 
@@ -159,7 +160,7 @@ def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
 
 
 class _Training:
-    """The epochs of one run: train, score, record, checkpoint."""
+    """Trains the epochs of one run: train, score, record, save a checkpoint."""
 
     def __init__(self, task: Task, state: State, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]):
         config = task.config
@@ -167,12 +168,12 @@ class _Training:
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
         self.images = splits.available if config.budget == "steps" else None
-        self.train: Scored | None = None  # as scored after the last epoch that was recorded
+        self.train: Scored | None = None  # scores after the last recorded epoch
         self.val: Scored | None = None
         self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
-        """Train from the start or from a checkpoint until the budget is used, the loss diverges, or told to stop."""
+        """Train from the start or a checkpoint until the budget ends, the loss diverges, or `on_epoch` stops it."""
         config, regularizer = self.config, self.state.regularizer
         epoch, row = 0, None
         if start is None:
@@ -194,9 +195,9 @@ class _Training:
                 )
             row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
-                return self._end(Outcome("diverged", f"the loss stopped being finite in epoch {epoch}", row))
+                return self._end(Outcome("diverged", f"the loss became infinite or NaN in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
-            # What comes after the last epoch is short: its checkpoint serves a longer run alone.
+            # The work after the last epoch is short, so a checkpoint there is only useful for a longer run.
             last = epoch == config.epochs or regularizer.stops
             if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
                 checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
@@ -209,7 +210,7 @@ class _Training:
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
-        """Count the time that something takes; what is timed reads its result, and so has waited for the device."""
+        """Add the time of the block to a part. The block must read its result, so that the device has finished."""
         began = time.perf_counter()
         yield
         self.seconds[part] += time.perf_counter() - began
@@ -223,7 +224,7 @@ class _Training:
 
     @contextmanager
     def _without_checkpoint(self, keep: bool) -> Iterator[None]:
-        """Remove the checkpoint, but put it back if the block, which ends the run, fails: the run resumes from it."""
+        """Remove the checkpoint. If the block, which ends the run, fails, restore it, so that the run can resume."""
         checkpoint = self.folder.path / CHECKPOINT
         aside = checkpoint.with_name(f".{CHECKPOINT}{PART}")
         if keep or not checkpoint.exists():
@@ -238,7 +239,7 @@ class _Training:
         aside.unlink()
 
     def _record(self, epoch: int, objective: float | None, seconds: float) -> dict[str, Any]:
-        """Score, and add an epoch to the run's CSVs; returns its row of metrics.csv."""
+        """Score an epoch and add it to the run's CSVs; return its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
             self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
@@ -274,13 +275,13 @@ class _Training:
         return row
 
     def _finish(self, epoch: int) -> None:
-        """Score the weights that are the result, and write what is written once."""
+        """Score the final weights, and write the files about them."""
         model, regularizer, folder = self.state.model, self.state.regularizer, self.folder
         chosen, train, val = regularizer.chosen_epoch(epoch), self.train, self.val
         if regularizer.selects:
             regularizer.choose(model)
             train, val = None, None
-            folder.log(f"takes the weights of epoch {chosen}, the best of {epoch}")
+            folder.log(f"the final weights are those of epoch {chosen}, the best of {epoch}")
         with self._timed("scoring"):
             write_scores(folder.path, chosen, model, self.score, self.splits, val, self.config.test)
         with self._timed("statistics"):
@@ -291,8 +292,10 @@ class _Training:
 
 
 def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
-    """Rows of label_noise.csv: the training images by the labels that training was given, by the true ones, and those
-    whose label is flipped by the one given, which shows how many of them have been memorized.
+    """Make the rows of label_noise.csv for an epoch.
+
+    `given`: all training images, scored by the labels used in training. `clean`: the same by their true labels.
+    `flipped`: only the images with a flipped label, scored by that label. Their accuracy is the fraction memorized.
     """
     given = clean.by_other_labels(splits.train.labels)
     parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped)}

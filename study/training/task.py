@@ -1,4 +1,4 @@
-"""A run to be trained: what a sweep hands to whoever trains it."""
+"""A task: everything that a process needs to train one run of a sweep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ from study.config.run_config import ResolvedRun, RunConfig
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be trained.
+    """A run to train.
 
     Attributes:
-        config: its config.
-        run_id: its full id.
+        config: the run's config.
+        run_id: the run's full id.
         variant_id: the id of its variant.
-        budget_free_id: the id that it shares with runs of other numbers of epochs.
-        variant: what its variant is called.
-        takes_lam: whether the config's λ has a meaning.
-        may_grow: whether a longer run begins as this one did.
-        setting: what else tells variants apart, apart from the regularizer.
-        folder: where it will lie when it has ended.
-        retry: whether it is to be taken up although it has ended: it failed, or lacks a test score that is wanted.
-        extends: a complete run that differs in fewer epochs only and kept its checkpoint; None if there is none.
-        path: the training loop that trains it, a key of `loop_choice.LOOPS`.
+        budget_free_id: the id that it shares with runs that differ only in the number of epochs.
+        variant: the key of its variant.
+        takes_lam: whether the regularizer uses the config's λ.
+        may_grow: whether a longer run starts with the same epochs as this one.
+        setting: the settings, other than those of `reg`, that may differ between variants.
+        folder: the run's folder once it has ended.
+        retry: whether to train it although it has ended, because it failed or lacks a test score.
+        extends: folder of a complete run that differs only in having fewer epochs and has kept its checkpoint; None if
+            there is none.
+        path: the training loop of the run, a key of `loop_choice.LOOPS`.
     """
 
     config: RunConfig
@@ -42,7 +43,7 @@ class Task:
 
     @classmethod
     def of(cls, run: ResolvedRun, variant: str, folder: Path, **how: Any) -> "Task":
-        """The task of a resolved run; `how` are the attributes that say how it is trained."""
+        """Make the task of a resolved run. `how`: the attributes that say how it is trained."""
         setting = {key: value for key, value in run.settings.items() if not key.startswith("reg.")}
         ids = (run.run_id, run.variant_id, run.budget_free_id)
         return cls(run.config, *ids, variant, run.takes_lam, run.may_grow, setting, folder, **how)

@@ -227,7 +227,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
         (["name=small", "allow=[all]"], "of epochs, data, split"),
         (["name=small", "figures=[pie]"], "there is no pie; allowed: best_of_n, cumulative, curves"),
         (["name=small", "typo=1"], "typo is not a key"),
-        (["name=../small"], "no '/' and no '..'"),
+        (["name=../small"], "without '/' and '..'"),
     ],
 )
 def test_mistakes_are_told_in_one_line(study, small, arguments, message):

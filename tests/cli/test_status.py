@@ -65,7 +65,7 @@ def test_diff_names_only_what_differs(study, small):
     [
         (["status", "name=nothing"], "does not exist"),
         (["status", "nmae=small"], "there is no such key. Allowed: name=..."),
-        (["status", "name=../small"], "no '/' and no '..'"),
+        (["status", "name=../small"], "without '/' and '..'"),
         (["show"], "takes one run"),
         (["show", "zzz"], "matches no run"),
         (["show", ""], "or more characters of its id"),

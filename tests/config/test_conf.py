@@ -110,4 +110,4 @@ def test_ones_own_function_is_a_variant(study, tmp_path, monkeypatch):
     assert result.code == 0, result.err
     wrong = study("--config-dir", "own", "data=digits", "reg=bridge", "+reg.pwer=2")
     assert wrong.code == 1
-    assert "reg.pwer: my_bridge.bridge has no such argument; allowed: power" in wrong.err
+    assert "reg.pwer: my_bridge.bridge has no such argument. Allowed: power" in wrong.err

@@ -57,11 +57,11 @@ def refusal(choice):
     """Why a choice makes no sense, in words of the message; None where it does."""
     reg, model = choice.get("reg"), choice.get("model")
     if reg == "dropout" and choice.get("schedule", "constant") != "constant":
-        return "is an option of the model, and constant"
+        return "must be constant, because the lam of reg=dropout is an option of the model"
     if model == "linear" and reg in ("group_lasso", "max_norm"):
         return "this model has no hidden units"
     if model == "linear" and reg in ("dropout", "batch_norm", "combine"):
-        return "which model=linear does not have"
+        return "and model=linear has no such option"
     if model == "batch_norm" and reg == "gradient_penalty":
         return "the loss of an example depends on the rest of its batch"
     if model == "dropout" and reg in ("dropout", "combine"):

@@ -62,15 +62,13 @@ def test_what_the_command_line_sets_holds_for_each_of_them_and_equal_runs_are_on
 def test_experiments_of_different_names_need_one(study, own):
     result = study("-m", "--config-dir", "own", "experiment=first,second", *DRY)
     assert result.code == 1
-    assert (
-        "differ in name (first, second). One value is allowed for all runs of a command. Give it: name=" in result.err
-    )
+    assert "differ in name (first, second). All runs of a command must have one value. Give it: name=" in result.err
 
 
 @pytest.mark.parametrize(
     ("experiment", "reason"),
     [
-        ("name: first\ntune: {spaces: {l1: {lam: [1, 2]}}, seeds: 1, fresh: 1}\n", "experiment=third has a tune"),
+        ("name: first\ntune: {spaces: {l1: {lam: [1, 2]}}, seeds: 1, fresh: 1}\n", "experiment=third sets tune"),
         ("name: first\nloop: general\n", "differ in loop (common, general)"),
         ("defaults:\n  - override /hydra/launcher: joblib\nname: first\n", "differ in hydra/launcher (basic, joblib)"),
     ],
@@ -88,13 +86,13 @@ def test_another_group_of_options_that_multiply_a_sweep_is_honoured_alone_and_re
     assert len(planned(study("--config-dir", "own", "+setup=many", *DRY))) == 4
     result = study("-m", "--config-dir", "own", "+setup=few,many", *DRY)
     assert result.code == 1
-    assert "+setup=few: its YAML sets seeds, which is one for all runs" in result.err
+    assert "+setup=few: its YAML file sets seeds, and all runs of a command must share seeds" in result.err
     assert len(planned(study("-m", "--config-dir", "own", "+setup=few,many", "seeds=3", *DRY))) == 3
 
 
 def test_an_experiment_within_variants_is_refused(study, own):
     own(experiment__third="# @package _global_\nvariants: [{experiment: first}]\n")
-    assert "List experiments: -m experiment=a,b" in study("--config-dir", "own", "experiment=third", *DRY).err
+    assert "For several experiments: -m experiment=a,b" in study("--config-dir", "own", "experiment=third", *DRY).err
 
 
 @pytest.mark.parametrize("argument", ["experiment=glob(q*)", "reg=glob(q*)", "lam=range(3,3)"])

@@ -49,5 +49,5 @@ def test_a_run_that_fails_in_a_launcher_s_job_is_told_and_the_others_end(outputs
 def test_what_a_launcher_cannot_do_is_refused(study, outputs):
     result = study(*SWEEP, *JOBLIB, "on_failure=stop")
     assert result.code == 1
-    assert "on_failure=stop: a Hydra launcher cannot be stopped; allowed: continue" in result.err
+    assert "on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue" in result.err
     assert not outputs.exists()

@@ -161,5 +161,5 @@ def test_a_temporary_folder_of_too_long_a_name_is_named(tmp_path):
     long.mkdir()
     result = run_command("-m", "data=digits", "epochs=1", "reg=none,l1", "workers=2", cwd=tmp_path, TMPDIR=str(long))
     assert result.code == 1
-    assert "too long for the sockets of several workers. Set TMPDIR to a shorter one" in result.err
+    assert "too long for the sockets of several workers. Set TMPDIR to a folder with a shorter name" in result.err
     assert list(long.iterdir()) == []

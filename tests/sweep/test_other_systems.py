@@ -56,6 +56,6 @@ def test_a_new_study_does_not_differ_from_another_in_case_only(study, tmp_path):
     assert study(*few, "name=mine").code == 0
     refused = study(*few, "name=Mine")
     assert refused.code == 1
-    assert refused.err.startswith("study: error: name=Mine: outputs/mine differs from it in case only")
+    assert refused.err.startswith("study: error: name=Mine: outputs/mine differs from it only in upper and lower case")
     assert os.listdir(tmp_path / "outputs") == ["mine"]
     assert study(*few, "name=mine").code == 0

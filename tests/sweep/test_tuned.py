@@ -109,7 +109,7 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         "select=val_loss": "select was fixed at",
         "tune.spaces.l1.lam.log=[1e-4,1e-2]": "tune.spaces was fixed at",
         "+tune.seed=1": "tune.seed was fixed at 0",
-        "epochs=1": "the settings of outputs/tuned were fixed when it began",
+        "epochs=1": "the settings of outputs/tuned were fixed when it started",
     }
     for change, message in changes.items():
         refused = smaller(change)
@@ -124,10 +124,10 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ("select=test_accuracy", "the test set is for what has been chosen"),
         ("select=accuracy_gap", "a gap can be had by fitting less"),
         ("select=luck", "allowed: val_accuracy, val_loss"),
-        ("data.split=textbook", "val is the official test set there, and must not choose"),
+        ("data.split=textbook", "the official test set then, and tuning must not use it"),
         (
             "+tune.spaces.elastic_net.lam=[1e-3]",
-            "search=sobol takes a range or a choice. Examples: {log: [1e-4, 1e-2]}",
+            "must be a range or a choice with search=sobol. Examples: {log: [1e-4, 1e-2]}",
         ),
         ("tune.spaces.l1.lam.log=[1e-1,1e-3]", "the first number must be above 0 and below the second"),
         ("tune.spaces.l1.lam.log=[0,1]", "the first number must be above 0 and below the second"),
@@ -135,23 +135,23 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ("tune.spaces.l1.lam.log=[1e-3,inf]", "must be two finite numbers"),
         ("+tune.spaces.l1.epochs.choice=[1,9]", "may not change the task, the budget or the seed"),
         ("+tune.shared.data.choice=[digits]", "may not change the task, the budget or the seed"),
-        ("+tune.spaces.none.optimizer.lr.log=[1e-4,1e-1]", "it is in tune.shared or tune.per already"),
+        ("+tune.spaces.none.optimizer.lr.log=[1e-4,1e-1]", "tune.shared or tune.per has the same key"),
         (
             "+tune.spaces.none.batch_size.choice=[8,16]",
-            "every variant can tune batch_size, which belongs in tune.shared",
+            "every variant can tune batch_size, so it belongs in tune.shared",
         ),
         ("+tune.shared={}", "the variants get unequal numbers of trials: none 1, l1 3, l2 3"),
         ("+tune.search=grid", "search=grid trains all combinations"),
         ("+tune.search=luck", "tune.search=luck: allowed: sobol, random, grid"),
-        ("optimizer.lr=1e-2", "tune.shared says what optimizer.lr is in each run"),
-        ("reg=l1", "tune.spaces says what reg is in each run"),
+        ("optimizer.lr=1e-2", "tune.shared sets optimizer.lr in each run"),
+        ("reg=l1", "tune.spaces sets reg in each run"),
         ("allow=[luck]", "allowed when runs are trained: tuning"),
-        ("tune=3", "must be a mapping with spaces, seeds and fresh"),
+        ("tune=3", "must be a mapping with the keys spaces, seeds and fresh"),
         ("tune.spaces=3", "tune.spaces=3: must be a mapping"),
-        ("tune.seeds=0", "must be a whole number of at least 1"),
-        ("tune.trials=1000000000", "at most 10000 are allowed"),
-        ("tune.trials=0", "must be a whole number of at least 1"),
-        ("seeds=3", "leave seeds and variants out"),
+        ("tune.seeds=0", "must be a whole number ≥ 1"),
+        ("tune.trials=1000000000", "must be at most 10000"),
+        ("tune.trials=0", "must be a whole number ≥ 1"),
+        ("seeds=3", "Leave seeds and variants out"),
     ],
 )
 def test_what_would_not_be_fair_is_refused_before_anything_is_trained(smaller, tmp_path, change, message):
@@ -187,7 +187,7 @@ def test_a_test_set_in_disguise_is_known_by_its_content(smaller, tmp_path, monke
     monkeypatch.syspath_prepend(tmp_path)
     result = smaller("data=disguised")
     assert result.code == 1
-    assert "the official test set of fashion_mnist_mini (known by its checksum)" in result.err
+    assert "the official test set of fashion_mnist_mini, as its checksum shows" in result.err
 
 
 @pytest.mark.parametrize("keep", first_fast([False, True]))

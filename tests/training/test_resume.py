@@ -173,7 +173,7 @@ def test_a_failed_run_is_tried_again_only_when_told_to(study, tmp_path):
     (run / "status.json").write_text(json.dumps(status | {"state": "failed", "cause": "a full disk"}))
     result = study(*LONG, "epochs=1")
     assert result.code == 1
-    assert "skipped (failed earlier); retry_failed=true" in result.out
+    assert "skipped (failed earlier). retry_failed=true" in result.out
     assert study(*LONG, "epochs=1", "retry_failed=true").code == 0
     assert state(run) == "complete"
 

@@ -1,1 +1,1 @@
-"""From the command line to the points of a sweep, and from each point to a composed config."""
+"""Expand the command line into the points of a sweep, and compose the config of each point."""

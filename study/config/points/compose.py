@@ -1,8 +1,8 @@
-"""From the points of a sweep to checked configs: Hydra composes once per distinct choice of groups.
+"""Compose and check the config of each point of a sweep.
 
-Composing takes Hydra a tenth of a second and more. Most points of a sweep differ in plain values alone, such as `lam=`
-or `seed=`, and these are set in a copy of the config that their groups give. The first of these Hydra has composed
-already, to read how the sweep is to be run.
+Hydra takes 0.1 s or more to compose a config, so it composes once for each distinct choice of groups. Most points of a
+sweep differ in plain values only, such as `lam=` or `seed=`. Such a value is set in a copy of the config that Hydra has
+composed for the same groups. The base config, from which the settings of the sweep are read, is the first of these.
 """
 
 import copy
@@ -27,21 +27,21 @@ from study.errors import USER_ERRORS, ConfigError, one_line
 
 
 class Composer:
-    """Composes the points of one command; what Hydra has composed for some points is kept for the later ones."""
+    """Composes the points of one command, and keeps the configs that Hydra has composed for later points."""
 
     def __init__(self, loader: ConfigLoader):
         self.loader = loader
         self.bases: list[tuple[DictConfig, BaseComposer]] = []
 
     def compose_each(self, parts: Sequence[tuple[DictConfig, Sequence[Point]]]) -> list[ResolvedRun]:
-        """The resolved runs of points.
+        """Compose, check and identify the run of every point.
 
         Args:
-            parts: base configs, composed from the overrides that do not sweep, with Hydra's own node; and the overrides
-                of each point that belongs to it.
+            parts: pairs of a base config and the overrides of each of its points. A base config is composed from the
+                overrides that do not sweep, and has Hydra's own node.
 
         Raises:
-            ConfigError: one or more points are not allowed; all mistakes are listed, a line each.
+            ConfigError: one or more points are not allowed; the message has one line for each mistake.
         """
         configs, errors = [], []
         for base, points in parts:
@@ -63,7 +63,7 @@ class Composer:
 
 
 class BaseComposer:
-    """The points of one base config."""
+    """Composes the points of one base config."""
 
     def __init__(self, base: DictConfig, loader: ConfigLoader):
         self.config_name = base.hydra.job.config_name
@@ -83,7 +83,7 @@ class BaseComposer:
         self.groups_of_base = {line for line in self.of_base if self.parse(line).key_or_group in self.groups}
 
     def compose_all(self, points: Sequence[Point]) -> list[ResolvedRun]:
-        """The resolved run of every point; see `Composer.compose_each`."""
+        """Compose, check and identify the run of every point; see `Composer.compose_each`."""
         configs: list[ResolvedRun] = []
         errors: dict[str, list[str]] = {}
         for point in points:
@@ -102,7 +102,7 @@ class BaseComposer:
         return configs
 
     def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
-        """The config of a point, without Hydra's own node, and the option chosen for each group."""
+        """Return the config of a point, without Hydra's own node, and the option chosen for each group."""
         overrides = [self.parse(line) for line in point]
         values = [override for override in overrides if self._is_plain_value(override)]
         rest = tuple(line for line, override in zip(point, overrides, strict=True) if override not in values)
@@ -112,14 +112,14 @@ class BaseComposer:
             for override in values:
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
         except USER_ERRORS:
-            return self._by_hydra(tuple(point))  # which fails as well, and says it in Hydra's words
+            return self._by_hydra(tuple(point))  # fails as well, but with Hydra's own message
         return cfg, choices
 
     def check_once(self) -> None:
-        """Refuse what options of the points set for a whole sweep, which has been read from the base config.
+        """Refuse options of single points that set a key for the whole sweep: such keys come from the base config.
 
         Raises:
-            ConfigError: a line for each composed config that differs from the base in it.
+            ConfigError: one line for each such key of each option.
         """
         errors = []
         for overrides, found in self.once_composed.items():
@@ -127,8 +127,8 @@ class BaseComposer:
                 continue
             options = " ".join(line for line in overrides if line not in self.of_base)
             errors += [
-                f"{options}: its YAML sets {key}, which is one for all runs of a command. In a sweep only options of"
-                f" experiment may differ in seeds and variants. Choose {options} alone, or give {key}=..."
+                f"{options}: its YAML file sets {key}, and all runs of a command must share {key}. In a sweep, only"
+                f" options of experiment may differ in seeds and variants. Choose {options} alone, or give {key}=..."
                 for key, value in self.once.items()
                 if found.get(key) != value and not any(f"{given}.".startswith(f"{key}.") for given in self.given)
             ]
@@ -162,17 +162,17 @@ class BaseComposer:
 class _Composed:
     """A composed config without Hydra's own node, and the option chosen for each group."""
 
-    pickled: bytes  # which copies a config in a third of the time that copy.deepcopy takes
+    pickled: bytes  # copying a config by pickle takes a third of the time of copy.deepcopy
     choices: dict[str, str]
 
     @classmethod
     def of(cls, cfg: DictConfig) -> "_Composed":
-        """Takes Hydra's own node out of a config."""
+        """Make it from a config of Hydra. Removes Hydra's own node from `cfg`."""
         choices: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
         return cls(pickle.dumps(cfg), choices)
 
     def copy(self) -> tuple[DictConfig, dict[str, str]]:
-        """A copy that may be changed."""
+        """Return a copy that may be changed."""
         return pickle.loads(self.pickled), self.choices

@@ -1,7 +1,7 @@
-"""Several experiments in one sweep: each is expanded as if it were given alone, all under one name.
+"""Several experiments in one sweep: each is expanded as if it were given alone, and all share one study name.
 
-Hydra's options may set `seeds`, `variants` and other keys that say how a sweep is run. These are read from one config,
-so only an option that is chosen for the whole command may set them, or one of several options of `experiment`.
+An option may set `seeds`, `variants` and other keys that say how a sweep is run. These keys are read from one config.
+So only two kinds of option may set them: one chosen for the whole command, and each option of `experiment`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ from study.config.points.grid import each_value
 from study.errors import ConfigError
 
 GROUP = "experiment"
-MULTIPLIERS = ("seeds", "variants")  # which each experiment of a sweep has for itself
+MULTIPLIERS = ("seeds", "variants")  # each experiment of a sweep has its own
 ONCE = ("name", "tune", "allow", "primary", "select", "loop", "workers", "on_failure", "retry_failed", "dry_run")
-LAUNCHER = ("hydra/launcher", "hydra.launcher")  # which one, and its settings
+LAUNCHER = ("hydra/launcher", "hydra.launcher")  # the launcher's name, and its settings
 
 
 def experiments_of(
     base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
 ) -> list[tuple[DictConfig, list[str]]]:
-    """Each experiment that a sweep names: its config, and the command line with this experiment alone.
+    """Split a sweep over experiments into its experiments.
 
     Args:
         base: the config composed from the overrides that do not sweep, with Hydra's own node.
@@ -33,7 +33,8 @@ def experiments_of(
         arguments: overrides of the command line.
 
     Returns:
-        One pair for each experiment; the arguments as they are where no sweep over experiments is among them.
+        For each experiment its config, and the arguments with this experiment alone. Without a sweep over experiments,
+        one pair: `base` and the arguments.
 
     Raises:
         ConfigError: the experiments cannot be combined.
@@ -41,7 +42,7 @@ def experiments_of(
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
     for override in parsed:
         if override.key_or_group == GROUP and isinstance(override.value(), list):
-            raise ConfigError(f"{override.input_line}: a list is not allowed. Several experiments: -m {GROUP}=a,b")
+            raise ConfigError(f"{override.input_line}: a list is not allowed. For several experiments: -m {GROUP}=a,b")
     swept = [override for override in parsed if override.key_or_group == GROUP and override.is_sweep_override()]
     if not swept:
         return [(base, list(arguments))]
@@ -57,7 +58,7 @@ def experiments_of(
 
 
 def once_per_sweep(config: DictConfig) -> dict[str, Any]:
-    """The values of a composed config that a sweep has one of, interpolations as they are written."""
+    """The values of `ONCE`, `MULTIPLIERS` and `LAUNCHER` in a composed config, with interpolations unresolved."""
     keys = [key for key in (*ONCE, *MULTIPLIERS) if key in config]
     values: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=False)
     launcher = OmegaConf.to_container(config.hydra.launcher, resolve=False)
@@ -68,8 +69,8 @@ def _check_combinable(asked: str, configs: Mapping[str, DictConfig]) -> None:
     for line, config in configs.items():
         if config.tune is not None and len(configs) > 1:
             raise ConfigError(
-                f"{asked}: {line} has a tune, which makes seeds and variants of its own. Experiments without tune are"
-                f" allowed here. Train it by a command of its own: study {line}"
+                f"{asked}: {line} sets tune, and a tuned study makes its own seeds and variants. Only experiments"
+                f" without tune can be combined. Train it by a command of its own: study {line}"
             )
     values = {line: once_per_sweep(config) for line, config in configs.items()}
     for key in (*ONCE, *LAUNCHER):
@@ -77,6 +78,6 @@ def _check_combinable(asked: str, configs: Mapping[str, DictConfig]) -> None:
         if len(each) > 1:
             listed = f" ({', '.join(each)})" if key != LAUNCHER[1] else ""
             raise ConfigError(
-                f"{asked}: the experiments differ in {key}{listed}. One value is allowed for all runs of a command."
+                f"{asked}: the experiments differ in {key}{listed}. All runs of a command must have one value."
                 f" Give it: {key}=..."
             )

@@ -1,4 +1,4 @@
-"""From the overrides of a command line, and a study's own `variants` and `seeds`, to the points of a sweep."""
+"""Expand the overrides of a command line, and a study's `variants` and `seeds`, into the points of a sweep."""
 
 import itertools
 import json
@@ -20,18 +20,18 @@ ENGINE_KEYS = (
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
-MOST_RUNS = 100_000  # of a sweep: of more, one number too many is the likelier reason
+MOST_RUNS = 100_000  # of a sweep: more are probably a typing error
 Point = list[str]  # overrides, one value each
 
 
 def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], multirun: bool) -> list[Point]:
-    """All points of a sweep, seeds varying fastest; a single run is a sweep of one point.
+    """List all points of a sweep, with seeds varying fastest. A single run is a sweep of one point.
 
     A key given on the command line replaces that key of the study's `variants`.
 
     Args:
         base: the config composed from the overrides that do not sweep.
-        parser: parses overrides; one with a config loader knows which are groups.
+        parser: parses overrides; it needs a config loader to know which keys are groups.
         arguments: overrides of the command line.
         multirun: whether `-m` was given.
 
@@ -45,14 +45,16 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         if not override.is_sweep_override():
             continue
         if key in ENGINE_KEYS:
-            raise ConfigError(f"{override.input_line}: {key} says how a sweep is run; one value is allowed")
+            raise ConfigError(f"{override.input_line}: {key} says how a sweep is run. Give one value")
         if not (multirun or variants or seeds):
             raise ConfigError(
-                f"{override.input_line} names several values: add -m to train one run for each,"
-                f" or quote a value that holds a comma: {key}='...'"
+                f"{override.input_line} has several values. Add -m to train one run for each,"
+                f" or quote a value that contains a comma: {key}='...'"
             )
     if seeds and "seed" in given:
-        raise ConfigError("seed and seeds are both given: seeds=5 trains seeds 0 to 4, seed=5 only seed 5")
+        raise ConfigError(
+            "seed and seeds are both given. Give one: seeds=5 trains seeds 0 to 4, and seed=5 trains seed 5 only"
+        )
     fixed = {
         key: list(itertools.islice(each_value(override), MOST_RUNS + 1))
         for key, override in given.items()
@@ -66,14 +68,14 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         grids.append([*own.values(), *fixed.values()])
     if sum(math.prod(map(len, grid)) for grid in grids) > MOST_RUNS:
         raise ConfigError(
-            f"this sweep has more than {MOST_RUNS:,} runs. Give fewer values or seeds, or sweep one part after another"
-            " under the same name"
+            f"this sweep has more than {MOST_RUNS:,} runs. Give fewer values or seeds, or split it into several sweeps"
+            " with the same name"
         )
     return [list(point) for grid in grids for point in itertools.product(*grid)]
 
 
 def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[str, str]:
-    """The overrides of a command line by key, where it must not sweep.
+    """Return the overrides of the command line of a tuned study, by key.
 
     Raises:
         ConfigError: one of them has several values.
@@ -82,44 +84,50 @@ def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[s
     for key, override in given.items():
         if override.is_sweep_override():
             raise ConfigError(
-                f"{override.input_line}: a tuned study takes one value of {key}; see tune.spaces and tune.per"
+                f"{override.input_line}: with tune, {key} must have one value. To vary it, use tune.spaces or tune.per"
             )
     return {key: next(each_value(override)) for key, override in given.items()}
 
 
 def as_seeds(seeds: Any) -> list[int]:
-    """`seeds=5` as [0, 1, 2, 3, 4]; a list as it is; None as [].
+    """Turn `seeds` into a list: 5 gives [0, 1, 2, 3, 4], a list stays as it is, None gives [].
 
     Raises:
-        ConfigError: something else.
+        ConfigError: `seeds` is anything else.
     """
     if seeds is None:
         return []
     listed: Any = OmegaConf.to_container(seeds) if OmegaConf.is_config(seeds) else seeds
     if isinstance(listed, int) and not isinstance(listed, bool) and listed > 0:
         if listed > MOST_RUNS:
-            raise ConfigError(f"seeds={listed}: {MOST_RUNS:,} at most are allowed")
+            raise ConfigError(f"seeds={listed}: must be at most {MOST_RUNS:,}")
         return list(range(listed))
     whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in listed)
     if not whole or not listed:
-        raise ConfigError(f"seeds={listed}: a number of seeds (seeds=5) or a list of them (seeds=[0,3]) is allowed")
+        raise ConfigError(f"seeds={listed}: must be a number of seeds (seeds=5) or a list of seeds (seeds=[0,3])")
     return listed
 
 
 def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
-    """Each variant as its overrides by key; a list as value is several values."""
+    """Return each variant as its overrides by key. A list as value gives several overrides."""
     result = []
     listed: Any = OmegaConf.to_container(variants, resolve=False)
     for variant in listed:
         if not isinstance(variant, Mapping):
-            raise ConfigError(f"variants: {variant} is not a set of overrides; allowed: {{reg: l1, lam: [1e-5, 1e-4]}}")
+            raise ConfigError(
+                f"variants: {variant} must be a mapping of keys to values. Example: {{reg: l1, lam: [1e-5, 1e-4]}}"
+            )
         flat = dict(_flatten(variant))
         for key in flat:
             if key in ENGINE_KEYS:
-                raise ConfigError(f"variants: {key} says how a sweep is run, and cannot differ between variants")
+                raise ConfigError(
+                    f"variants: {key} says how a sweep is run, so it must be the same for all variants. Give {key}"
+                    " beside variants"
+                )
             if key == "experiment":
                 raise ConfigError(
-                    "variants: an experiment has variants of its own. List experiments: -m experiment=a,b"
+                    "variants: experiment is not allowed here, because an experiment has its own variants. For several"
+                    " experiments: -m experiment=a,b"
                 )
         result.append(
             {
@@ -139,14 +147,14 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def as_override(value: Any) -> str:
-    """A YAML value in Hydra's override grammar."""
+    """Write a YAML value in Hydra's override grammar."""
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_./+-]+", value):
         return QuotedString(value, Quote.single).with_quotes()
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def each_value(override: Override) -> Iterator[str]:
-    """The override once for each of its values, as Hydra's own sweeper spells them."""
+    """Yield the override once for each of its values, spelled as by Hydra's own sweeper."""
     key = override.get_key_element()
     if override.type == OverrideType.DEL:
         yield str(override.input_line)
@@ -156,15 +164,18 @@ def each_value(override: Override) -> Iterator[str]:
         values = _names(override) if isinstance(override.value(), Glob) else list(override.sweep_string_iterator())
         if not values:
             raise ConfigError(
-                f"{override.input_line} names no value: one or more are allowed; study --help lists options"
+                f"{override.input_line} names no value. Give one value or more. study --help lists options"
             )
         yield from (f"{key}={value}" for value in values)
     else:
-        raise ConfigError(f"{override.input_line}: a sweep takes listed values, choice(...), range(...) or glob(...)")
+        raise ConfigError(
+            f"{override.input_line}: this kind of sweep is not allowed. Allowed: a list of values, choice(...),"
+            " range(...), glob(...)"
+        )
 
 
 def _names(override: Override) -> list[str]:
-    """The options that fit a pattern, as values of overrides: their files' names may have any characters."""
+    """The options that match a pattern, as values of overrides, quoted because file names may have any characters."""
     glob: Any = override.value()
     for patterns in (glob.include, glob.exclude):
         patterns[:] = [getattr(pattern, "text", pattern) for pattern in patterns]  # Hydra cannot match quoted ones

@@ -1,1 +1,1 @@
-"""The key `tune`: the protocol of a tuned study, and the points that its search tries."""
+"""The key `tune`: the protocol of a tuned study, and the points of its search."""

@@ -1,7 +1,7 @@
-"""The protocol of a tuned study: everyone tuned alike, choices frozen, compared on fresh seeds.
+"""The protocol of a tuned study: tune all variants alike, freeze the choices, compare them on fresh seeds.
 
-The winner of many trials is partly a lucky one, so its score is too high. Only runs of the winners on seeds that had
-no part in the choice are compared, and how many these are is fixed beforehand (as in AlgoPerf's protocol).
+The best of many trials is partly best by luck, so its score is too high. So only runs of the choices on fresh seeds,
+which had no part in the choice, are compared. Their number is fixed beforehand, as in the protocol of AlgoPerf.
 """
 
 import itertools
@@ -16,28 +16,28 @@ from study.config.tuning.search import COLUMNS, SEARCHES, Dimension, dimension, 
 from study.errors import ConfigError
 
 LEARNING_RATE = "optimizer.lr"
-SHARED = {LEARNING_RATE: {"log": [1e-4, 1e-2]}}  # what every variant tunes unless tune.shared says otherwise
+SHARED = {LEARNING_RATE: {"log": [1e-4, 1e-2]}}  # default of tune.shared, which every variant tunes
 TRIALS = 16
-MOST_TRIALS = 10_000  # which would take months; a slip of the keyboard rather than a wish
+MOST_TRIALS = 10_000  # more would take months, and are probably a typing error
 ALLOWED = ("tuning",)  # words of `allow` for a command that trains
-# What a trial may not change: the task, the budget, and what the protocol itself sets.
+# Keys that a trial may not change: the task, the budget, and the keys that the protocol itself sets.
 NOT_TUNED = ("reg", "seed", "epochs", "budget", "data", "model", "optimizer", "experiment", *ENGINE_KEYS)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `tune:` and `select` in a study's YAML say.
+    """The protocol: the keys `tune` and `select` of a study.
 
     Attributes:
-        shared: what every variant tunes: the range of each key, as YAML has it.
-        spaces: by regularizer what it tunes besides.
+        shared: the range of each key that every variant tunes, as in YAML.
+        spaces: for each regularizer, the range of each key that it tunes besides.
         search: how trials are drawn, one of `search.SEARCHES`.
-        trials: how many trials each variant gets; None for a grid, which has all combinations.
-        seed: of the search.
-        seeds: number of tuning seeds, 0, 1, ...
-        fresh: number of fresh seeds, which follow on these.
-        select: measure that decides, its mean over the tuning seeds.
-        per: settings for each combination of which the choice is made apart.
+        trials: number of trials of each variant; None for a grid, which has all combinations.
+        seed: the seed of the search.
+        seeds: number of tuning seeds: 0, 1, ...
+        fresh: number of fresh seeds, which come after the tuning seeds.
+        select: the measure that chooses, by its mean over the tuning seeds.
+        per: lists of settings. A separate choice is made for each of their combinations.
     """
 
     shared: Mapping[str, Any]
@@ -52,20 +52,20 @@ class Tuning:
 
     @property
     def tuning_seeds(self) -> list[int]:
-        """Seeds that choose."""
+        """The seeds of the trials, by which the choice is made."""
         return list(range(self.seeds))
 
     @property
     def fresh_seeds(self) -> list[int]:
-        """Seeds that compare."""
+        """The seeds on which the choices are compared."""
         return list(range(self.seeds, self.seeds + self.fresh))
 
     def space_of(self, reg: str) -> dict[str, Dimension]:
-        """What a regularizer tunes: the shared keys, then its own."""
+        """The dimensions that a regularizer tunes: the shared keys, then its own."""
         return {**self._dimensions("shared", self.shared), **self._dimensions(f"spaces.{reg}", self.spaces[reg])}
 
     def points_of(self, reg: str) -> list[dict[str, Any]]:
-        """The values of each of a regularizer's trials."""
+        """The values of each trial of a regularizer."""
         shared = self._dimensions("shared", self.shared)
         own = self._dimensions(f"spaces.{reg}", self.spaces[reg])
         return points(shared, own, self.search, self.trials or 0, self.seed)
@@ -76,7 +76,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One trial of a regularizer in one context (a combination of `per`): its number and the values that it tries."""
+    """One trial of a regularizer in one context (a combination of `per`): its number and its values."""
 
     reg: str
     values: Mapping[str, Any]
@@ -84,33 +84,33 @@ class Candidate:
     trial: int = 0
 
     def points(self, seeds: Sequence[int], fixed: Mapping[str, str]) -> list[Point]:
-        """Overrides of its run with each seed; `fixed` are further overrides of all runs, by key."""
+        """The overrides of its run with each seed. `fixed`: further overrides of all runs, by key."""
         settings = {"reg": self.reg, **self.context, **self.values}
         own = [f"{key}={as_override(value)}" for key, value in settings.items()]
         return [[*own, f"seed={seed}", *fixed.values()] for seed in seeds]
 
 
 def read_tuning(base: DictConfig) -> Tuning | None:
-    """The checked `tune:` of a config; None where nothing is tuned.
+    """Check and return the protocol of a config; None if nothing is tuned.
 
     Raises:
-        ConfigError: a key or value is not allowed, or variants are not tuned alike and `allow` does not hold `tuning`.
+        ConfigError: a key or value is not allowed. Or variants are not tuned alike, and `allow` does not permit it.
     """
     allow = _allowed(base)
     if base.tune is None:
         return None
     if not isinstance(base.tune, DictConfig):
         raise ConfigError(
-            f"tune={base.tune}: must be a mapping with spaces, seeds and fresh. Example: experiment=tuned"
+            f"tune={base.tune}: must be a mapping with the keys spaces, seeds and fresh. Example: experiment=tuned"
         )
     given: Any = OmegaConf.to_container(base.tune, resolve=True)
     known = ("search", "trials", "seed", "seeds", "fresh", "shared", "spaces", "per")
     for key in given:
         if key not in known:
-            raise ConfigError(f"tune.{key} is not a key of tune. Allowed: {', '.join(known)}.")
+            raise ConfigError(f"tune.{key} is not a key of tune. Allowed: {', '.join(known)}")
     for key in ("spaces", "seeds", "fresh"):
         if given.get(key) is None:
-            raise ConfigError(f"tune.{key} is missing: spaces, seeds and fresh are required")
+            raise ConfigError(f"tune.{key} is missing. tune must have the keys spaces, seeds and fresh")
     search = given.get("search", "sobol")
     if search not in SEARCHES:
         raise ConfigError(f"tune.search={search}: allowed: {', '.join(SEARCHES)}")
@@ -121,19 +121,22 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     for key, low in {"seeds": 1, "fresh": 1, "seed": 0, "trials": 1}.items():
         value = given.get(key, low)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < low):
-            raise ConfigError(f"tune.{key}={value}: must be a whole number of at least {low}")
+            raise ConfigError(f"tune.{key}={value}: must be a whole number ≥ {low}")
     if (given.get("trials") or 0) > MOST_TRIALS:
-        raise ConfigError(f"tune.trials={given['trials']}: at most {MOST_TRIALS} are allowed")
+        raise ConfigError(f"tune.trials={given['trials']}: must be at most {MOST_TRIALS}")
     if base.seeds is not None or base.variants:
-        raise ConfigError("tune makes its own seeds and variants: leave seeds and variants out, set tune.seeds")
+        raise ConfigError("tune makes its own seeds and variants. Leave seeds and variants out, and set tune.seeds")
     if base.data.split == "textbook":
-        raise ConfigError("data.split=textbook: val is the official test set there, and must not choose; use holdout")
+        raise ConfigError(
+            "data.split=textbook: the validation set is the official test set then, and tuning must not use it. Give"
+            " data.split=holdout"
+        )
     for key in ("shared", "spaces", "per"):
         if not isinstance(given.get(key) or {}, dict):
             raise ConfigError(f"tune.{key}={given[key]}: must be a mapping. Example: experiment=tuned")
     spaces = {str(reg): _space(f"spaces.{reg}", space) for reg, space in given["spaces"].items()}
     if not spaces:
-        raise ConfigError("tune.spaces is empty: name the regularizers to compare. Example: {none: {}, l1: {...}}")
+        raise ConfigError("tune.spaces is empty. Name the regularizers to compare. Example: {none: {}, l1: {...}}")
     tuning = Tuning(
         shared=_space("shared", SHARED if given.get("shared") is None else given["shared"]),
         spaces=spaces,
@@ -149,8 +152,8 @@ def read_tuning(base: DictConfig) -> Tuning | None:
     unequal = inequalities(tuning)
     if unequal and "tuning" not in allow:
         raise ConfigError(
-            f"{unequal[0]}. All variants must be tuned alike, or the difference may come from the tuning. Change it, or"
-            " give allow=[tuning], which every table then says"
+            f"{unequal[0]}. All variants must be tuned alike, or a difference may come from the tuning. Change it, or"
+            " give allow=[tuning]. Every table then says so"
         )
     return tuning
 
@@ -166,19 +169,17 @@ def _allowed(base: DictConfig) -> list[str]:
 
 
 def _space(where: str, space: Any) -> dict[str, Any]:
-    """A space by whole keys."""
+    """A space with nested keys joined by dots."""
     if space is not None and not isinstance(space, Mapping):
-        raise ConfigError(
-            f"tune.{where}={space}: must be a mapping of keys to what is tried. Example: experiment=tuned"
-        )
+        raise ConfigError(f"tune.{where}={space}: must be a mapping of keys to ranges. Example: experiment=tuned")
     flat = list(flattened(space or {}))
     if len(flat) > len(dict(flat)):
-        raise ConfigError(f"tune.{where} names a key twice: {', '.join(key for key, _ in flat)}")
+        raise ConfigError(f"tune.{where} names a key twice: {', '.join(key for key, _ in flat)}. Leave one out")
     return dict(flat)
 
 
 def _check(tuning: Tuning) -> None:
-    """Refuse what cannot be searched: unknown forms of a range, keys that belong to the task, one key in two places."""
+    """Refuse unknown forms of a range, keys that belong to the task, and a key in two places."""
     for key, values in tuning.per.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"tune.per.{key}={values}: must be a list of values")
@@ -192,13 +193,13 @@ def _check(tuning: Tuning) -> None:
                     )
         twice = [key for key in own if key in tuning.shared or key in tuning.per]
         if twice:
-            raise ConfigError(f"tune.spaces.{reg}.{twice[0]}: it is in tune.shared or tune.per already. Leave one out")
+            raise ConfigError(f"tune.spaces.{reg}.{twice[0]}: tune.shared or tune.per has the same key. Leave one out")
         if len(tuning.space_of(reg)) > COLUMNS:
-            raise ConfigError(f"tune.spaces.{reg}: at most {COLUMNS} keys can be tuned, the shared ones included")
+            raise ConfigError(f"tune.spaces.{reg}: at most {COLUMNS} keys can be tuned, including those of tune.shared")
 
 
 def inequalities(tuning: Tuning) -> list[str]:
-    """In what the variants of a protocol are tuned unequally, a line each; none where everyone is tuned alike."""
+    """List how the variants of a protocol are tuned unequally, one line each; empty if all are tuned alike."""
     lines = []
     counts = {reg: len(tuning.points_of(reg)) for reg in tuning.spaces}
     if len(set(counts.values())) > 1:
@@ -206,7 +207,7 @@ def inequalities(tuning: Tuning) -> list[str]:
         lines.append(f"tune: the variants get unequal numbers of trials: {listed}")
     for reg, own in tuning.spaces.items():
         lines += [
-            f"tune.spaces.{reg}.{key}: every variant can tune {key}, which belongs in tune.shared"
+            f"tune.spaces.{reg}.{key}: every variant can tune {key}, so it belongs in tune.shared"
             for key in own
             if key != "lam" and not key.startswith("reg.")
         ]
@@ -214,7 +215,7 @@ def inequalities(tuning: Tuning) -> list[str]:
 
 
 def candidates(tuning: Tuning) -> list[Candidate]:
-    """All trials: of each regularizer in each context."""
+    """List all trials: those of each regularizer in each context."""
     contexts = [dict(zip(tuning.per, values, strict=True)) for values in itertools.product(*tuning.per.values())]
     return [
         Candidate(reg, values, context, trial)
@@ -225,9 +226,11 @@ def candidates(tuning: Tuning) -> list[Candidate]:
 
 
 def choose(tried: Sequence[tuple[Candidate, float]]) -> Candidate:
-    """The candidate of the highest score; of equal ones the earliest trial, which is the same rule for all variants.
+    """Return the candidate with the highest score; of equal ones, that of the earliest trial.
+
+    The rule for equal scores is the same for all variants.
 
     Args:
-        tried: candidates of one regularizer and context, with their scores, larger being better.
+        tried: candidates of one regularizer and context, with their scores; higher is better.
     """
     return max(tried, key=lambda pair: (pair[1], -pair[0].trial))[0]

@@ -1,8 +1,8 @@
-"""Search spaces of a tuned study: what each key may be, and the points that are tried.
+"""Search spaces of a tuned study: the range of each key, and the points of the trials.
 
-Every variant reads its trials from one sequence of points in the unit cube: shared keys take the first columns, a
-variant's own keys the following ones. So trial k has the same learning rate for all variants, and a further variant
-changes no other's trials.
+Every variant takes its trials from one sequence of points in the unit cube. Shared keys use the first columns, and a
+variant's own keys use the next ones. So trial k has the same learning rate for all variants, and another variant does
+not change the trials of the others.
 """
 
 import itertools
@@ -16,20 +16,20 @@ import numpy as np
 from study.errors import ConfigError
 
 SEARCHES = ("sobol", "random", "grid")
-COLUMNS = 16  # of the sequence: the most keys that a variant can tune
-DIGITS = 4  # significant digits of a value that is drawn: enough to tune, and short in the names of runs
-EDGE = 0.05  # of a range: a choice as close to an end may have a better one beyond
+COLUMNS = 16  # of the sequence, and so the largest number of keys that a variant can tune
+DIGITS = 4  # significant digits of a drawn value: enough to tune, and short in the names of runs
+EDGE = 0.05  # fraction of a range: beyond a choice this close to an end, a better value may lie
 EXAMPLES = "{log: [1e-4, 1e-2]}, {linear: [0, 0.5]}, {choice: [a, b]}"
 
 
 class Dimension(Protocol):
-    """What one key may be."""
+    """The values that a search can try for one key."""
 
     def value(self, u: float) -> Any:
         """The value at a position u in [0, 1)."""
 
     def near_end(self, value: Any) -> bool:
-        """Whether a value lies at an end of what is tried, beyond which a better one may lie."""
+        """Whether a value lies at an end of the range, so that a better one may lie beyond it."""
 
     def words(self) -> str:
         """The range in words."""
@@ -51,13 +51,13 @@ class Range:
         return min(max(drawn, self.low), self.high)
 
     def near_end(self, value: float) -> bool:
-        """Whether a number lies within 5 % of an end, on the range's own scale."""
+        """Whether a number lies within 5 % of an end of the range, on its linear or logarithmic scale."""
         begin, end = self._scaled(self.low), self._scaled(self.high)
         u = (self._scaled(value) - begin) / (end - begin)
         return not EDGE <= u <= 1 - EDGE
 
     def words(self) -> str:
-        """`0.0001 to 0.01 (log)`."""
+        """The range in words: `0.0001 to 0.01 (log)`."""
         return f"{self.low:g} to {self.high:g} ({'log' if self.log else 'linear'})"
 
     def _scaled(self, number: float) -> float:
@@ -66,7 +66,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """Values of a list; `ordered` ones are numbers of a grid, which has ends."""
+    """The values of a list. `ordered`: they are the numbers of a grid, so the list has ends."""
 
     values: tuple[Any, ...]
     ordered: bool = False
@@ -76,7 +76,7 @@ class Choice:
         return self.values[int(u * len(self.values))]
 
     def near_end(self, value: Any) -> bool:
-        """Whether a number is the least or the greatest of several."""
+        """Whether a value is the smallest or the largest of several numbers."""
         return self.ordered and len(self.values) > 1 and value in (min(self.values), max(self.values))
 
     def words(self) -> str:
@@ -85,22 +85,23 @@ class Choice:
 
 
 def dimension(key: str, given: Any, search: str) -> Dimension:
-    """What a key may be, from YAML.
+    """Read the range of a key from YAML.
 
     Args:
         key: the whole key, for messages.
-        given: a list of values for a grid; `{log: [low, high]}`, `{linear: [low, high]}` or `{choice: [...]}` else.
+        given: for a grid a list of values; for other searches `{log: [low, high]}`, `{linear: [low, high]}` or
+            `{choice: [...]}`.
         search: one of SEARCHES.
 
     Raises:
-        ConfigError: it is something else.
+        ConfigError: `given` has another form.
     """
     if search == "grid":
         if not _distinct(given):
-            raise ConfigError(f"{key}={given}: search=grid takes a list of different values. Example: [1e-4, 1e-3]")
+            raise ConfigError(f"{key}={given}: must be a list of different values. Example: [1e-4, 1e-3]")
         return Choice(tuple(given), ordered=all(_is_number(v) for v in given))
     if not isinstance(given, Mapping) or len(given) != 1 or not set(given) <= {"log", "linear", "choice"}:
-        raise ConfigError(f"{key}={given}: search={search} takes a range or a choice. Examples: {EXAMPLES}")
+        raise ConfigError(f"{key}={given}: must be a range or a choice with search={search}. Examples: {EXAMPLES}")
     ((kind, content),) = given.items()
     if kind == "choice":
         if not _distinct(content):
@@ -124,7 +125,7 @@ def _distinct(given: Any) -> bool:
 
 
 def flattened(space: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The keys of a space with what they may be: nested mappings name the same keys as dotted ones."""
+    """Yield the keys of a space with their ranges. Nested keys are joined by dots."""
     for key, content in space.items():
         is_dimension = not isinstance(content, Mapping) or set(content) & {"log", "linear", "choice"}
         if is_dimension or not content:
@@ -136,21 +137,21 @@ def flattened(space: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def points(
     shared: Mapping[str, Dimension], own: Mapping[str, Dimension], search: str, trials: int, seed: int
 ) -> list[dict[str, Any]]:
-    """The trials of one variant: the value of each key, shared ones first.
+    """The trials of one variant: the value of each key, shared keys first.
 
     Args:
-        shared: what every variant tunes.
-        own: what this one tunes besides.
-        search: `sobol`, `random`, or `grid`, which has all combinations.
-        trials: how many; a grid has as many as there are combinations.
-        seed: of the sequence.
+        shared: the keys that every variant tunes.
+        own: the keys that this variant tunes besides.
+        search: `sobol`, `random`, or `grid` for all combinations.
+        trials: number of trials; not used for a grid.
+        seed: the seed of the sequence.
 
     Returns:
-        Trials in the order of the sequence; a single one where there is nothing to tune.
+        The trials in the order of the sequence; a single one if there is nothing to tune.
     """
     space = {**shared, **own}
     if search == "grid":
-        listed = [d.values for d in space.values() if isinstance(d, Choice)]  # all are: see `dimension`
+        listed = [d.values for d in space.values() if isinstance(d, Choice)]  # all are; see `dimension`
         return [dict(zip(space, values, strict=True)) for values in itertools.product(*listed)]
     rows = unit_points(search, trials, seed) if space else np.zeros((1, COLUMNS))
     return [
@@ -161,8 +162,8 @@ def points(
 def unit_points(search: str, trials: int, seed: int) -> np.ndarray:
     """The first points of the sequence in the unit cube, float64 (trials, COLUMNS).
 
-    `sobol`: a scrambled Sobol' sequence (Owen 1998), which covers the cube more evenly than chance does; `random`:
-    independent uniform points.
+    `sobol` gives a scrambled Sobol' sequence (Owen 1998), which covers the cube more evenly than random points.
+    `random` gives independent uniform points.
     """
     if search == "random":
         return np.random.default_rng(seed).random((trials, COLUMNS))
@@ -173,5 +174,5 @@ def unit_points(search: str, trials: int, seed: int) -> np.ndarray:
 
 
 def near_ends(space: Mapping[str, Dimension], values: Mapping[str, Any]) -> Sequence[str]:
-    """The keys whose chosen value lies at an end of its range."""
+    """The keys whose chosen value lies near an end of its range."""
     return [key for key, d in space.items() if d.near_end(values[key])]

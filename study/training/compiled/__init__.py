@@ -1,1 +1,1 @@
-"""The training loop of ReLU MLPs in Numba; `mlp` is its door, and says what it can train."""
+"""The compiled training loop of ReLU MLPs (Numba). `mlp` is its entry point, and tells which models it can train."""

@@ -1,7 +1,7 @@
-"""The first layer of an MLP as compiled code: it sees images, whose background is zero.
+"""The first layer of an MLP as compiled code. Its inputs are images, and their background is zero.
 
-Its weight lies in blocks of WIDTH units, (blocks, inputs, WIDTH), the last one filled up with zeros; what comes out of
-it accordingly, (blocks, batch_size, WIDTH).
+Its weight is stored in blocks of WIDTH units, (blocks, inputs, WIDTH). The last block is padded with zeros. Its outputs
+are stored in the same blocks of units, (blocks, batch_size, WIDTH).
 """
 
 import numpy as np
@@ -9,12 +9,12 @@ import numpy as np
 from study.training.compiled.sparse_products import WIDTH, Entries, aligned, multiply
 from study.training.compiled.steps import CAP, GROUP, Rule, inlined, limit_units, step_tensor
 
-PIXELS = 128  # rows of a block that are updated at a time
+PIXELS = 128  # number of rows of a block that are updated at a time
 
 
 @inlined
 def activate_blocks(blocks: np.ndarray, bias: np.ndarray, size: int) -> None:
-    """Add the bias to products of the weight with `size` images, and apply ReLU; what fills up a block stays zero."""
+    """Add the bias to the products of the weight with `size` images, and apply ReLU. The padding stays zero."""
     zero = blocks.dtype.type(0)
     for k in range(len(blocks)):
         units = units_of(k, bias)
@@ -39,21 +39,21 @@ def update_first(
     following: np.ndarray,
     output: np.ndarray,
 ) -> tuple[float, float, float]:
-    """Update the first weight block by block; returns its Σ|w|, Σw² and Σ‖group‖₂ afterwards.
+    """Update the first weight block by block; return its Σ|w|, Σw² and Σ‖group‖₂ after the update.
 
     Args:
         weight: (blocks, inputs, WIDTH).
-        error: (blocks, n, WIDTH), derivatives of the loss by the outputs.
-        batch: of (inputs, n), the batch by pixel.
+        error: derivatives of the loss by the outputs, (blocks, n, WIDTH).
+        batch: entries of the transposed batch, (inputs, n).
         pixels: int64, 0…inputs−1.
         state: the weight's first and second moments.
-        group: the bias, (outputs,), already updated, its second moment, and both tensors' coefficients, (2, 7).
-        norms: the weight's before the update.
+        group: the updated bias, (outputs,), its second moment, and the coefficients of weight and bias, (2, 7).
+        norms: the weight's norms before the update.
         rule: the optimizer.
-        step: its number, from 1.
-        images: of (m, inputs).
-        following: rows of these that are the next batch, (n',).
-        output: becomes the updated weight's product with it, (blocks, n', WIDTH).
+        step: the number of the step, from 1.
+        images: entries of all images, (m, inputs).
+        following: the rows of `images` that are the next batch, (n',).
+        output: gets the products of the updated weight with the next batch, (blocks, n', WIDTH).
     """
     bias, bias_moment2, coefficients = group
     gradient = aligned((PIXELS, WIDTH), weight)
@@ -85,7 +85,7 @@ def update_first(
 
 @inlined
 def sums_of_blocks(blocks: np.ndarray, size: int, units: int) -> np.ndarray:
-    """What the derivatives by the outputs sum up to over `size` images, (units,): the gradient of the bias."""
+    """Sum the derivatives by the outputs over `size` images: the gradient of the bias, (units,)."""
     sums = np.zeros(len(blocks) * WIDTH, blocks.dtype)
     for k in range(len(blocks)):
         for i in range(size):
@@ -96,5 +96,5 @@ def sums_of_blocks(blocks: np.ndarray, size: int, units: int) -> np.ndarray:
 
 @inlined
 def units_of(block: int, bias: np.ndarray) -> slice:
-    """The units whose weights are in a block of the first layer."""
+    """The units whose weights a block of the first layer has."""
     return slice(block * WIDTH, min(block * WIDTH + WIDTH, len(bias)))

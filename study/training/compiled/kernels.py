@@ -1,14 +1,14 @@
-"""One epoch of a ReLU MLP, and its scores, as compiled code (Numba).
+"""Train one epoch of a ReLU MLP, and compute its logits, as compiled code (Numba).
 
-At these sizes a CPU waits for memory as much as for arithmetic: the weights, their gradient and Adam's two moments
-exceed its caches. So a weight matrix is worked on a part at a time. Its gradient is used for the update, penalty
-included, while it is in cache, and never goes to memory; and a part of the first layer, the largest, is multiplied with
-the next batch right after it was updated.
+At these sizes a CPU waits for memory as much as for arithmetic, because the weights, their gradient and Adam's two
+moments exceed its caches. So each weight matrix is processed in parts. The gradient of a part is used for the update,
+penalty included, while it is in the cache, and is never written to memory. The first layer is the largest. Each part of
+it is multiplied with the next batch right after its update.
 
-The first layer sees images, whose background is zero: it has products of its own (`sparse_products`), block by block of
-its units (`layout`). So has the output layer, whose units are few (`output_layer`). The products of layers between
-them are BLAS's, for which what is (n, width) elsewhere is transposed, (width, n): the rows of a weight matrix make rows
-of the output.
+The inputs of the first layer are images, and their background is zero. So it has its own products (`sparse_products`)
+on blocks of units (`layout`). The output layer has few units, so it has its own products too (`output_layer`). All
+other layers use BLAS. For BLAS, arrays are transposed, (width, n) instead of (n, width), so that each row of a weight
+matrix gives a row of the output.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ from study.training.compiled.steps import (
     sums_of,
 )
 
-SCORED = 64  # images that are scored at a time
+SCORED = 64  # number of images that are scored at a time
 
 
 @compiled
@@ -57,21 +57,22 @@ def train_epoch(
     coefficients: np.ndarray,
     smoothing: float,
 ) -> float:
-    """Train for one epoch; weights, biases and the optimizer's moments change in place.
+    """Train for one epoch. Weights, biases and the optimizer's moments change in place.
 
     Args:
-        images: of (n, inputs).
+        images: entries of the images, (n, inputs).
         labels: int64 (n,).
-        order: int64 (n,), rows of the images: each batch is the next `batch_size` of them, the last one may be short.
-        batch_size: images a step.
-        layout: of the weights and biases.
-        packed: these, (size,).
-        moment1: their first moments, Adam's or the momentum's; what an optimizer does not have is not touched.
-        moment2: their second moments, Adam's alone.
-        steps: optimizer steps before this epoch.
+        order: int64 (images of the epoch,), rows of the images in the order of training. Each batch takes the next
+            `batch_size` of them; the last batch may be short.
+        batch_size: images per step.
+        layout: layout of the weights and biases.
+        packed: the weights and biases, (size,).
+        moment1: their first moments with Adam, or their momentum. Not touched if the optimizer has none.
+        moment2: their second moments with Adam. Not touched by other optimizers.
+        steps: number of optimizer steps before this epoch.
         rule: the optimizer.
-        coefficients: (layers, 2, 7), for a layer's weight and bias COEFFICIENTS. A bias belongs to its unit's group if
-            both have that coefficient.
+        coefficients: COEFFICIENTS of each layer's weight and bias, (layers, 2, 7). A bias belongs to its unit's group
+            if both have the coefficient `group`.
         smoothing: share of label smoothing.
 
     Returns:
@@ -80,7 +81,7 @@ def train_epoch(
     layers, pixels = len(layout.starts), np.arange(layout.widths[0])
     first, first_bias = blocks_in(packed, layout), bias_in(packed, layout, 0)
     first_state = (blocks_in(moment1, layout), blocks_in(moment2, layout))
-    norms = np.zeros((layers, 2, 3))  # Σ|w| and Σw² of each weight and bias, and Σ‖group‖₂, as they are at present
+    norms = np.zeros((layers, 2, 3))  # current Σ|w|, Σw² and Σ‖group‖₂ of each weight and bias
     norms[0, 0, 0], norms[0, 0, 1] = sums_of(first.reshape(-1))
     for k in range(len(first)):
         units = units_of(k, first_bias)
@@ -98,7 +99,7 @@ def train_epoch(
     errors = [np.empty_like(output) for output in outputs]  # derivatives of the loss by the outputs
     first_output = aligned((len(first), batch_size, WIDTH), packed)
     first_error = aligned((len(first), batch_size, WIDTH), packed)
-    # What goes into the output layer; with one hidden layer that is what comes out of the first.
+    # The inputs of the output layer. With one hidden layer, these are the outputs of the first layer.
     last_output, last_error = first_output, first_error
     if layers > 2:
         last_output = aligned((blocks_for(layout.widths[-2]), batch_size, WIDTH), packed)
@@ -125,7 +126,7 @@ def train_epoch(
             if layer == 0:
                 if layers != 2:
                     into_blocks(error, first_error)
-            elif layer == layers - 1:  # before the weight changes
+            elif layer == layers - 1:  # before the update of the weight
                 pass_back(error, output_blocks_in(packed, layout), last_output, last_error)
                 if layer > 1:
                     out_of_blocks(last_error, below)
@@ -164,7 +165,7 @@ def train_epoch(
 
 @compiled
 def logits(images: Entries, rows: np.ndarray, layout: Layout, packed: np.ndarray, found: np.ndarray) -> None:
-    """What the MLP makes of some rows (n,) of images, goes to `found`, (n, classes)."""
+    """Compute the logits of some rows (n,) of images. `found`, (n, classes), gets them."""
     first = blocks_in(packed, layout)
     outputs = [np.empty((width, SCORED), packed.dtype) for width in layout.widths[1:]]
     first_output = aligned((len(first), SCORED, WIDTH), packed)
@@ -187,15 +188,15 @@ def logits(images: Entries, rows: np.ndarray, layout: Layout, packed: np.ndarray
 def _outputs(
     first: np.ndarray, last: np.ndarray, packed: np.ndarray, layout: Layout, size: int, outputs: list[np.ndarray]
 ):
-    """The outputs of all layers for a batch, of the last one and those between (width, size) each.
+    """Compute the outputs of all layers for a batch.
 
     Args:
-        first: products of the first weight, (blocks, batch_size, WIDTH); become outputs of the first layer.
-        last: room for outputs of the last hidden layer; with one hidden layer the same array.
+        first: products of the first weight, (blocks, batch_size, WIDTH). They become the outputs of the first layer.
+        last: gets the outputs of the last hidden layer. With one hidden layer, the same array as `first`.
         packed: weights and biases, (size,).
-        layout: of these.
-        size: images in the batch.
-        outputs: room for those of each layer.
+        layout: layout of `packed`.
+        size: number of images in the batch.
+        outputs: get the outputs of the other layers, (width, size) each.
     """
     layers, logits, bias = len(outputs), _columns(outputs[-1], size), bias_in(packed, layout, len(outputs) - 1)
     if layers > 1:
@@ -227,8 +228,17 @@ def _update_weight(
     rule: Rule,
     step: int,
 ):
-    """What `update_first` does, for a weight (outputs, inputs) between the first and the last, from the outputs of the
-    layer below, (inputs, n).
+    """Update a weight between the first and the output layer; return the same sums as `update_first`.
+
+    Args:
+        weight: (outputs, inputs).
+        error: derivatives of the loss by the outputs, (outputs, n).
+        outputs_below: outputs of the layer below, (inputs, n).
+        state: the weight's first and second moments.
+        group: as in `update_first`.
+        norms: the weight's norms before the update.
+        rule: the optimizer.
+        step: the number of the step, from 1.
     """
     rows = _rows_at_a_time(error.shape[1], weight.shape[1])
     gradient = np.empty((rows, weight.shape[1]), weight.dtype)
@@ -254,19 +264,19 @@ def _update_weight(
 
 @inlined
 def _rows_at_a_time(size: int, width: int):
-    """Few enough for a tile to stay in cache, and for the kernels that OpenBLAS has for small matrices."""
+    """The number of rows of a tile, small enough for the cache and for OpenBLAS's kernels for small matrices."""
     return max(1, min(32, 1_200 // size, 1_000_000 // (size * width)))
 
 
 @inlined
 def _columns(buffer: np.ndarray, size: int):
-    """The beginning of a buffer (width, batch_size) as a contiguous (width, size)."""
+    """The first part of a buffer (width, batch_size), as a contiguous array (width, size)."""
     return buffer.reshape(-1)[: buffer.shape[0] * size].reshape(buffer.shape[0], size)
 
 
 @inlined
 def _activate(output: np.ndarray, bias: np.ndarray):
-    """Add the bias to what comes out of a weight, (width, n), and apply ReLU."""
+    """Add the bias to the products of a weight, (width, n), and apply ReLU."""
     zero = output.dtype.type(0)
     for j in range(output.shape[0]):
         for i in range(output.shape[1]):
@@ -276,7 +286,7 @@ def _activate(output: np.ndarray, bias: np.ndarray):
 
 @inlined
 def _pass_relu(error: np.ndarray, output: np.ndarray):
-    """Derivatives by what went into a ReLU, from those by what came out of it."""
+    """Turn derivatives by the outputs of a ReLU into derivatives by its inputs, in place."""
     zero = error.dtype.type(0)
     for j in range(error.shape[0]):
         for i in range(error.shape[1]):
@@ -285,7 +295,7 @@ def _pass_relu(error: np.ndarray, output: np.ndarray):
 
 @inlined
 def _row_sums(error: np.ndarray):
-    """What an error (width, n) sums up to over images: the gradient of the bias."""
+    """Sum an error (width, n) over the images: the gradient of the bias."""
     sums = np.empty(error.shape[0], error.dtype)
     for j in range(len(sums)):
         sums[j] = 0

@@ -1,8 +1,9 @@
-"""How the tensors of an MLP lie in memory for compiled code: in one array, so that one code serves all depths.
+"""The memory layout of an MLP's tensors for compiled code: one array, so that the same code serves all depths.
 
-The first layer's weight lies in blocks of WIDTH units, (blocks, inputs, WIDTH), and the output layer's, if it is
-another one, in blocks of WIDTH inputs, (blocks, outputs, WIDTH), the last one filled up with zeros; the others as in
-torch, (outputs, inputs). An optimizer's moments lie as the parameters do.
+The weight of the first layer is stored in blocks of WIDTH units, (blocks, inputs, WIDTH). The weight of the output
+layer, if that is not the first layer, is stored in blocks of WIDTH inputs, (blocks, outputs, WIDTH). The last block of
+each is padded with zeros. All other weights are stored as in torch, (outputs, inputs). The moments of an optimizer have
+the layout of the parameters.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,11 +17,11 @@ from study.training.compiled.steps import inlined
 
 
 class Layout(NamedTuple):
-    """Where the tensors are.
+    """The places of the tensors in the array.
 
     Attributes:
-        widths: int64 (layers + 1,), of the images and of each layer's outputs.
-        starts: int64 (layers, 2), of each layer's weight and bias.
+        widths: int64 (layers + 1,): number of inputs, and number of outputs of each layer.
+        starts: int64 (layers, 2): where the weight and the bias of each layer start.
     """
 
     widths: np.ndarray
@@ -28,7 +29,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(layers: Sequence[nn.Linear]) -> Layout:
-    """The layout for an MLP's layers."""
+    """Compute the layout for the layers of an MLP."""
     starts, end = [], 0
     for i, layer in enumerate(layers):
         inputs, outputs = layer.in_features, layer.out_features
@@ -36,7 +37,7 @@ def layout_of(layers: Sequence[nn.Linear]) -> Layout:
             outputs = _round_up(outputs, WIDTH)
         elif i == len(layers) - 1:
             inputs = _round_up(inputs, WIDTH)
-        bias = _round_up(end + outputs * inputs, LINE)  # so many numbers are whole lines of bytes, too
+        bias = _round_up(end + outputs * inputs, LINE)  # a multiple of LINE numbers is also whole cache lines in bytes
         starts.append((end, bias))
         end = _round_up(bias + layer.out_features, LINE)
     return Layout(np.array([layers[0].in_features, *(layer.out_features for layer in layers)]), np.array(starts))
@@ -47,7 +48,7 @@ def _round_up(number: int, unit: int) -> int:
 
 
 def pack(tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Tensor:
-    """The weight and the bias of each layer, or what an optimizer knows of them, as one tensor, (size,)."""
+    """Pack the weight and the bias of each layer, or their moments in an optimizer, into one tensor, (size,)."""
     packed = tensors[0][0].new_zeros(layout.starts[-1, 1] + len(tensors[-1][1]))
     for place, tensor in _places(packed, tensors, layout):
         place.copy_(tensor.detach())
@@ -55,7 +56,7 @@ def pack(tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Tensor:
 
 
 def unpack(packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> None:
-    """Put values back where they came from."""
+    """Copy packed values back into the tensors."""
     for place, tensor in _places(packed, tensors, layout):
         tensor.copy_(place)
 
@@ -63,7 +64,7 @@ def unpack(packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Lay
 def _places(
     packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of a packed tensor, each with what it holds: one of the tensors, or a block of one."""
+    """Yield views of a packed tensor, each with the tensor, or the block of a tensor, that belongs there."""
     for layer, (weight, bias) in enumerate(tensors):
         start, start_of_bias = layout.starts[layer]
         if layer == 0:
@@ -83,7 +84,7 @@ def _places(
 
 @inlined
 def blocks_for(units: int) -> int:
-    """How many blocks hold so many units."""
+    """The number of blocks for a number of units."""
     return (units + WIDTH - 1) // WIDTH
 
 
@@ -96,14 +97,14 @@ def blocks_in(packed: np.ndarray, layout: Layout) -> np.ndarray:
 
 @inlined
 def output_blocks_in(packed: np.ndarray, layout: Layout) -> np.ndarray:
-    """The output layer's weight, (blocks, outputs, WIDTH), where it is not the first layer."""
+    """The output layer's weight, (blocks, outputs, WIDTH), if it is not the first layer."""
     blocks, outputs, start = blocks_for(layout.widths[-2]), layout.widths[-1], layout.starts[-1, 0]
     return packed[start : start + blocks * outputs * WIDTH].reshape(blocks, outputs, WIDTH)
 
 
 @inlined
 def weight_in(packed: np.ndarray, layout: Layout, layer: int) -> np.ndarray:
-    """The weight of a layer between these two, (outputs, inputs)."""
+    """The weight of a layer between the first and the output layer, (outputs, inputs)."""
     inputs, outputs, start = layout.widths[layer], layout.widths[layer + 1], layout.starts[layer, 0]
     return packed[start : start + outputs * inputs].reshape(outputs, inputs)
 
@@ -117,7 +118,7 @@ def bias_in(packed: np.ndarray, layout: Layout, layer: int) -> np.ndarray:
 
 @inlined
 def out_of_blocks(blocks: np.ndarray, output: np.ndarray) -> None:
-    """From (blocks, n, WIDTH) to (width, n)."""
+    """Copy (blocks, n, WIDTH) into `output`, (width, n)."""
     for j in range(output.shape[0]):
         for i in range(output.shape[1]):
             output[j, i] = blocks[j // WIDTH, i, j % WIDTH]
@@ -125,7 +126,7 @@ def out_of_blocks(blocks: np.ndarray, output: np.ndarray) -> None:
 
 @inlined
 def into_blocks(output: np.ndarray, blocks: np.ndarray) -> None:
-    """From (width, n) to (blocks, n, WIDTH)."""
+    """Copy `output`, (width, n), into (blocks, n, WIDTH)."""
     for j in range(output.shape[0]):
         for i in range(output.shape[1]):
             blocks[j // WIDTH, i, j % WIDTH] = output[j, i]

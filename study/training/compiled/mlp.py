@@ -1,4 +1,4 @@
-"""The training loop of ReLU MLPs on a CPU: the general loop's numbers from compiled code, several times as fast."""
+"""The compiled training loop of ReLU MLPs on a CPU. Up to rounding, its numbers are those of the general loop."""
 
 import math
 import os
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 PATH = "mlp"
 OPTIMIZERS = ("study.optimizers.adam", "study.optimizers.sgd")
-# What changes the weights themselves. In what order two of these act is settled in the general loop alone.
+# Regularizers that change the weights themselves. Only the general loop defines the order of two of these.
 ALONE = {"decay", "soft", "group", "cap"}
 PENALTIES = {"absolute", "square", "norm"}
 
 
 def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, device: torch.device) -> bool:
-    """Whether this loop can train a model; the general one can train any.
+    """Whether this loop can train a model. The general loop can train any model.
 
     Args:
         model: may be on the meta device.
-        regularizers: of the run.
+        regularizers: the run's regularizers.
         optimizer: the optimizer's `_target_`.
         device: where the model will be trained.
     """
@@ -52,9 +52,9 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
 
 @lru_cache
 def unavailable() -> str | None:
-    """Why this machine cannot train MLPs here; None where it can.
+    """Return why this loop does not work on this machine; None if it works.
 
-    Compiles what has not been compiled yet; the result is kept in a cache, which other processes read.
+    The check compiles code that is not compiled yet. Numba keeps the result in a cache for other processes.
     """
     try:
         model = MLP(2, [2], 2)
@@ -64,7 +64,7 @@ def unavailable() -> str | None:
         logits_of(model)(part, slice(None))
     except Exception as error:  # a compiler may fail in any way
         if is_fault(error):
-            if isinstance(error, OSError) and error.filename is None:  # of a write to the compiler's cache
+            if isinstance(error, OSError) and error.filename is None:  # from a write to Numba's cache
                 error.filename = os.environ.get("NUMBA_CACHE_DIR")
             raise
         return f"{type(error).__name__}: {error}"
@@ -81,9 +81,9 @@ def train_epoch(
     order: torch.Generator,
     images: int | None = None,
 ) -> float:
-    """Train for one epoch: same arguments, result and numbers (up to rounding) as `general.train_epoch`.
+    """Train for one epoch, with the arguments, the result and (up to rounding) the numbers of `general.train_epoch`.
 
-    The state of the optimizer is left as its own steps would leave it.
+    The state of the optimizer is afterwards the same as after its own steps.
     """
     from study.training.compiled import kernels  # Numba may be missing
     from study.training.compiled.layout import layout_of, pack, unpack
@@ -105,7 +105,7 @@ def train_epoch(
         steps = 0
     kinds = [tensors, *([(state[w][key], state[b][key]) for w, b in tensors] for key in keys)]
     packed = [pack(kind, layout) for kind in kinds]
-    # Something has to stand for the moments that an optimizer does not have; it is not touched.
+    # An optimizer without these moments gets the parameters in their place. The compiled code does not touch them.
     parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
     shuffled = batch_order(len(train), images, order)
     with _subnormals_are_zero():
@@ -131,7 +131,10 @@ def train_epoch(
 
 @contextmanager
 def _subnormals_are_zero() -> Iterator[None]:
-    """CPUs are slow with numbers below 1e-38; where there is no penalty, moments of rare pixels shrink to such."""
+    """Treat numbers below 1e-38 as zero, because CPUs are slow with them.
+
+    Without a penalty, the moments of rarely used pixels become that small.
+    """
     torch.set_flush_denormal(True)
     try:
         yield
@@ -140,7 +143,7 @@ def _subnormals_are_zero() -> Iterator[None]:
 
 
 def logits_of(model: MLP) -> Logits:
-    """What makes logits of images as the model does (up to rounding)."""
+    """Return a function that computes logits of images, up to rounding the same as the model's."""
     from study.training.compiled import kernels  # Numba may be missing
     from study.training.compiled.layout import layout_of, pack
 
@@ -161,7 +164,7 @@ _listed = WeakTensorKeyDictionary()
 
 
 def listed(images: Tensor) -> "Entries":
-    """The pixels (n, *image_shape) that are not background, listed the first time only."""
+    """List the non-zero pixels of images (n, *image_shape). The list is kept for later calls."""
     from study.training.compiled.sparse_products import list_entries
 
     if images not in _listed:
@@ -172,7 +175,7 @@ def listed(images: Tensor) -> "Entries":
 def _coefficients(
     model: MLP, regularizers: Sequence[Regularizer], tensors: Sequence[tuple[Tensor, Tensor]]
 ) -> np.ndarray:
-    """What is done to each weight and bias in a step, (layers, 2, 7); see `steps.COEFFICIENTS`."""
+    """The coefficients of the regularizers for each weight and bias, (layers, 2, 7); see `steps.COEFFICIENTS`."""
     from study.training.compiled.steps import CAP, COEFFICIENTS, GROUP
 
     place = {id(tensor): (layer, kind) for layer, pair in enumerate(tensors) for kind, tensor in enumerate(pair)}
@@ -193,7 +196,7 @@ def _coefficients(
 
 
 def _smoothing(regularizers: Sequence[Regularizer]) -> float:
-    """The share of label smoothing: of several, each smooths what the one before leaves."""
+    """The share of label smoothing, in [0, 1]. Several smooth one after the other, so 1 − share multiplies."""
     kept = 1.0
     for regularizer in regularizers:
         kept *= 1 - (regularizer.in_step or {}).get("smoothing", 0.0) * regularizer.lam
@@ -201,7 +204,7 @@ def _smoothing(regularizers: Sequence[Regularizer]) -> float:
 
 
 def _started(optimizer: torch.optim.Optimizer) -> Mapping[Tensor, dict[str, Tensor]]:
-    """The state of the optimizer by parameter; before its first step, as torch would make it there."""
+    """The state of the optimizer by parameter. Before the first step, create it as torch would in that step."""
     options = optimizer.param_groups[0]
     for parameter in options["params"]:
         state = optimizer.state[parameter]

@@ -1,7 +1,8 @@
-"""The output layer of an MLP as compiled code: it has few units, which BLAS takes longer to pack than to multiply.
+"""The output layer of an MLP as compiled code.
 
-What goes into it, the outputs of the layer below, lies in blocks of WIDTH units, (blocks, batch_size, WIDTH), as the
-first layer's products are; its weight accordingly, (blocks, classes, WIDTH). The last block is filled up with zeros.
+It has few units, and for so few, BLAS needs more time to pack a matrix than to multiply it. Its inputs are the outputs
+of the layer below, stored in blocks of WIDTH units, (blocks, batch_size, WIDTH), as the first layer stores them. Its
+weight has the same blocks, (blocks, classes, WIDTH). The last block is padded with zeros.
 """
 
 import numpy as np
@@ -12,10 +13,10 @@ from study.training.compiled.steps import Rule, inlined, step_tensor
 
 @inlined
 def output_logits(below: np.ndarray, weight: np.ndarray, bias: np.ndarray, logits: np.ndarray) -> None:
-    """The logits (classes, n) of a batch, from the outputs of the layer below."""
+    """Compute the logits (classes, n) of a batch from the outputs of the layer below."""
     last, zero = len(bias) - 1, bias.dtype.type(0)
     for i in range(logits.shape[1]):
-        for a in range(0, last + 1, 5):  # classes at a time; what would be beyond the last one is the last one again
+        for a in range(0, last + 1, 5):  # five classes at a time; an index beyond the last class means the last class
             b, c, d, e = min(a + 1, last), min(a + 2, last), min(a + 3, last), min(a + 4, last)
             of_a = of_b = of_c = of_d = of_e = zero
             for k in range(len(below)):
@@ -32,7 +33,7 @@ def output_logits(below: np.ndarray, weight: np.ndarray, bias: np.ndarray, logit
 
 @inlined
 def pass_back(error: np.ndarray, weight: np.ndarray, below: np.ndarray, error_below: np.ndarray) -> None:
-    """Derivatives of the loss by what went into the ReLUs below, from those by the logits, (classes, n)."""
+    """Compute derivatives of the loss by the inputs of the ReLUs below, from those by the logits, (classes, n)."""
     size, zero = error.shape[1], error.dtype.type(0)
     by_image, images = list_entries(error.T.copy()), np.arange(size)
     for k in range(len(below)):
@@ -53,17 +54,19 @@ def update_output(
     rule: Rule,
     step: int,
 ) -> tuple[float, float, float]:
-    """Update the weight block by block; returns its Σ|w|, Σw² and, since its rows are no groups, 0 afterwards.
+    """Update the weight block by block; return its Σ|w| and Σw² after the update, and 0.
+
+    The 0 stands for Σ‖group‖₂, because the rows of this weight are no groups.
 
     Args:
         weight: (blocks, classes, WIDTH).
-        error: (classes, n), derivatives of the loss by the logits.
+        error: derivatives of the loss by the logits, (classes, n).
         below: outputs of the layer below.
         state: the weight's first and second moments.
-        coefficients: the weight's.
-        norms: the weight's before the update.
+        coefficients: the weight's coefficients.
+        norms: the weight's norms before the update.
         rule: the optimizer.
-        step: its number, from 1.
+        step: the number of the step, from 1.
     """
     by_class, classes = list_entries(error), np.arange(len(error))
     gradient = aligned(weight.shape[1:], weight)
@@ -81,7 +84,7 @@ def update_output(
 def cross_entropy(
     logits: np.ndarray, labels: np.ndarray, rows: np.ndarray, error: np.ndarray, smoothing: float
 ) -> float:
-    """The mean cross-entropy of logits (classes, n), by smoothed labels; `error` becomes its derivatives by them."""
+    """Compute the mean cross-entropy of logits (classes, n) with smoothed labels. `error` gets its derivatives."""
     classes, size = logits.shape
     total = 0.0
     for i in range(size):

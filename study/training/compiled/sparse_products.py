@@ -1,8 +1,8 @@
-"""Products of a sparse matrix and a dense one, as compiled code (Numba): entries that are zero cost nothing.
+"""Products of a sparse and a dense matrix as compiled code (Numba), which skips the zeros of the sparse matrix.
 
-Half the pixels of Fashion-MNIST are background, exactly 0, and four fifths of MNIST's. The dense matrix is cut into
-blocks of WIDTH columns: of a block, a row of the product stays in registers while it is summed up, and the rows that
-are summed stay in the smallest cache. The numbers are those of a dense product, up to rounding.
+Half of the pixels of Fashion-MNIST and four fifths of those of MNIST are background, exactly 0. The dense matrix is cut
+into blocks of WIDTH columns. While a row of the product is summed for one block, it stays in registers, and the rows of
+the block stay in the smallest cache. Up to rounding, the numbers are those of a dense product.
 """
 
 from collections.abc import Callable
@@ -17,31 +17,31 @@ from numba.extending import intrinsic
 
 from study.training.compiled.steps import compiled, inlined
 
-# Numbers in a register; columns of a block, as many registers as the CPU has, less some; columns of the sparse matrix
-# at a time, so rows of a block, which in float32 fill an L1 cache of 32 KB at the most. Wide blocks and long strips
-# mean fewer ends of loops, which the CPU cannot foresee.
+# LANES: numbers in a register. WIDTH: columns of a block; one row of a block fits into the registers of the CPU. STRIP:
+# columns of the sparse matrix, so rows of a block, that are processed at a time; in float32 they fit into an L1 cache
+# of 32 KB. Wide blocks and long strips mean fewer ends of loops, and the CPU cannot predict these.
 _CPU = binding.get_host_cpu_features()
 LANES, WIDTH, STRIP = (16, 128, 64) if _CPU.get("avx512f") else (8, 112, 72) if _CPU.get("avx2") else (4, 64, 112)
 LINE = 64  # bytes of a cache line
 
 
 class Entries(NamedTuple):
-    """The entries of a sparse matrix that are not zero, row by row; of a row by strips of STRIP columns."""
+    """The non-zero entries of a sparse matrix, row by row, and within a row by strips of STRIP columns."""
 
-    columns: np.ndarray  # uint8, counted from the beginning of the strip
+    columns: np.ndarray  # uint8, counted from the first column of the strip
     values: np.ndarray
-    starts: np.ndarray  # int64 (rows, strips + 1): where each strip of a row starts, and at last where the row ends
+    starts: np.ndarray  # int64 (rows, strips + 1): where each strip of a row starts, and where the row ends
 
 
 @compiled
 def list_entries(matrix: np.ndarray) -> Entries:
-    """List the entries of a matrix (rows, columns) that are not zero; NaN is one of them."""
+    """List the non-zero entries of a matrix (rows, columns). NaN counts as non-zero."""
     rows, width = matrix.shape
     found = 0
     for row in range(rows):
         for column in range(width):
             found += matrix[row, column] != 0
-    # One more than there are: a zero is written, too, before it is skipped.
+    # Room for one more, because the loop also writes each zero, and the next entry overwrites it.
     columns, values = np.empty(found + 1, np.uint8), np.empty(found + 1, matrix.dtype)
     starts = np.empty((rows, (width + STRIP - 1) // STRIP + 1), np.int64)
     found = 0
@@ -52,21 +52,21 @@ def list_entries(matrix: np.ndarray) -> Entries:
                 value = matrix[row, column]
                 columns[found] = column - begin
                 values[found] = value
-                found += value != 0  # no branch, which could not be foreseen
+                found += value != 0  # without a branch, because the CPU could not predict it
         starts[row, -1] = found
     return Entries(columns, values, starts)
 
 
 @inlined
 def room_for_entries(rows: int, columns: int, values: np.ndarray) -> Entries:
-    """Room for the entries of any matrix of these sizes, its numbers being like `values`."""
+    """Make room for the entries of any matrix of this shape, with numbers of the type of `values`."""
     room, strips = rows * columns, (columns + STRIP - 1) // STRIP
     return Entries(np.empty(room, np.uint8), np.empty(room, values.dtype), np.empty((rows, strips + 1), np.int64))
 
 
 @inlined
 def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
-    """List the entries of some rows of a sparse matrix by column instead; `found` has room for more, perhaps."""
+    """List the entries of some rows of a sparse matrix by column. `found` gets them, and may have room for more."""
     columns, values, starts = matrix
     columns_found, values_found, starts_found = found
     following = np.empty(len(starts_found), np.int64)  # the next place: each column has room for an entry per row
@@ -89,7 +89,7 @@ def transpose(matrix: Entries, rows: np.ndarray, found: Entries) -> None:
 
 @inlined
 def multiply(entries: Entries, rows: np.ndarray, block: np.ndarray, out: np.ndarray) -> None:
-    """Put into `out` (n, WIDTH) some rows (n,) of a sparse matrix times a dense `block` (columns, WIDTH)."""
+    """Multiply some rows (n,) of a sparse matrix by a dense `block` (columns, WIDTH), into `out` (n, WIDTH)."""
     columns, values, starts = entries
     for strip, begin in enumerate(range(0, len(block), STRIP)):
         for i in range(len(rows)):
@@ -102,7 +102,7 @@ def multiply(entries: Entries, rows: np.ndarray, block: np.ndarray, out: np.ndar
 
 @inlined
 def aligned(shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
-    """Zeros of the type of another array, in memory that begins with a cache line."""
+    """Make an array of zeros of the type of `like`, in memory that starts at a cache line."""
     size = 1
     for length in shape:
         size *= length
@@ -116,7 +116,7 @@ def aligned(shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
 def _sum_rows(
     typing_context: Any, out: Any, block: Any, columns: Any, values: Any, begin: Any, end: Any
 ) -> tuple[Any, Callable]:
-    """out = Σ values[i] · block[columns[i]] for i in begin…end−1; out (WIDTH,), block (rows, WIDTH), contiguous."""
+    """Set out = Σ values[i] · block[columns[i]] for i in begin…end−1. out (WIDTH,), block (rows, WIDTH), contiguous."""
     return types.void(out, block, columns, values, types.intp, types.intp), partial(_generate, adds=False)
 
 
@@ -124,12 +124,12 @@ def _sum_rows(
 def _add_rows(
     typing_context: Any, out: Any, block: Any, columns: Any, values: Any, begin: Any, end: Any
 ) -> tuple[Any, Callable]:
-    """The same added to `out`."""
+    """Add the same sum to `out`."""
     return types.void(out, block, columns, values, types.intp, types.intp), partial(_generate, adds=True)
 
 
 def _generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, adds: bool) -> Any:
-    """In LLVM's own language: written as a loop in Python, the sum would go to memory and back with each row."""
+    """Generate the sum in LLVM IR. A loop in Python would write the sum to memory and read it back for each row."""
     arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments[:4])]  # noqa: B905
     out, block, columns, values = (array.data for array in arrays)
     size, number = ir.IntType(64), context.get_value_type(signature.args[0].dtype)
@@ -139,7 +139,7 @@ def _generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: An
         builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}{suffix}"
     )
     undefined, same = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-    alignment = context.get_abi_sizeof(number)  # as little as any array has: whole lines are not relied on
+    alignment = context.get_abi_sizeof(number)  # that of one number, because not every array starts at a cache line
     registers = range(WIDTH // LANES)
 
     def at(pointer: ir.Value, register: int) -> ir.Value:

@@ -1,6 +1,6 @@
-"""What one step does to the tensors of an MLP, as compiled code: the optimizer, and the regularizer's part in it.
+"""One step of the optimizer and the regularizers on the tensors of an MLP, as compiled code.
 
-Parts of `kernels.train_epoch`, each a single pass over memory, or one over what is in cache.
+These functions are parts of `kernels.train_epoch`. Each makes one pass over memory, or over data in the cache.
 """
 
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# Sums may be reordered, and so vectorized; NaN and infinity keep their meaning, since divergence must show.
+# Sums may be reordered, so that they can be vectorized. NaN and infinity keep their meaning, to show divergence.
 FLAGS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
-# A part of its caller: as a function of its own it would exist in several machine codes that round differently, and
-# the one that is called would depend on what else the process has compiled.
-# Nobody calls it from Python or C, so nothing is compiled that could be called from there.
+# `inlined` makes a function part of its caller. A separate function would exist in several versions of machine code
+# that round differently, and what else the process has compiled would decide which version is called.
+# No wrappers for Python and C are compiled, because only compiled code calls these functions.
 inlined = njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)
 compiled = njit(cache=True, no_cfunc_wrapper=True, **FLAGS)
 
-# What a regularizer does to one tensor in a step, the columns of `coefficients`. Penalties: λ times Σ|w|, Σw², ‖w‖₂.
-# Then λ of decoupled weight decay, of soft-thresholding, and of shrinking groups (a unit's weights and bias); and the
-# limit of the norm of a unit's weights, infinite as a rule.
+# The columns of `coefficients`: what the regularizers do to one tensor in a step. The first three are the λ of the
+# penalties Σ|w|, Σw² and ‖w‖₂. Then come the λ of decoupled weight decay, of soft-thresholding, and of shrinking groups
+# (the weights and the bias of a unit). The last is the largest norm allowed for a unit's weights, by default infinite.
 COEFFICIENTS = ("absolute", "square", "norm", "decay", "soft", "group", "cap")
 ABSOLUTE, SQUARE, NORM, DECAY, SOFT, GROUP, CAP = range(7)
 NEWTON = 8  # iterations, as in regularizers.projections
 
 
 class Rule(NamedTuple):
-    """An optimizer: Adam, or gradient descent, whose momentum is `decay1`."""
+    """An optimizer: Adam, or gradient descent with momentum `decay1`."""
 
     adam: bool
     lr: float
@@ -36,7 +36,7 @@ class Rule(NamedTuple):
 
 @inlined
 def penalty_value(coefficients: np.ndarray, norms: np.ndarray) -> float:
-    """λR of one tensor, from its Σ|w|, Σw² and Σ‖group‖₂."""
+    """Compute λR of one tensor from its Σ|w|, Σw² and Σ‖group‖₂."""
     absolute = coefficients[ABSOLUTE] + coefficients[SOFT]
     powers = absolute * norms[0] + coefficients[SQUARE] * norms[1] + coefficients[NORM] * np.sqrt(norms[1])
     return powers + coefficients[GROUP] * norms[2]
@@ -52,16 +52,18 @@ def step_tensor(
     rule: Rule,
     step: int,
 ) -> tuple[float, float]:
-    """One step for (a part of) a tensor, groups and limits aside; returns Σ|w|, if it is penalized, and Σw² afterwards.
+    """Make one step for a tensor or a part of it, without groups and limits; return Σ|w| and Σw² after the step.
+
+    Σ|w| may be 0 if it is not penalized, because it is not needed then.
 
     Args:
-        w: (n,).
-        gradient: (n,), the data loss's.
+        w: the values, (n,).
+        gradient: gradient of the data loss, (n,).
         state: first and second moments, (n,) each.
         coefficients: COEFFICIENTS of the tensor.
-        norms: of the whole tensor, before the step.
+        norms: norms of the whole tensor before the step.
         rule: the optimizer.
-        step: its number, from 1.
+        step: the number of the step, from 1.
     """
     sign, decay = coefficients[ABSOLUTE], 2 * coefficients[SQUARE]
     if norms[1] > 0:  # the subgradient of the norm at 0 is 0
@@ -82,7 +84,7 @@ def step_tensor(
 
 @inlined
 def _step_sizes(moment2: np.ndarray, lam: float, rule: Rule, step: int):
-    """λ times the optimizer's step for a steady gradient of 1, by second moment; see regularizers.metric."""
+    """λ times the optimizer's step for a constant gradient of 1, from the second moment; see regularizers.metric."""
     real = moment2.dtype.type
     sizes = np.empty_like(moment2)
     if rule.adam:
@@ -96,7 +98,7 @@ def _step_sizes(moment2: np.ndarray, lam: float, rule: Rule, step: int):
 
 @inlined
 def group_norms(weight: np.ndarray, bias: np.ndarray, coefficients: np.ndarray) -> float:
-    """Σ‖group‖₂ over the rows of a weight; 0 where they are no groups."""
+    """Compute Σ‖group‖₂ over the rows of a weight; 0 if they are no groups."""
     total = 0.0
     if coefficients[0, GROUP] > 0:
         for j in range(len(weight)):
@@ -117,10 +119,10 @@ def shrink_groups(
     rule: Rule,
     step: int,
 ) -> None:
-    """The proximal step of λ‖w‖₂ for each unit; regularizers.projections.shrink_groups explains the iteration."""
+    """Make the proximal step of λ‖w‖₂ for each unit. regularizers.projections.shrink_groups explains the iteration."""
     lam, width = coefficients[0, GROUP], weight.shape[1]
     with_bias = coefficients[1, GROUP] > 0
-    row, steps = np.empty(width + 1), np.empty(width + 1)  # of one unit, its bias last
+    row, steps = np.empty(width + 1), np.empty(width + 1)  # for one unit, with its bias last
     bias_steps = _step_sizes(bias_moment2, lam, rule, step)
     for j in range(len(weight)):
         unit_steps = _step_sizes(moment2[j], lam, rule, step)
@@ -147,7 +149,7 @@ def shrink_groups(
 
 @inlined
 def limit_rows(weight: np.ndarray, limit: float) -> None:
-    """Scale down the rows whose norm is above a limit."""
+    """Scale rows down to a limit if their norm is above it."""
     for j in range(len(weight)):
         squares = weight.dtype.type(0)
         for i in range(weight.shape[1]):
@@ -168,16 +170,16 @@ def limit_units(
     rule: Rule,
     step: int,
 ) -> tuple[float, float, float]:
-    """What is done after a step to the weights into a unit as a whole; returns their Σ|w|, Σw² and Σ‖group‖₂.
+    """Shrink groups and limit norms of units after a step; return Σ|w|, Σw² and Σ‖group‖₂ of the weights.
 
     Args:
-        weight: (units, inputs), some or all units of a layer; need not be contiguous.
+        weight: weights of some or all units of a layer, (units, inputs); need not be contiguous.
         bias: (units,).
         moment2: the weight's second moment.
-        bias_moment2: the bias's.
-        coefficients: both tensors', (2, 7).
+        bias_moment2: the bias's second moment.
+        coefficients: coefficients of weight and bias, (2, 7).
         rule: the optimizer.
-        step: its number, from 1.
+        step: the number of the step, from 1.
     """
     if coefficients[0, GROUP] > 0:
         shrink_groups(weight, bias, moment2, bias_moment2, coefficients, rule, step)
@@ -196,7 +198,7 @@ def limit_units(
 
 @inlined
 def sums_of(w: np.ndarray) -> tuple[float, float]:
-    """Σ|w| and Σw²."""
+    """Compute Σ|w| and Σw²."""
     absolute = squares = w.dtype.type(0)
     for i in range(len(w)):
         absolute += abs(w[i])
@@ -214,15 +216,16 @@ def _update(
     rule: Rule,
     step: int,
 ):
-    """Add the penalty's gradient, and make one optimizer step; returns Σ|w|, if it is penalized, and Σw² afterwards.
+    """Add the gradient of the penalty, and make one optimizer step; return Σ|w| and Σw² after the step.
 
-    Adam as Kingma and Ba (2015, algorithm 1) and momentum as torch.optim.SGD have it.
+    Adam follows Kingma and Ba (2015, algorithm 1); momentum follows torch.optim.SGD. With Adam, Σ|w| is 0 if it is not
+    penalized.
     """
     moment1, moment2 = state
     real = w.dtype.type
     sign, decay = real(sign), real(decay)
     zero = absolute = squares = real(0)
-    # Of the two loops that the compiler makes of one, that without signs takes three quarters of the time.
+    # The compiler makes two loops of the one below. The loop without signs takes three quarters of the time.
     signed = sign > zero
     if rule.adam:
         rest1, decay2, rest2 = real(1 - rule.decay1), real(rule.decay2), real(1 - rule.decay2)
