@@ -49,7 +49,7 @@ MISTAKES = {
     "reg=combine reg.parts=[{reg:l1,lam:-1}]": "at least 0 is allowed",
     "reg=combine reg.parts=[{reg:early_stopping},{reg:early_stopping}]": "only one part may choose the epoch",
     "model.dropout=1": "a number in [0, 1) is allowed",
-    "model.batch_norm=true batch_size=1": "batches of at least 2 images",
+    "model.norm=batch batch_size=1": "batches of at least 2 images",
     "loop=quick": "allowed: common, fastest, general",
     "experiment=nope": "experiment=nope: there is no such option. Allowed: book",
     "reg=l1 reg.scope=output": "matches no parameter. Allowed: all, weights, or",

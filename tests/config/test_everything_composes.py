@@ -17,7 +17,7 @@ MODELS = {
     "mlp": ["model.hidden=[8]"],
     "deep": ["model.hidden=[8,6]"],
     "dropout": ["model.hidden=[8]", "model.dropout=0.3"],
-    "batch_norm": ["model.hidden=[8]", "model.batch_norm=true"],
+    "batch_norm": ["model.hidden=[8]", "model.norm=batch"],
     "linear": ["model=linear"],
 }
 CHOICES = {

@@ -64,7 +64,9 @@ SCIENCE = {
     "model": "model=linear",
     "model.hidden": "model.hidden=[3]",
     "model.dropout": "model.dropout=0.1",
-    "model.batch_norm": "model.batch_norm=true",
+    "model.norm": "model.norm=batch",
+    "model.activation": "model.activation=tanh",
+    "data.standardize": "data.standardize=feature",
     "optimizer": "optimizer=sgd",
     "optimizer.lr": "optimizer.lr=0.01",
     "reg": "reg=l2",
@@ -114,7 +116,7 @@ def test_none_is_one_run_whatever_lam_says():
     ("one", "other"),
     [
         (["reg=dropout", "lam=0.25"], ["reg=none", "model.dropout=0.25"]),
-        (["reg=batch_norm"], ["reg=none", "model.batch_norm=true"]),
+        (["reg=batch_norm"], ["reg=none", "model.norm=batch"]),
         (["reg=batch_norm", "lam=3"], ["reg=batch_norm"]),
         (
             ["reg=combine", "reg.parts=[{reg:l1,lam:1e-3},{reg:dropout,lam:0.25}]"],

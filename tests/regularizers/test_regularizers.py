@@ -181,7 +181,7 @@ def test_scope_selects_by_kind_or_by_whole_name():
 
 
 def test_normalization_parameters_are_no_weights():
-    assert names_in_scope(MLP(3, [2], 2, batch_norm=True), "weights") == ["hidden.0.weight", "output.weight"]
+    assert names_in_scope(MLP(3, [2], 2, norm="batch"), "weights") == ["hidden.0.weight", "output.weight"]
 
 
 @pytest.mark.parametrize(
