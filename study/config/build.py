@@ -70,12 +70,20 @@ def errors_of_target(group: str, content: Mapping[str, Any]) -> Iterator[None]:
 
 
 def build_dataset(data: Mapping[str, Any]) -> DataSet:
-    """Build the data set of a checked `data` group, without reading its files.
+    """Build the data set of a checked `data` group.
+
+    A file of the user's is read now, since it says how many classes there are. Data of the package are read later.
 
     Raises:
         ConfigError: the target fails, or returns something else.
     """
-    return _build("data", data, DataSet, "study.data.DataSet")
+    root = {"root": data["root"]} if asks_for_root(locate("data", data["_target_"])) else {}
+    return _build("data", data, DataSet, "study.data.DataSet", **root)
+
+
+def asks_for_root(target: Callable[..., Any]) -> bool:
+    """Whether the target of a data set gets the data folder."""
+    return "root" in _parameters(target)
 
 
 def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
@@ -98,11 +106,14 @@ def asked_facts(target: Callable[..., Any]) -> tuple[str, ...]:
 
     A target that asks for none gets the shape of an example and the number of classes as its first two arguments.
     """
+    return tuple(name for name in FACTS if name in _parameters(target))
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
-        parameters = inspect.signature(target).parameters
+        return inspect.signature(target).parameters
     except (TypeError, ValueError):  # of compiled code: `checked_arguments` refuses it
-        return ()
-    return tuple(name for name in FACTS if name in parameters)
+        return {}
 
 
 def facts_of_data(dataset: DataSet) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from study.config.build import (
     asked_facts,
+    asks_for_root,
     build_dataset,
     build_model,
     build_optimizer,
@@ -139,7 +140,8 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
         )
     if general["standardize"] not in STANDARDIZE:
         raise ConfigError(f"data.standardize={general['standardize']}: allowed: {', '.join(STANDARDIZE)}")
-    own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
+    supplied = ("root",) if asks_for_root(locate("data", given["_target_"])) else 0
+    own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied)
     return {**own, **general}
 
 

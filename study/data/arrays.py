@@ -57,13 +57,14 @@ def _content(file: Path, path: str) -> dict[str, np.ndarray]:
     return found
 
 
-def of_arrays(name: str, where: str, content: Mapping[str, np.ndarray]) -> DataSet:
+def of_arrays(name: str, where: str, content: Mapping[str, np.ndarray], places: tuple[str, ...] = ("path",)) -> DataSet:
     """The data set of checked arrays.
 
     Args:
         name: of the data set.
         where: file, for messages.
         content: `x`, `y`, and perhaps `x_test` and `y_test`.
+        places: options that say where the data are.
 
     Raises:
         ConfigError: an array is not allowed.
@@ -84,7 +85,7 @@ def of_arrays(name: str, where: str, content: Mapping[str, np.ndarray]) -> DataS
     else:
         test, train = drawn_test(y)
         x, y, x_test, y_test = x[train], y[train], x[test], y[test]
-    return dataset_of(name, where, (x, y, x_test, y_test), classes, given)
+    return dataset_of(name, where, (x, y, x_test, y_test), classes, given, places)
 
 
 def same_length(where: str, one: str, x: np.ndarray, other: str, y: np.ndarray) -> None:

@@ -89,13 +89,13 @@ def checked_labels(where: str, y: np.ndarray, names: Sequence[str] | None = None
 
 def duplicates(one: np.ndarray, other: np.ndarray | None = None) -> int:
     """How many examples of `one` are in `other` as well; or, without it, occur in `one` before."""
-    rows = _as_bytes(one)
-    if other is not None:
-        return int(np.isin(rows, _as_bytes(other)).sum())
-    return len(rows) - len(np.unique(rows))
+    rows = _hashes(one)
+    if other is None:
+        return len(rows) - len(set(rows))
+    known = set(_hashes(other))
+    return sum(row in known for row in rows)
 
 
-def _as_bytes(x: np.ndarray) -> np.ndarray:
-    """One value for each example, equal for equal examples."""
-    flat = np.ascontiguousarray(x.reshape(len(x), -1))
-    return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1])))[:, 0]
+def _hashes(x: np.ndarray) -> list[int]:
+    """A number for each example, equal for equal examples."""
+    return [hash(example.tobytes()) for example in x]

@@ -1,12 +1,19 @@
 """Data of the user's own: what a file must hold, and what each run makes of it."""
 
+import gzip
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from study.data.arrays import arrays
+from study.data.idx import idx
+from study.data.image_folder import image_folder
 from study.data.mnist1d import mnist1d
+from study.data.of_torchvision import of_torchvision
 from study.data.splits import load_splits
 from study.data.table import csv
 from study.errors import ConfigError
@@ -196,3 +203,92 @@ def test_mnist1d_is_standard_and_the_same_each_time():
 def test_options_of_data_train(study, data):
     done = study(f"data={data}", "epochs=1", "model.hidden=[8]")
     assert done.code == 0, done.err
+
+
+def as_idx(array):
+    kind = {"uint8": 8, "int32": 12, "float32": 13}[array.dtype.name]
+    head = bytes([0, 0, kind, array.ndim]) + b"".join(int(n).to_bytes(4, "big") for n in array.shape)
+    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def test_idx_files_are_read_gzipped_or_not(tmp_path):
+    images = RANDOM.integers(0, 256, (60, 4, 5)).astype(np.uint8)
+    (tmp_path / "images").write_bytes(gzip.compress(as_idx(images)))
+    (tmp_path / "labels").write_bytes(as_idx(Y[:60].astype(np.uint8)))
+    (tmp_path / "numbers").write_bytes(as_idx(X[:60]))
+    paths = {name: str(tmp_path / name) for name in ("images", "labels", "numbers")}
+    of_bytes = idx(paths["images"], paths["labels"], paths["images"], paths["labels"]).read(None)
+    assert torch.equal(of_bytes.train_images, torch.from_numpy(images))
+    of_numbers = idx(paths["numbers"], paths["labels"], paths["numbers"], paths["labels"]).read(None)
+    assert torch.equal(of_numbers.test_images, torch.from_numpy(X[:60]))
+    (tmp_path / "cut").write_bytes(as_idx(images)[:-3])
+    for name, message in {"cut": "not an IDX file", "none": "No such file"}.items():
+        with pytest.raises(ConfigError, match=message):
+            idx(str(tmp_path / name), paths["labels"])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten images of 6x5 pixels for each of two classes."""
+    for kind in ("cats", "dogs"):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        for number in range(10):
+            pixels = RANDOM.integers(0, 256, (6, 5, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / kind / f"{number}.png")
+    return tmp_path / "pets"
+
+
+def test_a_folder_of_images_has_a_class_for_each_folder(folder):
+    dataset = image_folder(str(folder))
+    assert [dataset.class_names, dataset.image_shape] == [("cats", "dogs"), (3, 6, 5)]
+    first = np.asarray(Image.open(folder / "cats" / "0.png")).transpose(2, 0, 1)
+    raw = dataset.read(None)
+    assert any(np.array_equal(first, image) for image in torch.cat([raw.train_images, raw.test_images]).numpy())
+    assert image_folder(str(folder), mode="grey", size=4).image_shape == (4, 4)
+
+
+def test_a_folder_that_is_wrong_gets_one_line(folder):
+    with pytest.raises(ConfigError, match="there is no such folder"):
+        image_folder(str(folder / "birds"))
+    with pytest.raises(ConfigError, match="no images in"):
+        image_folder(str(folder / "cats"))
+    Image.new("RGB", (9, 9)).save(folder / "dogs" / "big.png")
+    with pytest.raises(ConfigError, match=r"0\.png has 5x6 pixels and big\.png has 9x9.*data\.size=32"):
+        image_folder(str(folder))
+    (folder / "dogs" / "big.png").write_bytes(b"no image")
+    with pytest.raises(ConfigError, match=r"big\.png is no image"):
+        image_folder(str(folder))
+
+
+def test_classes_of_torchvision_are_read_from_files_of_their_format(tmp_path, monkeypatch):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    images = RANDOM.integers(0, 256, (60, 28, 28)).astype(np.uint8)
+    for part in ("train", "t10k"):
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(as_idx(images))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(as_idx(Y[:60].astype(np.uint8)))
+    mnist = of_torchvision(str(tmp_path), "MNIST")
+    assert [mnist.image_shape, mnist.classes, mnist.test_is_official] == [(28, 28), 3, True]
+    assert torch.equal(mnist.read(None).train_images, torch.from_numpy(images))
+
+    batches = tmp_path / "cifar-10-batches-py"
+    batches.mkdir()
+    flat = RANDOM.integers(0, 256, (30, 3072)).astype(np.uint8)
+    content = pickle.dumps({"data": flat, "labels": Y[:30].tolist()})
+    names = ["cat", "dog", "eel"]
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        (batches / name).write_bytes(content)
+    (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
+    cifar = of_torchvision(str(tmp_path), "CIFAR10")
+    assert cifar.image_shape == (3, 32, 32)
+    assert torch.equal(cifar.read(None).test_images, torch.from_numpy(flat.reshape(30, 3, 32, 32)))
+
+
+def test_a_class_of_torchvision_that_cannot_be_had_gets_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="Did you mean CIFAR10"):
+        of_torchvision(str(tmp_path), "CIFAR11")
+    with pytest.raises(ConfigError) as error:
+        of_torchvision(str(tmp_path), "ImageFolder")
+    assert "torchvision cannot provide it" in str(error.value)
+    assert "\n" not in str(error.value)
