@@ -51,7 +51,7 @@ def ordered(w: np.ndarray) -> np.ndarray:
 def _compiled_sort() -> Callable[[np.ndarray], np.ndarray] | None:
     """A faster sort, with the same result; None where it cannot be compiled."""
     try:
-        from study.measures.sorting import radix_sorted
+        from study.measures.sorting import radix_sorted  # Numba may be missing
 
         radix_sorted(np.zeros(1, np.uint32))
     except Exception:  # of whatever kind: there is NumPy's
