@@ -121,9 +121,9 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("select=test_accuracy", "the test set is for what has been chosen"),
-        ("select=accuracy_gap", "a gap can be had by fitting less"),
-        ("select=luck", "allowed: val_accuracy, val_loss"),
+        ("select=test_accuracy", "the test set must not take part in a choice"),
+        ("select=accuracy_gap", "a model that fits less has a smaller gap"),
+        ("select=luck", "unknown measure. Allowed: val_accuracy, val_loss"),
         ("data.split=textbook", "val is the official test set there, and must not choose"),
         (
             "+tune.spaces.elastic_net.lam=[1e-3]",
