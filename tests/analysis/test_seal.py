@@ -101,7 +101,7 @@ def test_a_file_that_a_run_did_not_write_is_named(small):
     (run / "label_noise.csv").write_text("epoch,labels,loss,accuracy,count\n3,given,1.0,0.5,100\n")
     shutil.copy(other / "test.csv", run / "notes.txt")  # is nobody's business
     (line,) = load(small).left_out
-    assert "label_noise.csv (was not there)" in line
+    assert "label_noise.csv (added later)" in line
 
 
 @pytest.mark.parametrize("sealed", [True, False])
