@@ -72,7 +72,7 @@ def check_primary(name: str) -> str:
         ConfigError: there is no such measure.
     """
     if name not in MEASURES:
-        raise ConfigError(f"primary={name}: unknown measure. Allowed: {', '.join(MEASURES)}")
+        raise ConfigError(f"primary={name}: allowed: {', '.join(MEASURES)}")
     return name
 
 
@@ -84,9 +84,9 @@ def check_selectable(name: str) -> str:
     """
     if name in SELECTABLE:
         return name
-    reason = "unknown measure"
+    reason = ""
     if name.startswith("test"):
-        reason = "the test set must not take part in a choice"
+        reason = "the test set must not take part in a choice; "
     elif name.endswith("gap"):
-        reason = "a model that fits less has a smaller gap"
-    raise ConfigError(f"select={name}: {reason}. Allowed: {', '.join(SELECTABLE)}")
+        reason = "a model that fits less has a smaller gap; "
+    raise ConfigError(f"select={name}: {reason}allowed: {', '.join(SELECTABLE)}")

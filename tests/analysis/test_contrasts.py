@@ -114,7 +114,7 @@ def test_the_primary_measure_is_what_the_sweep_named(study, tmp_path):
     late = study("-m", *few, "primary=val_accuracy", "name=named")
     assert late.code == 1
     assert "it was fixed as val_loss before the runs" in late.err
-    assert "Allowed: train_accuracy, val_accuracy" in study("-m", *few, "primary=luck", "name=other").err
+    assert "allowed: train_accuracy, val_accuracy" in study("-m", *few, "primary=luck", "name=other").err
 
 
 @pytest.mark.parametrize(("n", "starred", "interval"), [(2, False, False), (5, False, True)])

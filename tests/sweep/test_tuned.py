@@ -123,7 +123,7 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
     [
         ("select=test_accuracy", "the test set must not take part in a choice"),
         ("select=accuracy_gap", "a model that fits less has a smaller gap"),
-        ("select=luck", "unknown measure. Allowed: val_accuracy, val_loss"),
+        ("select=luck", "allowed: val_accuracy, val_loss"),
         ("data.split=textbook", "val is the official test set there, and must not choose"),
         (
             "+tune.spaces.elastic_net.lam=[1e-3]",
