@@ -62,7 +62,7 @@ def test_a_run_with_a_damaged_file_is_left_out_and_the_file_is_named(small, monk
         (line,) = found.damaged
         assert line.startswith(f"{run} has changed since the run ended: {name} (")
         assert line.endswith(
-            "; restore the files, or delete the folder and train the run again; allow=[changed] analyzes it as it is"
+            "; restore the files, or delete the folder and train the run again, or analyze it as it is with allow=[changed]"
         )
         assert set(found.runs["run"]) == {folder.name for folder in others}
         (run / name).write_bytes(content)
@@ -115,7 +115,7 @@ def test_a_second_copy_of_a_run_does_not_count_twice(small, sealed):
     left = run if sealed else copy  # rather the one that can be checked
     (line,) = found.damaged
     kept = copy if sealed else run
-    assert line == f"{left} is l1-lam0.0001 with seed 0, as {kept.name} is; move one of them elsewhere"
+    assert line == f"{left} has variant l1-lam0.0001 and seed 0, like {kept.name}; move one elsewhere"
     assert len(found.runs) == 6
 
 
