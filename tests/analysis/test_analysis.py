@@ -266,4 +266,4 @@ def test_runs_of_two_training_loops_are_compared_with_a_footer(study, small):
 def test_a_table_says_that_something_was_left_out(study, small):
     (run_folders(small)[0] / "metrics.csv").write_text("nonsense\n")
     assert study("analyze", "name=small", *TABLES).code == 1
-    assert "Left out as unsound: 1 " in (small / "analysis" / "gap_table.md").read_text()
+    assert "Left out as invalid: 1 " in (small / "analysis" / "gap_table.md").read_text()

@@ -62,7 +62,8 @@ def test_a_run_with_a_damaged_file_is_left_out_and_the_file_is_named(small, monk
         (line,) = found.damaged
         assert line.startswith(f"{run} has changed since the run ended: {name} (")
         assert line.endswith(
-            "; restore the files, or delete the folder and train the run again, or analyze it as it is with allow=[changed]"
+            "; restore the files, or delete the folder and train the run again,"
+            " or analyze it as it is with allow=[changed]"
         )
         assert set(found.runs["run"]) == {folder.name for folder in others}
         (run / name).write_bytes(content)
@@ -78,7 +79,7 @@ def test_a_number_edited_by_hand_is_named_and_the_others_are_analyzed(study, sma
     assert result.err.startswith(f"study: error: outputs/small/{run.name} has changed since the run ended: metrics.csv")
     assert result.err.count("\n") == 1
     assert pd.read_csv(small / "analysis" / "runs.csv")["run"].nunique() == 5
-    assert "Left out as unsound: 1 " in (small / "analysis" / "gap_table.md").read_text()
+    assert "Left out as invalid: 1 " in (small / "analysis" / "gap_table.md").read_text()
     assert {path: path.read_bytes() for path in run.iterdir()} == before
 
 
