@@ -215,7 +215,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
     assert "allow=[epochs]" in result.err
     allowed = study("analyze", "name=mixed", "allow=[epochs]", *TABLES)
     assert allowed.code == 0
-    assert "Compared with allow=[epochs]" in allowed.out
+    assert "With allow=[epochs], compared although the runs differ in epochs: 1, 2" in allowed.out
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small):
     assert study("analyze", "name=small", "allow=[numerics]", *TABLES).code == 0
     for name in ("gap_table", "significance"):
         page = (small / "analysis" / f"{name}.md").read_text()
-        assert "Compared with allow=[numerics]: the runs differ in" in page
+        assert "With allow=[numerics], compared although the runs differ in" in page
 
 
 def test_runs_of_two_training_loops_are_compared_with_a_footer(study, small):

@@ -24,7 +24,7 @@ DAMAGES = {
     "one bit flipped": lambda content, _: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
     "another run's": lambda _, other: other,
 }
-FOOTER = "Compared with allow=[changed]: files changed since the run ended in 1 of 6 runs"
+FOOTER = "With allow=[changed], compared although files changed since the run ended in 1 of 6 runs"
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
             continue
         mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
         if key in allow:
-            notes.append(f"Compared with allow=[{key}]: {mixed}.")
+            notes.append(f"With allow=[{key}], compared although {mixed}.")
         else:
             raise StudyError(
                 f"{mixed}. A fair comparison requires one value. Compare them anyway with allow=[{key}],"
@@ -83,7 +83,7 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
     if changed:
         named = f" ({', '.join(changed)})" if len(changed) <= NAMED_RUNS else ""
         counted = f"{len(changed)} of {len(runs)} runs{named}"
-        notes.append(f"Compared with allow=[{CHANGED}]: files changed since the run ended in {counted}.")
+        notes.append(f"With allow=[{CHANGED}], compared although files changed since the run ended in {counted}.")
     threads = sorted(runs["threads"].unique())
     if len(threads) > 1:
         listed = ", ".join(map(str, threads))
