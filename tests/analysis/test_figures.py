@@ -282,7 +282,7 @@ def test_a_line_never_averages_variants_as_if_they_were_seeds(study, paths, tmp_
 @pytest.mark.parametrize("kind", ["best_of_n", "tuning"])
 def test_what_trials_show_is_for_tuned_studies(study, paths, tmp_path, kind):
     shutil.copytree(paths, tmp_path / "outputs")
-    assert "is for tuned studies" in study("analyze", "name=paths", f"figures=[{kind}]").err
+    assert "requires a tuned study" in study("analyze", "name=paths", f"figures=[{kind}]").err
 
 
 def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):

@@ -20,7 +20,7 @@ def test_a_figure_of_ones_own_is_a_yaml_file(study, small, tmp_path):
     result = study(*command)
     assert result.code == 0, result.err
     drawing = (small / "analysis" / "figures" / "my_figure.svg").read_text()
-    for word in ("Seed: 0", "Seed: 1", "Val loss (nats)", "No regularizer"):
+    for word in ("Seed: 0", "Seed: 1", "Validation loss (nats)", "No regularizer"):
         assert word in drawing
     for change, message in {
         "x": "x: luck is not a column. Allowed: run, variant",
