@@ -58,8 +58,8 @@ MEASURES = {
         Measure("weights_l1", "Σ|w|", "", -1),
         Measure("weights_l2", "‖w‖₂", "", -1),
         Measure("abs_max", "Maximum |w|", "", -1),
-        Measure("zero_fraction", "Weights with w = 0", "fraction", 1),
-        Measure("near_zero_fraction", "Weights with |w| < 0.001", "fraction", 1),
+        Measure("zero_fraction", "w = 0", "fraction", 1),
+        Measure("near_zero_fraction", "|w| < 0.001", "fraction", 1),
     )
 }
 SELECTABLE = [name for name, measure in MEASURES.items() if measure.selectable]

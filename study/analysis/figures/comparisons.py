@@ -111,6 +111,9 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
         raise ConfigError(f"measures: there is no {unknown[0]}. Allowed: {', '.join(table['measure'].unique())}")
     variants = [variant for variant in view.looks if variant in set(table["variant"])]
     height = 0.2 * view.style.size / 9 * len(variants) + 0.75
+    separator = " "
+    if len(measures) > 2:  # panels are too narrow for the label and its unit on one line
+        separator, height = "\n", height + 0.2 * view.style.size / 9
     figure, axes = plt.subplots(1, len(measures), figsize=(view.style.double, height), sharey=True, squeeze=False)
     for axis, measure in zip(axes[0], measures, strict=True):
         factor, unit = MEASURES[measure].factor, MEASURES[measure].difference_unit
@@ -122,7 +125,8 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
             axis.plot(factor * row["mean_difference"], place, look.marker, color=look.colour)
         axis.axvline(0, color="#777777", linewidth=0.8, zorder=1)
         axis.set_xlabel(
-            f"Δ {MEASURES[measure].label[0].lower()}{MEASURES[measure].label[1:]}" + (f" ({unit})" if unit else "")
+            f"Δ {MEASURES[measure].label[0].lower()}{MEASURES[measure].label[1:]}"
+            + (f"{separator}({unit})" if unit else "")
         )
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(visible=False, axis="y")
