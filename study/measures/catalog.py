@@ -43,21 +43,21 @@ class Measure:
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("train_accuracy", "Train accuracy", "fraction", 1),
-        Measure("val_accuracy", "Val accuracy", "fraction", 1, selectable=True),
+        Measure("train_accuracy", "Training accuracy", "fraction", 1),
+        Measure("val_accuracy", "Validation accuracy", "fraction", 1, selectable=True),
         Measure("test_accuracy", "Test accuracy", "fraction", 1),
         Measure("accuracy_gap", "Accuracy gap", "points", -1),
-        Measure("train_loss", "Train loss", "nats", -1),
-        Measure("val_loss", "Val loss", "nats", -1, selectable=True),
+        Measure("train_loss", "Training loss", "nats", -1),
+        Measure("val_loss", "Validation loss", "nats", -1, selectable=True),
         Measure("test_loss", "Test loss", "nats", -1),
         Measure("loss_gap", "Loss gap", "nats", -1),
-        Measure("val_ece", "Val ECE", "fraction", -1),
-        Measure("val_brier", "Val Brier score", "", -1),
+        Measure("val_ece", "Validation ECE", "fraction", -1),
+        Measure("val_brier", "Validation Brier score", "", -1),
         Measure("test_ece", "Test ECE", "fraction", -1),
         Measure("test_brier", "Test Brier score", "", -1),
         Measure("weights_l1", "Σ|w|", "", -1),
         Measure("weights_l2", "‖w‖₂", "", -1),
-        Measure("abs_max", "Max |w|", "", -1),
+        Measure("abs_max", "Maximum |w|", "", -1),
         Measure("zero_fraction", "w = 0", "fraction", 1),
         Measure("near_zero_fraction", "|w| < 0.001", "fraction", 1),
     )

@@ -225,7 +225,10 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
         (["name=small", "at=worst"], "last, best, or the number"),
         (["name=small", "at=7"], "has only epochs 0 to 3"),
         (["name=small", "allow=[all]"], "of epochs, data, split"),
-        (["name=small", "figures=[pie]"], "there is no pie; allowed: best_of_n, cumulative, curves"),
+        (
+            ["name=small", "figures=[pie]"],
+            "figures=pie: there is no such figure. Allowed: best_of_n, cumulative, curves",
+        ),
         (["name=small", "typo=1"], "typo is not a key"),
         (["name=../small"], "without '/' and '..'"),
     ],

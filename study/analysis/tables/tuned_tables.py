@@ -81,7 +81,8 @@ def trial_text(table: pd.DataFrame) -> pd.DataFrame:
     for key in table.columns[TRIAL_KEYS:]:
         text[key] = [_plain(value) for value in table[key]]
     scores = zip(measure.factor * table["score"], measure.factor * table["score_sd"], table["chosen"], strict=True)
-    text[measure.label] = [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores]
+    header = measure.label.replace("Validation", "Val")  # headers are short
+    text[header] = [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores]
     return text
 
 
