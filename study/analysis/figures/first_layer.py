@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from study.analysis.drawing.style import wrapped
 from study.analysis.drawing.view import View
@@ -70,9 +72,6 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
 
 
 def _weight(file: Path, parameter: str) -> np.ndarray:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
         tensors = load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
