@@ -33,6 +33,6 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep. Hydra passes the overrides of the command line."""
-        from study.sweep.command import sweep
+        from study.sweep.command import sweep  # every Hydra application imports this module
 
         return sweep(self.config, self.context, arguments)

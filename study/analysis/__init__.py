@@ -1,6 +1,6 @@
-"""Everything after the CSVs: collect → gaps → tables and figures. Reads files only, never a model.
+"""The analysis of a study: read the CSVs, compute gaps, write tables and figures. It never reads a model's weights.
 
-`load("outputs/mine")` is for notebooks.
+In notebooks, use `load("outputs/mine")`.
 """
 
 from study.analysis.tidy import Tidy, load, load_histograms

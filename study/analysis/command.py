@@ -32,7 +32,7 @@ PHASES = ("fresh", "trials", "all")
 
 @dataclass(frozen=True)
 class Options:
-    """What `study analyze` is told; see conf/analysis.yaml."""
+    """The options of `study analyze`; see conf/analysis.yaml."""
 
     name: str
     at: str | int = "last"
@@ -46,17 +46,17 @@ class Options:
     style: str = "plain"
     usetex: bool = False
     export: Sequence[str] = ()
-    folders: Sequence[Path] = ()  # that hold a folder figure/
+    folders: Sequence[Path] = ()  # the user's folders of options, which may contain figure/
 
 
 def analyze_study(options: Options) -> int:
-    """Write tables and figures of a study, and print what matters most.
+    """Write tables and figures of a study, and print the main results.
 
     Returns:
-        The command's exit status: 1 where something in the folder is not a sound run, which is named and left out.
+        The command's exit status. It is 1 if something in the folder is not a valid run, which is named and left out.
 
     Raises:
-        StudyError: there is nothing to analyze or to compare, or nothing can be written.
+        StudyError: there is nothing to analyze, the runs cannot be compared, or the results cannot be written.
         ConfigError: an argument is not allowed.
     """
     style_of(options.style)
@@ -74,13 +74,17 @@ def analyze_study(options: Options) -> int:
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
     if options.filter:
         shown = ", ".join(f"{key}={value}" for key, value in options.filter.items())
-        notes.append(f"Filtered ({shown}): p-values are corrected for the contrasts that are left.")
+        notes.append(f"Filtered ({shown}): p-values are corrected for the remaining contrasts only.")
     if not baselines and rows["variant"].nunique() > 1:
         notes.append(
-            "No differences: there is not exactly one variant without a regularizer. Name a baseline: baseline=..."
+            "No differences: they need a baseline, and there is not exactly one variant without a regularizer."
+            " Name a variant with baseline=..."
         )
     if everything.damaged:
-        notes += [f"Left out as unsound: {len(everything.damaged)} of the study's folder, named by study analyze."]
+        notes += [
+            f"Left out as invalid: {len(everything.damaged)} of the runs and files in the study's folder."
+            " study analyze names them."
+        ]
     primary = _primary(folder, notes)
     target = folder / ANALYSIS
     try:
@@ -98,11 +102,11 @@ def analyze_study(options: Options) -> int:
         print(line)
     if unsealed := int((study.runs["seal"] == UNSEALED).sum()):
         print(
-            f"{unsealed} of {len(study.runs)} runs have no seal, since an earlier version trained them: whether their"
-            " files have changed cannot be checked"
+            f"{unsealed} of {len(study.runs)} runs have no seal, because an earlier version trained them. Changes in"
+            " their files cannot be detected"
         )
     if selection and specs:
-        print(f"figures show {selection}; variants=[...] chooses them")
+        print(f"figures show {selection}. To choose variants, use variants=[...]")
     drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""
     print(", ".join([f"tables and figures: {target}{drawn}", *(f"exported: {folder}" for folder in exported)]))
     for line in everything.damaged:
@@ -111,33 +115,33 @@ def analyze_study(options: Options) -> int:
 
 
 def _phase(study: Study, manifest: dict[str, Any] | None, phase: str) -> Study:
-    """The runs of a tuned study that are compared: those of the choices on fresh seeds, unless told otherwise."""
+    """The runs of one phase of a tuned study; all runs of other studies."""
     if phase not in PHASES:
         raise ConfigError(f"phase={phase}: allowed: {', '.join(PHASES)}")
     if manifest is None and phase == "trials":
-        raise StudyError(f"phase=trials: {study.folder} is not a tuned study; see experiment=tuned")
+        raise StudyError(f"phase=trials: {study.folder} is not a tuned study. experiment=tuned makes one")
     if manifest is None or phase == "all":
         return study
     fresh = tuning.fresh_ids(manifest)
     found = study.of_runs(study.runs["run_id"].isin(fresh) == (phase == "fresh"))
     if found.runs.empty:
-        raise StudyError(f"{study.folder} has no complete run of phase={phase} yet; study status tells what is missing")
+        raise StudyError(f"{study.folder} has no complete run of phase={phase} yet; study status lists what is missing")
     return found
 
 
 def _tuned_alike(folder: Path, manifest: dict[str, Any] | None, allow: Sequence[str]) -> list[str]:
-    """Refuse a tuned study whose variants were tuned unequally, unless that is allowed; then the lines that say so."""
+    """Refuse a tuned study whose variants were tuned unequally. If that is allowed, return notes about it."""
     notes = tuned_tables.unequal_notes(manifest)
     if manifest and notes and TUNING not in allow:
         raise StudyError(
-            f"{folder} tuned its variants unequally ({manifest['unequal'][0].removeprefix('tune: ')}). A difference may"
-            " come from the tuning. Tune them alike under another name=..., or analyze nevertheless: allow=[tuning]"
+            f"{folder} tuned its variants unequally ({manifest['unequal'][0].removeprefix('tune: ')}). The tuning may"
+            " explain a difference. Tune them equally under another name=..., or analyze anyway with allow=[tuning]"
         )
     return notes
 
 
 def _filtered(study: Study, wanted: Mapping[str, Any]) -> Study:
-    """The runs that a filter lets pass, for tables and figures alike."""
+    """The runs that pass a filter, for both tables and figures."""
     found = study.of_runs(matches(study.runs, wanted))
     if found.runs.empty:
         raise ConfigError(f"filter={dict(wanted)} matches no run of {study.folder}")
@@ -153,7 +157,7 @@ def _draw(
     sections: Sequence[Section],
     primary: str,
 ) -> str:
-    """Draw the figures; returns a line that says which variants they show, empty where they show all."""
+    """Draw the figures, and return a description of the variants shown; empty if they show all."""
     shown, shown_rows, selection = select(study, rows, options.variants or ())
     styles = arranged(looks(shown.runs), options.variants or ())
     there = set(styles)
@@ -174,8 +178,8 @@ def _draw(
 
 
 def _primary(folder: Path, notes: list[str]) -> str:
-    """The measure that was fixed before the runs."""
+    """The primary measure, which was fixed before the runs."""
     recorded = recorded_primaries(folder) or ["val_accuracy"]
     if len(recorded) > 1:
-        notes.append(f"The study's sweeps name several primary measures ({', '.join(recorded)}): the first one counts.")
+        notes.append(f"The study's sweeps name several primary measures ({', '.join(recorded)}). The first is used.")
     return recorded[0]

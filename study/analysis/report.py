@@ -1,4 +1,4 @@
-"""The report of a study: its tables, each with what a reader must know of it, as files and on the terminal."""
+"""The report of a study: its tables with their notes, as files and on the terminal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOST_PRINTED = 40  # rows of a table on the terminal
 STEMS = {
     *("gap_table", "significance", "matched", "label_noise", "sparsity", "invariants"),
     *("tuned", "best_of_n", "trials"),
-}  # of all tables that a report may have
+}  # file stems of all tables that a report may contain
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Section:
     """One table of the report.
 
     Attributes:
-        stem: of its files.
+        stem: name of its files without suffix.
         title: its heading.
-        table: all of it, as the CSV holds it.
-        text: what is shown of it.
+        table: the whole table, as in the CSV.
+        text: the displayed cells.
         notes: sentences below it.
-        printed: how many rows of the text the terminal shows; the files have all.
+        printed: how many rows of the text to print on the terminal; the files have all rows.
     """
 
     stem: str
@@ -53,18 +53,18 @@ def make_sections(
     notes: Sequence[str],
     spread: str = main_tables.SD,
 ) -> list[Section]:
-    """The gap table, the contrasts, the comparison at matched strength, and what runs write once.
+    """The gap table, the contrasts, the comparison at matched strength, and the tables of the final weights.
 
-    A look at test scores is noted in the ledger.
+    If there are test scores, this records a look at them in the ledger.
 
     Args:
-        study: the runs that are compared.
+        study: the runs to compare.
         rows: one row per run, from `gaps.at_epoch`, with `context`.
-        at: the epoch that was asked for.
-        baselines: what each variant is compared with.
+        at: the requested epoch.
+        baselines: the baseline of each variant.
         primary: the measure that was fixed before the runs.
-        notes: what was allowed and must be said under every table.
-        spread: what stands behind ± in the gap table.
+        notes: sentences to print under every table, such as exceptions that were allowed.
+        spread: the number after ± in the gap table.
 
     Raises:
         ConfigError: there is no such spread.
@@ -102,7 +102,7 @@ def make_sections(
 
 
 def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes: Sequence[str]) -> list[Section]:
-    """What runs write of their result alone."""
+    """The tables of files that describe a run's final result."""
     found = []
     noise = final_tables.label_table(study, rows, variants)
     if len(noise):
@@ -118,7 +118,7 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
 
 
 def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Sequence[str]) -> list[Section]:
-    """What the choices of a tuned study were worth; `notes` stand under every table."""
+    """The tables of a tuned study: its choices, the expected best of n trials, its trials. All end with `notes`."""
     measure = manifest["tuning"]["select"]
     table, curves = tuning.tuned_table(manifest, rows), tuning.best_of_n(manifest)
     text, lines = tuned_tables.tuned_text(table, measure), [*tuned_tables.tuned_notes(manifest), *notes]
@@ -134,10 +134,10 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
 
 
 def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) -> None:
-    """Write every table as CSV, Markdown and LaTeX, all of them as report.md, and the runs as runs.csv.
+    """Write every table as CSV, Markdown and LaTeX, all tables as report.md, and the runs as runs.csv.
 
     Args:
-        target: the folder, which is made if it is not there.
+        target: the folder; created if missing.
         rows: one row per run.
         sections: the tables.
     """
@@ -145,7 +145,7 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
         row.variant: variant_label(row.variant, row.reg, row.lam, row.model_regularizers) for row in rows.itertuples()
     }
     target.mkdir(parents=True, exist_ok=True)
-    for stem in STEMS - {section.stem for section in sections}:  # of an earlier analysis, which had more
+    for stem in STEMS - {section.stem for section in sections}:  # left by an earlier analysis
         for kind in ("csv", "md", "tex"):
             (target / f"{stem}.{kind}").unlink(missing_ok=True)
     write_whole(target / "runs.csv", rows.to_csv(index=False))
@@ -160,11 +160,11 @@ def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) 
 
 
 def print_report(sections: Sequence[Section]) -> None:
-    """Print what matters most of each table."""
+    """Print the main rows of each table."""
     for section in sections:
         printed = min(section.printed, MOST_PRINTED)
         if printed:
             print(f"\n{section.title}")
             left = len(section.text) - printed
-            notes = [*section.notes, f"{left} more rows: {section.stem}.md"] if left else section.notes
+            notes = [*section.notes, f"{left} more rows in {section.stem}.md"] if left else section.notes
             formats.show(section.text.head(printed), notes)

@@ -15,7 +15,7 @@ from study.analysis.statistics.gaps import at_epoch, with_gaps
 from study.errors import ConfigError, StudyError
 from study.records.files import write_whole
 
-PARQUET = "parquet"  # a kind of export, and the folder of its files in analysis/
+PARQUET = "parquet"  # a format of export, and the folder of its files in analysis/
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Tidy:
     """The tables of a study; docs/reference/files.md defines every column.
 
     Attributes:
-        runs: a row per run: its facts, and its metrics, gaps and norms at the scored epoch (those of runs.csv).
+        runs: a row per run: its settings, and its metrics, gaps and norms at the scored epoch (columns of runs.csv).
         epochs: a row per run and epoch: metrics.csv, `accuracy_gap` (points) and `loss_gap` (nats).
         weights: a row per run, epoch and parameter: weights.csv.
         scores: a row per run and split: val.csv and test.csv.
@@ -31,9 +31,9 @@ class Tidy:
         pruning: a row per run and threshold: pruning.csv.
         invariants: a row per run and measure: invariants.csv.
         label_noise: a row per run, epoch and kind of labels: label_noise.csv; empty without label noise.
-        left_out: lines naming what is in the folder and is in none of the tables.
+        left_out: a line for each run or file of the folder that is in no table.
 
-    Each table has `run`, `variant` and `seed`. Words are categories, counts integers, all else float64.
+    Each table has `run`, `variant` and `seed`. Words are categories, counts are integers, all other columns float64.
     """
 
     runs: pd.DataFrame
@@ -53,7 +53,7 @@ class Tidy:
 
 
 def load(folder: str | Path) -> Tidy:
-    """Read a study, as `study analyze` does: incomplete, failed and unsound runs are left out, and named.
+    """Read a study like `study analyze`: incomplete, failed and invalid runs are left out, and named.
 
     Args:
         folder: outputs/<name>.
@@ -65,7 +65,7 @@ def load(folder: str | Path) -> Tidy:
 
 
 def tidy(study: Study) -> Tidy:
-    """The tables of a study that has been collected."""
+    """The tables of a study, from what `collect` has read."""
     scores = pd.concat([study.tables["val.csv"], study.tables["test.csv"]])
     return Tidy(
         runs=_typed(at_epoch(study, "last")),
@@ -78,14 +78,16 @@ def tidy(study: Study) -> Tidy:
 
 
 def load_histograms(folder: str | Path) -> pd.DataFrame:
-    """Every row of histogram.csv of the usable runs of a study: `epoch, parameter, bin_left, bin_right, count, run,
-    variant, seed`. It may be large.
+    """Read every row of histogram.csv of a study's usable runs. The table may be large.
 
     Args:
         folder: outputs/<name>.
 
+    Returns:
+        `epoch, parameter, bin_left, bin_right, count, run, variant, seed`.
+
     Raises:
-        StudyError: there is no such folder, no usable run in it, or a histogram.csv is not sound.
+        StudyError: there is no such folder, no usable run in it, or a histogram.csv is not valid.
     """
     study, name = collect(Path(folder)), "histogram.csv"
     runs, entries = list(study.runs["run"]), {}
@@ -103,14 +105,14 @@ def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
 
     Args:
         target: the study's folder analysis/.
-        study: what to write.
-        kinds: `parquet`, or nothing.
+        study: the study to write.
+        kinds: the formats; only `parquet` is allowed.
 
     Returns:
         The folders written.
 
     Raises:
-        ConfigError: there is no such kind, or what it needs is not installed.
+        ConfigError: there is no such format, or the package that it needs is not installed.
     """
     written = []
     for kind in kinds:
@@ -122,7 +124,7 @@ def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
             try:
                 content = table.to_parquet(index=False)
             except ImportError:
-                raise ConfigError("export=parquet needs pyarrow: pip install 'regstudy[parquet]'") from None
+                raise ConfigError("export=parquet requires pyarrow: pip install 'regstudy[parquet]'") from None
             write_whole(folder / f"{name}.parquet", content)
         written.append(folder)
     return written

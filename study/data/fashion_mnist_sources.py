@@ -107,7 +107,7 @@ def _unpack(folder: Path, into: Path) -> Path:
 
 
 def _from_torchvision(into: Path) -> Path:
-    from torchvision.datasets import FashionMNIST
+    from torchvision.datasets import FashionMNIST  # takes a second to import, for a download that happens once
 
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)  # torchvision sets none, so a proxy that does not answer would block the study

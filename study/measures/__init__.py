@@ -1,1 +1,1 @@
-"""What is measured of a run: scores, statistics of the weights, sparsity, invariants; `catalog` has names and units."""
+"""Measures of a run: scores, statistics of the weights, sparsity, invariants. `catalog` lists their names and units."""

@@ -1,4 +1,4 @@
-"""What is measured of a run: names, units, and which direction is better."""
+"""The measures of a run: names, units, and which direction is better."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class Measure:
 
     Attributes:
         name: a column of `gaps.at_epoch`.
-        label: in words, for axes and headers.
-        unit: of its values as they are stored.
-        better: 1 where larger is better, -1 where smaller is.
-        selectable: whether a choice may be made by it: not by test scores, and not by a gap, which fitting less
-            shrinks.
+        label: name for axes and headers.
+        unit: unit of the stored values.
+        better: 1 if larger is better, -1 if smaller is better.
+        selectable: whether a choice may use it. Test scores are not allowed, and neither are gaps: fitting less
+            shrinks a gap.
     """
 
     name: str
@@ -26,38 +26,38 @@ class Measure:
 
     @property
     def factor(self) -> int:
-        """What values are multiplied by to be shown."""
+        """The factor from stored values to displayed values."""
         return 100 if self.unit == "fraction" else 1
 
     @property
     def shown_unit(self) -> str:
-        """The unit of values that are shown."""
+        """The unit of displayed values."""
         return "%" if self.unit == "fraction" else self.unit
 
     @property
     def difference_unit(self) -> str:
-        """The unit of differences that are shown."""
+        """The unit of displayed differences."""
         return "points" if self.unit == "fraction" else self.unit
 
 
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("train_accuracy", "Train accuracy", "fraction", 1),
-        Measure("val_accuracy", "Val accuracy", "fraction", 1, selectable=True),
+        Measure("train_accuracy", "Training accuracy", "fraction", 1),
+        Measure("val_accuracy", "Validation accuracy", "fraction", 1, selectable=True),
         Measure("test_accuracy", "Test accuracy", "fraction", 1),
         Measure("accuracy_gap", "Accuracy gap", "points", -1),
-        Measure("train_loss", "Train loss", "nats", -1),
-        Measure("val_loss", "Val loss", "nats", -1, selectable=True),
+        Measure("train_loss", "Training loss", "nats", -1),
+        Measure("val_loss", "Validation loss", "nats", -1, selectable=True),
         Measure("test_loss", "Test loss", "nats", -1),
         Measure("loss_gap", "Loss gap", "nats", -1),
-        Measure("val_ece", "Val ECE", "fraction", -1),
-        Measure("val_brier", "Val Brier score", "", -1),
+        Measure("val_ece", "Validation ECE", "fraction", -1),
+        Measure("val_brier", "Validation Brier score", "", -1),
         Measure("test_ece", "Test ECE", "fraction", -1),
         Measure("test_brier", "Test Brier score", "", -1),
         Measure("weights_l1", "Σ|w|", "", -1),
         Measure("weights_l2", "‖w‖₂", "", -1),
-        Measure("abs_max", "Max |w|", "", -1),
+        Measure("abs_max", "Maximum |w|", "", -1),
         Measure("zero_fraction", "w = 0", "fraction", 1),
         Measure("near_zero_fraction", "|w| < 0.001", "fraction", 1),
     )
@@ -66,7 +66,7 @@ SELECTABLE = [name for name, measure in MEASURES.items() if measure.selectable]
 
 
 def check_primary(name: str) -> str:
-    """The measure that a study decides by.
+    """Return the name of a study's primary measure if it exists.
 
     Raises:
         ConfigError: there is no such measure.
@@ -77,7 +77,7 @@ def check_primary(name: str) -> str:
 
 
 def check_selectable(name: str) -> str:
-    """A measure by which a tuned study may choose.
+    """Return the name of a measure if a tuned study may choose by it.
 
     Raises:
         ConfigError: it is a test score, a gap, or no measure.
@@ -86,7 +86,7 @@ def check_selectable(name: str) -> str:
         return name
     reason = ""
     if name.startswith("test"):
-        reason = ": the test set is for what has been chosen, not for choosing"
+        reason = "the test set must not take part in a choice; "
     elif name.endswith("gap"):
-        reason = ": a gap can be had by fitting less"
-    raise ConfigError(f"select={name}: allowed: {', '.join(SELECTABLE)}{reason}")
+        reason = "a model that fits less has a smaller gap; "
+    raise ConfigError(f"select={name}: {reason}allowed: {', '.join(SELECTABLE)}")

@@ -1,7 +1,7 @@
-"""What does not change when ReLU units are rescaled, beside what measures weights as they are.
+"""Measures that do not change when ReLU units are rescaled, and the ranks of the weight matrices.
 
-The weights into a ReLU unit may be multiplied by c > 0 and those out of it divided by c: the network stays the same,
-while norms and histograms of its weights change. Where norms are compared, these measures tell more.
+Multiply the weights into a ReLU unit by c > 0 and divide the weights out of it by c. The network computes the same
+function, but norms and histograms of its weights change. To compare the size of networks, use these measures.
 """
 
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
 def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
     """Rows of invariants.csv: measure, parameter (empty for the whole network), value.
 
-    Path norms and margins only for MLPs without batch normalization, before which scale has no meaning; `in_out` only
-    for those with one hidden layer.
+    Path norms and margins exist only for MLPs without batch normalization, because the scale of weights before batch
+    normalization has no effect. `in_out` exists only for MLPs with one hidden layer.
 
     Args:
-        model: the finished one.
-        train: the training split as the model scores it: margins are taken on it.
+        model: the trained model.
+        train: scores of the model on the training split, for the margins.
     """
     parameters = dict(model.named_parameters())
     for name in names_in_scope(model, "weights"):
@@ -53,7 +53,7 @@ def path_norm(weights: list[Tensor], power: int) -> float:
     """(Σ over paths from an input to an output of Π|w|^p)^(1/p) (Neyshabur, Tomioka and Srebro 2015); without biases.
 
     Args:
-        weights: of each layer from the inputs on, (outputs, inputs).
+        weights: one matrix (outputs, inputs) per layer, first layer first.
         power: p.
     """
     reach = torch.ones(weights[0].shape[1], dtype=weights[0].dtype)
@@ -63,8 +63,10 @@ def path_norm(weights: list[Tensor], power: int) -> float:
 
 
 def in_out(below: Tensor, above: Tensor) -> float:
-    """Σ over hidden units of ‖weights in‖₂ ‖weights out‖₂: ½Σw² once units are rescaled to balance (Neyshabur et al.
-    2015); without biases. With more than one hidden layer it would change under rescaling.
+    """Σ over hidden units of ‖weights in‖₂ ‖weights out‖₂ (Neyshabur et al. 2015); without biases.
+
+    It equals ½Σw² when every unit is rescaled so that both norms are equal. With more than one hidden layer it would
+    change under rescaling.
 
     Args:
         below: weights of the hidden layer, (units, inputs).
@@ -74,18 +76,18 @@ def in_out(below: Tensor, above: Tensor) -> float:
 
 
 def stable_rank(singular: Tensor) -> float:
-    """Σσ²/σ₁² (Rudelson and Vershynin 2007), from the singular values, largest first; undefined for a zero matrix."""
+    """Σσ²/σ₁² (Rudelson and Vershynin 2007) of singular values, largest first; NaN for a zero matrix."""
     return float(singular.square().sum() / singular[0] ** 2) if singular[0] > 0 else float("nan")
 
 
 def effective_rank(singular: Tensor) -> float:
-    """exp of the entropy of σ/Σσ (Roy and Vetterli 2007); undefined for a zero matrix."""
+    """exp of the entropy of σ/Σσ (Roy and Vetterli 2007); NaN for a zero matrix."""
     shares = singular / singular.sum()
     return float(torch.exp(torch.special.entr(shares).sum())) if singular[0] > 0 else float("nan")
 
 
 def _margins(logits: Tensor, labels: Tensor) -> Tensor:
-    """The true class's logit minus the largest other one, (n,)."""
+    """The logit of the true class minus the largest other logit, (n,)."""
     true = logits.gather(1, labels[:, None])[:, 0]
     others = logits.scatter(1, labels[:, None], float("-inf"))
     return true - others.max(dim=1).values

@@ -1,4 +1,4 @@
-"""The one scorer: data loss and accuracy in eval mode, the same for every split; and calibration."""
+"""The scorer of all splits: data loss and accuracy in eval mode, and calibration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from study.data import Part
 
-BATCH = 1_000  # images at a time: more would leave a CPU's caches
+BATCH = 1_000  # images per batch: larger batches do not fit in a CPU's caches
 ECE_BINS = 15
 
 
@@ -19,8 +19,8 @@ class Score:
 
     Attributes:
         loss: mean cross-entropy without the penalty, in nats.
-        accuracy: share of correct predictions, in [0, 1].
-        count: images scored.
+        accuracy: fraction of correct predictions, in [0, 1].
+        count: number of images scored.
     """
 
     loss: float
@@ -30,7 +30,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the model said: label and predicted class, int64 (n,); probability of the true class, float32 (n,)."""
+    """Predictions of a model: label and predicted class, int64 (n,); probability of the true class, float32 (n,)."""
 
     label: Tensor
     predicted: Tensor
@@ -39,18 +39,18 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Scored:
-    """A split as a model scores it: labels (n,), logits (n, classes), and cross-entropy of each image (n,), in nats."""
+    """A scored split: labels (n,), logits (n, classes), and the cross-entropy of each image (n,), in nats."""
 
     labels: Tensor
     logits: Tensor
     losses: Tensor
 
     def by_other_labels(self, labels: Tensor) -> "Scored":
-        """The same logits scored by other labels (n,)."""
+        """Score the same logits by other labels (n,)."""
         return Scored(labels, self.logits, F.cross_entropy(self.logits, labels, reduction="none"))
 
     def only(self, rows: Tensor) -> "Scored":
-        """Some of the images, by their numbers."""
+        """Keep only the images with these indices."""
         return Scored(self.labels[rows], self.logits[rows], self.losses[rows])
 
     def score(self) -> Score:
@@ -60,22 +60,24 @@ class Scored:
         return Score(float(self.losses.cpu().double().mean()), correct / len(self.labels), len(self.labels))
 
     def predictions(self) -> Predictions:
-        """What predictions.npz keeps."""
+        """The predictions that predictions.npz stores."""
         return Predictions(self.labels, self.logits.argmax(dim=1), torch.exp(-self.losses))
 
     def ece(self) -> float:
-        """Expected calibration error over 15 bins of equal width (Guo et al. 2017): the mean of |accuracy − confidence|
-        over bins, weighted by the images in them; confidence is the probability of the predicted class. In [0, 1].
+        """Expected calibration error over 15 bins of equal width (Guo et al. 2017), in [0, 1].
+
+        It is the mean of |accuracy − confidence| over bins, weighted by the number of images in each bin. Confidence is
+        the probability of the predicted class.
         """
         confidence, predicted = self._probabilities().max(dim=1)
         correct = (predicted == self.labels.cpu()).double()
-        # (a, b] as in the paper; a confidence of 0 cannot be
+        # Bins are (a, b] as in the paper. A confidence of 0 cannot occur.
         bins = (confidence * ECE_BINS).ceil().long().clamp(1, ECE_BINS) - 1
         excess = torch.zeros(ECE_BINS, dtype=torch.float64).index_add(0, bins, correct - confidence)
         return float(excess.abs().sum() / len(correct))
 
     def brier(self) -> float:
-        """Brier score (1950): the mean over images of Σ (p − y)² over classes, y being one-hot. In [0, 2]."""
+        """Brier score (1950): the mean over images of Σ (p − y)² over classes, y one-hot. In [0, 2]."""
         probabilities = self._probabilities()
         return float((probabilities - F.one_hot(self.labels.cpu(), probabilities.shape[1])).square().sum(dim=1).mean())
 
@@ -83,13 +85,13 @@ class Scored:
         return self.logits.cpu().double().softmax(dim=1)
 
 
-# Makes logits (n, classes) of some of a split's examples, by their number in it.
+# Computes the logits (n, classes) of a slice of a split's examples.
 Logits = Callable[[Part, slice], Tensor]
 
 
 def logits_of(model: nn.Module) -> Logits:
-    """What makes logits of images in scoring: the model itself."""
-    buffer: Tensor | None = None  # of images: one that is reused is not fetched from the system each time
+    """Return a function that computes logits with the model itself."""
+    buffer: Tensor | None = None  # of images: reused, because allocating memory for each batch costs time
 
     def logits(part: Part, which: slice) -> Tensor:
         nonlocal buffer
@@ -105,19 +107,19 @@ Scorer = Callable[[nn.Module, Part], Scored]
 
 @torch.no_grad()
 def score(model: nn.Module, part: Part, logits_of: Callable[[nn.Module], Logits] = logits_of) -> Scored:
-    """Score a model on one split, in eval mode; the model's mode is restored.
+    """Score a model on one split in eval mode, then restore the model's mode.
 
     Args:
         model: maps images to logits.
         part: the split.
-        logits_of: a loop's, which makes logits of images as the model does.
+        logits_of: the training loop's own way to compute the model's logits.
     """
     was_training = model.training
     model.eval()
     make_logits = logits_of(model)
-    # Filled batch by batch: kept batches would lie between freed activations, and memory grow by all of these.
+    # Filled batch by batch. A list of batches would fragment memory: they would lie between freed activations.
     labels, losses = part.labels, part.all_images.new_empty(len(part))
-    logits = losses.new_empty(len(part), 0)  # as wide as the first batch says
+    logits = losses.new_empty(len(part), 0)  # the first batch sets the number of classes
     for start in range(0, len(part), BATCH):
         rows = slice(start, min(start + BATCH, len(part)))
         found = make_logits(part, rows)

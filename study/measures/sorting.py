@@ -1,34 +1,34 @@
-"""Sorting float32 as compiled code: a radix sort, three times as fast as NumPy's where that has no fast path.
+"""A compiled radix sort of float32: three times as fast as NumPy's sort on machines where NumPy has no fast path.
 
-Statistics of the weights sort every parameter in every epoch, which with NumPy's sort took a hundredth of the time
-of a run on Fashion-MNIST.
+The statistics of the weights sort every parameter in every epoch. NumPy's sort took 1 % of the time of a run on
+Fashion-MNIST.
 """
 
 import numpy as np
 from numba import njit
 
-DIGIT = 11  # bits, so that three digits make 32 and the counters of one stay in cache
+DIGIT = 11  # bits: three digits cover 32 bits, and the counters of one digit fit in cache
 PASSES = 3
 
 
 @njit(cache=True)
 def radix_sorted(bits: np.ndarray) -> np.ndarray:
-    """The bit patterns of float32 numbers in the order of the numbers; -0 becomes 0, NaNs come last.
+    """Sort float32 numbers, given as bit patterns, in ascending order; -0 becomes 0, NaNs come last.
 
     Args:
         bits: uint32 (n,), a view of float32.
 
     Returns:
-        uint32 (n,), to be viewed as float32.
+        uint32 (n,); view it as float32.
     """
     sign, size = np.uint32(1 << 31), 1 << DIGIT
     source, target = np.empty_like(bits), np.empty_like(bits)
-    places = np.zeros((PASSES, size), np.int64)  # how many keys have each digit, later where the next of them goes
+    places = np.zeros((PASSES, size), np.int64)  # count of keys per digit; later the position of the next key
     for i in range(len(bits)):
         key = bits[i]
-        if key == sign or (key & ~sign) > np.uint32(0x7F800000):  # -0; a NaN of either sign
+        if key == sign or (key & ~sign) > np.uint32(0x7F800000):  # -0, or a NaN of either sign
             key = np.uint32(0) if key == sign else np.uint32(0x7FC00000)
-        key = ~key if key & sign else key | sign  # now unsigned numbers in the order of the floats
+        key = ~key if key & sign else key | sign  # unsigned order is now the order of the floats
         source[i] = key
         for digit in range(PASSES):
             places[digit, (key >> np.uint32(digit * DIGIT)) & np.uint32(size - 1)] += 1

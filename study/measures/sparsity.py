@@ -1,4 +1,4 @@
-"""How sparse the weights of a finished run are, and what is left of it when small ones are removed."""
+"""Sparsity of the weights of a trained model, and its scores after small weights are removed."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ from study.regularizers.scope import names_in_scope
 
 
 def sparsity_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
-    """Rows of sparsity.csv: each parameter tensor, and all of them together.
+    """Rows of sparsity.csv: one per parameter tensor, and one for all parameters together.
 
     Args:
-        model: the finished one.
-        train: the training split, on which a hidden unit is dead if it is never active.
+        model: the trained model.
+        train: the training split. A hidden unit is dead if it is never active on it.
     """
     dead = dead_units(model, train)
     tensors = {name: p.detach().abs().cpu().numpy().ravel() for name, p in model.named_parameters()}
@@ -36,20 +36,20 @@ def sparsity_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
 
 
 def hoyer(magnitudes: np.ndarray) -> float:
-    """(√n − ℓ1/ℓ2)/(√n − 1) (Hoyer 2004): 0 where all magnitudes are equal, 1 where one alone is not zero.
+    """(√n − ℓ1/ℓ2)/(√n − 1) (Hoyer 2004): 0 if all magnitudes are equal, 1 if only one is not zero.
 
     Args:
-        magnitudes: |w|, (n,); not defined, NaN, for n = 1 or where all are zero.
+        magnitudes: |w|, (n,). The result is NaN for n = 1 or if all are zero.
     """
     root, l2 = np.sqrt(magnitudes.size), np.linalg.norm(magnitudes)
     return float((root - magnitudes.sum() / l2) / (root - 1)) if magnitudes.size > 1 and l2 > 0 else float("nan")
 
 
 def gini(magnitudes: np.ndarray) -> float:
-    """The Gini index of |w| (Hurley and Rickard 2009): 0 where all are equal, 1 − 1/n where one alone is not zero.
+    """The Gini index of |w| (Hurley and Rickard 2009): 0 if all are equal, 1 − 1/n if only one is not zero.
 
     Args:
-        magnitudes: |w| from small to large, (n,); not defined, NaN, where all are zero.
+        magnitudes: |w| in ascending order, (n,). The result is NaN if all are zero.
     """
     n, total = magnitudes.size, magnitudes.sum()
     ranks = np.arange(1, n + 1)
@@ -58,10 +58,12 @@ def gini(magnitudes: np.ndarray) -> float:
 
 @torch.no_grad()
 def dead_units(model: nn.Module, train: Part) -> dict[str, tuple[int, int]]:
-    """Hidden units, and those that are never active on the training set, by the layer whose weight makes them.
+    """Count the hidden units of each layer, and those that are never active on the training set.
 
-    Units are what comes out of each `nn.ReLU`; it belongs to the last layer with weights before it. Empty for a model
-    that has none.
+    The units are the outputs of each `nn.ReLU`. They belong to the last layer with weights before it.
+
+    Returns:
+        (units, dead units) by the name of the layer's weight; empty for a model without `nn.ReLU`.
     """
     active: dict[str, torch.Tensor] = {}
     layer = ""
@@ -93,13 +95,13 @@ def dead_units(model: nn.Module, train: Part) -> dict[str, tuple[int, int]]:
 
 
 def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score: Scorer = score) -> Iterator[list[Any]]:
-    """Rows of pruning.csv: scores after removing all weights of layers below a threshold; biases stay.
+    """Rows of pruning.csv: scores after all weights below a threshold are set to 0; biases stay.
 
     Args:
-        model: the finished one; not changed.
-        epoch: the scored one.
-        parts: splits to score.
-        score: scores a model.
+        model: the trained model; not changed.
+        epoch: the scored epoch.
+        parts: the splits to score.
+        score: scores a model on a split.
     """
     pruned = copy.deepcopy(model)
     prunable = [dict(pruned.named_parameters())[name] for name in names_in_scope(pruned, "weights")]
@@ -116,17 +118,17 @@ def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score:
 
 
 def effective_parameters(model: nn.Module) -> int:
-    """Parameters that can have a part in the output: not zero, and on a path from an input, or from the constant that a
-    bias is, to a logit, through weights that are not zero (Vysogorets and Kempe 2023, there without biases).
+    """Count the parameters that can affect the output (Vysogorets and Kempe 2023, there without biases).
 
-    For models other than MLPs without batch normalization just those that are not zero.
+    Such a parameter is not zero. It lies on a path of nonzero weights that ends at a logit and starts at an input or at
+    a bias. For models other than MLPs without batch normalization, all nonzero parameters count.
     """
     if type(model) is not MLP or len(model.norms):
         return sum(int((parameter != 0).sum()) for parameter in model.parameters())
     layers: Sequence[nn.Linear] = [*model.hidden, model.output]
     links = [layer.weight.detach() != 0 for layer in layers]  # (outputs, inputs)
     biases = [layer.bias.detach() != 0 for layer in layers]
-    sends = [torch.ones(layers[0].in_features, dtype=torch.bool, device=links[0].device)]  # what can be not constant 0
+    sends = [torch.ones(layers[0].in_features, dtype=torch.bool, device=links[0].device)]  # units that can be nonzero
     for link, bias in zip(links, biases, strict=True):
         sends.append((link & sends[-1]).any(dim=1) | bias)
     heard = torch.ones(layers[-1].out_features, dtype=torch.bool, device=links[0].device)

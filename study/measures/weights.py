@@ -1,4 +1,4 @@
-"""What a parameter tensor looks like: summary statistics and a histogram on a grid that all runs share."""
+"""Summary statistics of a parameter tensor, and its histogram on a grid that all runs share."""
 
 import itertools
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 NEAR_ZERO = 1e-3
-# A threshold partly measures the optimizer: under Adam the subgradient of an L1 penalty makes weights hover near zero
-# at the scale of the learning rate, not at zero. Exact zeros are counted apart.
+# A threshold partly measures the optimizer. With Adam, the subgradient of an L1 penalty does not set weights to zero:
+# they move around zero by about the learning rate. Exact zeros are therefore counted separately.
 THRESHOLDS = (1e-4, 1e-3, 1e-2)
 QUANTILES = {
     "q001": 0.001,
@@ -21,26 +21,26 @@ QUANTILES = {
     "q99": 0.99,
     "q999": 0.999,
 }
-ALL = "all"  # in sparsity.csv, instead of a parameter's name: all of them together
+ALL = "all"  # in sparsity.csv, in place of a parameter's name: all parameters together
 STATISTICS = (
     *("count", "mean", "std", "min", "max", "l1", "l2", "abs_max"),
     *("zero_fraction", "near_zero_fraction", "kurtosis"),
     *QUANTILES,
 )
 
-# Bin edges for |w|: 40 a decade from 1e-6 to 100, about 6 % wide each. Below and above lie open end bins.
-# Six digits each, so that the edges in the files are these edges and no rounded ones.
+# Bin edges for |w|: 40 per decade from 1e-6 to 100, about 6 % wide each. Open end bins lie below and above.
+# Edges have six digits, so that files hold exactly these edges without rounding.
 EDGES = np.array([float(f"{10 ** (k / 40):.6g}") for k in range(-6 * 40, 2 * 40 + 1)])
 _POSITIVE = list(itertools.pairwise([0.0, *EDGES.tolist(), float("inf")]))
-# (bin_left, bin_right) of all bins, from left to right: a positive bin (left, right] has the mirrored negative bin
-# [-right, -left), and exact zeros are a bin of their own. The innermost reach to 0, the outermost to infinity.
+# (bin_left, bin_right) of all bins, from left to right. Each positive bin (left, right] has a mirrored negative bin
+# [-right, -left). Exact zeros have a bin of their own. The innermost bins end at 0, the outermost at infinity.
 BINS = [*((0.0 - right, 0.0 - left) for left, right in reversed(_POSITIVE)), (0.0, 0.0), *_POSITIVE]
 
 
 def ordered(w: np.ndarray) -> np.ndarray:
-    """The values of one parameter tensor, of any shape, from small to large, float64 (n,); undefined ones last.
+    """The values of one parameter tensor of any shape in ascending order, float64 (n,); NaNs last, -0 becomes 0.
 
-    All below is then read off, or counted by bisection. -0 becomes 0.
+    The functions below need this order: they read values by position, or count them by bisection.
     """
     compiled = _compiled_sort() if w.dtype == np.float32 else None
     in_order = np.sort(w, axis=None) if compiled is None else compiled(w.reshape(-1).view(np.uint32)).view(np.float32)
@@ -49,12 +49,12 @@ def ordered(w: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _compiled_sort() -> Callable[[np.ndarray], np.ndarray] | None:
-    """A faster sort, with the same result; None where it cannot be compiled."""
+    """A faster sort with the same result; None if it cannot be compiled."""
     try:
-        from study.measures.sorting import radix_sorted
+        from study.measures.sorting import radix_sorted  # Numba may be missing
 
         radix_sorted(np.zeros(1, np.uint32))
-    except Exception:  # of whatever kind: there is NumPy's
+    except Exception:  # any kind of error: NumPy's sort takes its place
         return None
     return radix_sorted
 
@@ -63,17 +63,17 @@ def summarize(values: np.ndarray) -> dict[str, float]:
     """Statistics of one parameter tensor, the columns of weights.csv.
 
     Args:
-        values: as `ordered` returns them. Non-finite values are allowed and show in the statistics.
+        values: as `ordered` returns them. Non-finite values are allowed; the statistics show them.
 
     Returns:
-        count; mean and population standard deviation; min, max; l1 = Σ|w|, l2 = √Σw²; the largest |w|; the share of
-        exact zeros and of |w| < 1e-3 (zeros included); excess kurtosis (NaN for a constant tensor); quantiles,
+        count; mean and population standard deviation; min, max; l1 = Σ|w|, l2 = √Σw²; the largest |w|; the fraction of
+        exact zeros, and of |w| < 1e-3 (zeros included); excess kurtosis (NaN for a constant tensor); quantiles,
         linearly interpolated.
     """
     count = values.size
-    highest = values[-1]  # NaN if any value is
+    highest = values[-1]  # NaN if any value is NaN
     lowest = highest if np.isnan(highest) else values[0]
-    with np.errstate(all="ignore"):  # a diverged run has infinities: its statistics say so
+    with np.errstate(all="ignore"):  # a diverged run has infinities, and its statistics show them
         mean = values.mean()
         squared = np.square(values - mean)
         variance = squared.mean()
@@ -94,12 +94,12 @@ def summarize(values: np.ndarray) -> dict[str, float]:
 
 
 def _between(values: np.ndarray, low: float, high: float) -> int:
-    """How many values are in [low, high]."""
+    """Count the values in [low, high]."""
     return int(np.searchsorted(values, high, side="right") - np.searchsorted(values, low, side="left"))
 
 
 def _quantile(values: np.ndarray, share: float) -> float:
-    """Hyndman and Fan (1996), definition 7, which is NumPy's default."""
+    """A quantile by definition 7 of Hyndman and Fan (1996), NumPy's default."""
     if np.isnan(values[-1]):
         return float("nan")
     position = share * (values.size - 1)
@@ -109,7 +109,7 @@ def _quantile(values: np.ndarray, share: float) -> float:
 
 
 def histogram(values: np.ndarray) -> np.ndarray:
-    """How many values of one parameter tensor are in each of BINS.
+    """Count the values of one parameter tensor in each of BINS.
 
     Args:
         values: as `ordered` returns them; finite.
@@ -124,5 +124,5 @@ def histogram(values: np.ndarray) -> np.ndarray:
 
 
 def is_histogram_epoch(epoch: int, last: int) -> bool:
-    """Whether histogram.csv has this epoch: 0, then 1, 2, 3, 5 times powers of ten, and the last."""
+    """Whether histogram.csv has this epoch: 0; 1, 2, 3 and 5 times powers of ten; and the last epoch."""
     return epoch in (0, last) or str(epoch).rstrip("0") in ("1", "2", "3", "5")

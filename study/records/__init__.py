@@ -1,1 +1,1 @@
-"""The files of a run and of a study: names and columns, and how they are written whole, sealed, claimed and read."""
+"""The files of a run and of a study: names, columns, writing, reading, checksums, and which process owns a run."""

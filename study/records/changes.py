@@ -1,4 +1,4 @@
-"""What has changed in a run's files since it ended, by the seal in its status.json."""
+"""Changes in a run's files since the run ended, found with the seal in its status.json."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -10,20 +10,23 @@ from study.errors.faults import is_fault
 from study.records.contract import CHECKPOINT, MODEL, SEALED, STATUS
 from study.records.seal import OWN, own_sum, sha256_of
 
-MAY_GO = (CHECKPOINT, MODEL)  # large files that are kept on request; no result is lost with them
+MAY_GO = (CHECKPOINT, MODEL)  # large files, kept on request: deleting them loses no result
 MEND = "restore the files, or delete the folder and train the run again"
 
 
 def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEALED) -> list[str] | None:
-    """What does not fit the seal, `metrics.csv (other content)`; empty where all fits, None where there is no seal.
+    """Compare a run's files with its seal.
 
     Args:
         run: folder of a run that has ended.
         status: the content of its status.json.
-        summed: the files whose SHA-256 is taken; of the others the size is compared.
+        summed: files whose SHA-256 is compared; for the others only the size.
+
+    Returns:
+        One entry per change, such as `metrics.csv (other content)`; None if the run has no seal.
 
     Raises:
-        OSError: a fault of the machine keeps a file from being read.
+        OSError: a file cannot be read because of a fault of the machine.
     """
     seal = status.get("seal")
     if seal is None:
@@ -36,12 +39,12 @@ def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEAL
 
 
 def _own_changes(status: Mapping[str, Any]) -> list[str]:
-    """The same of status.json alone, by its checksum of itself; none where it has none, as in an earlier version."""
+    """Compare status.json with its own checksum. Earlier versions wrote no such checksum: no changes then."""
     return [f"{STATUS} (other content)"] if status.get(OWN) not in (None, own_sum(status)) else []
 
 
 def refuse_changed(run: Path, status: Mapping[str, Any], needed: Collection[str] = SEALED) -> None:
-    """Go no further where a file that is needed does not fit the seal; a run without a seal passes.
+    """Refuse a run if a needed file or status.json does not match the seal; a run without a seal passes.
 
     Raises:
         StudyError: a file has changed.
@@ -53,7 +56,7 @@ def refuse_changed(run: Path, status: Mapping[str, Any], needed: Collection[str]
 
 
 def described(found: Collection[str]) -> str:
-    """Changes in words that follow on the run's folder."""
+    """Changes as a message that continues after the run's folder."""
     return f"has changed since the run ended: {', '.join(found)}"
 
 
@@ -65,18 +68,18 @@ def _is_seal(seal: Any) -> bool:
 
 
 def _change(file: str, name: str, sealed: Mapping[str, Any] | None, summed: bool) -> str | None:
-    """What is wrong with a file, None if nothing is."""
+    """What changed in a file; None if nothing did."""
     try:
         size = os.stat(file).st_size
         if sealed is None:
-            return "was not there"
+            return "added later"
         if size != sealed["size"]:
             return f"{size} bytes instead of {sealed['size']}"
         same = not summed or sha256_of(Path(file)) == sealed["sha256"]
     except FileNotFoundError:
         return None if sealed is None or name in MAY_GO else "missing"
     except OSError as error:
-        if is_fault(error):  # it says nothing of the run
+        if is_fault(error):  # the fault does not mean that the run has changed
             raise
         return f"unreadable: {error.strerror}"
     return None if same else "other content"

@@ -1,9 +1,9 @@
-"""Who trains which run, so that several commands, on one host or several, can share a sweep.
+"""Which process trains which run, so that several commands, on one host or several, can share a sweep.
 
-A run is written in a folder of its own, outputs/<name>/.work/<run>@<owner>, and moved to outputs/<name>/<run> when
-it has ended. The owner is a process: its host, number and start. Taking over from an owner that is gone renames the
-folder; only one process can succeed in that, and an owner that was merely asleep finds its folder gone. An owner
-shows that it is alive by touching the folder.
+A process writes a run in the folder outputs/<name>/.work/<run>@<owner>. When the run ends, the folder is moved to
+outputs/<name>/<run>. The owner is a process, named by its host, process number and start time. It touches the folder
+at intervals to show that it is alive. To take over from an owner that is gone, another process renames the folder. Only
+one process can succeed in that. An owner that was only suspended finds that its folder is gone.
 """
 
 import errno
@@ -23,14 +23,14 @@ from study.errors.faults import is_fault
 from study.records.status import is_ended
 
 WORK = ".work"
-LEASE = 60.0  # seconds without a sign of life after which an owner on another host counts as gone
-HEARTBEAT = 10.0  # seconds between signs of life
-PROC = Path("/proc")  # of Linux
-FREE = "free"  # instead of an owner: given back, to be taken by anyone
+LEASE = 60.0  # seconds without a heartbeat after which an owner on another host counts as gone
+HEARTBEAT = 10.0  # seconds between heartbeats
+PROC = Path("/proc")  # Linux only
+FREE = "free"  # in place of an owner: the run was given back, and any process may take it
 
 
 class LostClaimError(Exception):
-    """Another process has taken the run over: this one must not write any more."""
+    """Another process has taken over the run: this process must stop writing."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,21 @@ class Claim:
     """A run's folder while one process owns it.
 
     Attributes:
-        work: the folder that is written.
-        published: where it goes when the run has ended.
+        work: the folder that the owner writes to.
+        published: the folder's path after the run has ended.
     """
 
     work: Path
     published: Path
 
     def publish(self) -> bool:
-        """Move the folder to its place; False where the same run is there already, and ours was trained in vain.
+        """Move the folder to its final path.
+
+        Returns:
+            False if the same run is already there. This one was then trained for nothing.
 
         Raises:
-            LostClaimError: another process has taken the run over.
+            LostClaimError: another process has taken over the run.
         """
         if is_ended(self.published):
             return False
@@ -70,17 +73,17 @@ class Claim:
         self._leave()
 
     def _leave(self) -> None:
-        with suppress(OSError):  # others may still be at work there
+        with suppress(OSError):  # not empty while other runs are being trained
             self.work.parent.rmdir()
 
     def give_back(self) -> None:
-        """Leave the run, as it is, to whoever takes it next."""
+        """Release the run as it is, for any process to take."""
         with suppress(OSError):
             os.rename(self.work, self.work.with_name(f"{_run(self.work)}@{FREE}"))
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """Show signs of life while the block runs."""
+        """Send heartbeats while the block runs."""
         done = Event()
 
         def beat() -> None:
@@ -88,7 +91,7 @@ class Claim:
                 try:
                     os.utime(self.work)
                 except OSError as error:
-                    if _has_moved(error):  # taken over; the next write finds out
+                    if _has_moved(error):  # another process took over: the next write reports it
                         return
 
         thread = Thread(target=beat, daemon=True)
@@ -100,20 +103,25 @@ class Claim:
 
 
 def work_folders(study_folder: Path, run_digits: str = "") -> list[Path]:
-    """The folders under way in a study, of one run or of all; owned, given back, or left by the dead."""
+    """The folders of unfinished runs of a study: owned, given back, or left by a process that is gone.
+
+    Args:
+        study_folder: outputs/<name>.
+        run_digits: the digits of a run id at the end of the run's name; "" finds all runs.
+    """
     work = study_folder / WORK
     try:
         return sorted(work.glob(f"*{run_digits}@*"))
-    except FileNotFoundError:  # it has gone with the last of them
+    except FileNotFoundError:  # .work is removed together with its last folder
         return []
 
 
 def is_held(work: Path, now: float | None = None) -> bool:
-    """Whether the owner of a folder is alive: by its process on this host, by its signs of life elsewhere.
+    """Whether the owner of a folder is alive: by its process on this host, by its heartbeats on another host.
 
     Args:
-        work: a folder under way.
-        now: seconds since the epoch; None asks the clock of the file system, which takes a write.
+        work: the folder of an unfinished run.
+        now: seconds since the epoch; None asks the clock of the file system, which needs a write.
     """
     owner = work.name.rpartition("@")[2]
     if owner == FREE:
@@ -130,18 +138,18 @@ def is_held(work: Path, now: float | None = None) -> bool:
 
 
 def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
-    """Take a run for a process, with what an owner who is gone has left of it.
+    """Claim a run for a process, together with the files of an owner that is gone.
 
     Args:
-        published: the run's place in the study's folder.
-        run_digits: the digits of the run id that its folder's name ends with.
+        published: the run's final path in the study's folder.
+        run_digits: the digits of the run id at the end of its folder's name.
         pid: the process, on this host, that will train it.
 
     Returns:
-        The claim; None where another process has the run, or has just ended it or another one: to be asked again.
+        The claim. None if another process owns the run, or changed the study's folder at the same moment: call again.
 
     Raises:
-        OSError: the run cannot be taken, by a fault of the machine for example.
+        OSError: the run cannot be claimed, for example because of a fault of the machine.
     """
     study_folder = published.parent
     owner = f"{_host()}~{pid}~{_start_of(pid)}~{uuid.uuid4().hex[:8]}"
@@ -154,14 +162,14 @@ def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
         if any(is_held(folder) for folder in under_way):
             return None
         return _moved(under_way[0], target, published)
-    if published.exists():  # failed, and to be tried again
+    if published.exists():  # a failed run, which is trained again
         return _moved(published, target, published)
     try:
         target.mkdir()
-    except FileNotFoundError:  # the folder of all that is under way has gone with the last of them
+    except FileNotFoundError:  # another process just removed .work together with its last folder
         return None
     others = [folder for folder in work_folders(study_folder, run_digits) if folder != target]
-    if others or is_ended(published):  # two came at once: both step back, and come again
+    if others or is_ended(published):  # two claims at once: both withdraw and try again
         shutil.rmtree(target, ignore_errors=True)
         return None
     return Claim(target, published)
@@ -169,7 +177,7 @@ def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
 
 def _moved(source: Path, target: Path, published: Path) -> Claim | None:
     try:
-        os.utime(source)  # the old sign of life must not make the new owner look dead
+        os.utime(source)  # with the old heartbeat, the new owner would count as gone
         os.rename(source, target)
     except OSError as error:
         if not _has_moved(error):
@@ -179,7 +187,7 @@ def _moved(source: Path, target: Path, published: Path) -> Claim | None:
 
 
 def _has_moved(error: OSError) -> bool:
-    """Whether a folder was not found since another process has just moved it; on another host, if it is stale."""
+    """Whether an error means that another process has just moved the folder. ESTALE: it did so on another host."""
     return error.errno in (errno.ENOENT, errno.ESTALE)
 
 
@@ -188,12 +196,15 @@ def _run(work: Path) -> str:
 
 
 def this_process() -> str:
-    """This process's host, number and start."""
+    """Host, number and start time of this process, as one name."""
     return f"{_host()}~{os.getpid()}~{_start_of(os.getpid())}"
 
 
 def is_gone(process: str) -> bool:
-    """Whether a process of this host, as `this_process` names it, has ended; of another host it is not known.
+    """Whether a process of this host has ended; False for a process of another host, whose state is unknown.
+
+    Args:
+        process: a name from `this_process`.
 
     Raises:
         ValueError: it is no such name.
@@ -207,16 +218,16 @@ def _host() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """When a process of this host started, so that a number used again is not taken for the same; '' if none runs."""
+    """Start time of a process of this host; '' if it does not run. The time tells apart processes with one number."""
     try:
         state, *rest = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return "" if state == "Z" else rest[18]
     except OSError as error:
-        if is_fault(error):  # which says nothing of that process
+        if is_fault(error):  # the fault does not mean that the process has ended
             raise
         if (PROC / "self").is_dir():
             return ""
-    import psutil  # comes along where there is no /proc
+    import psutil  # a dependency only on systems without /proc
 
     try:
         process = psutil.Process(pid)
@@ -228,7 +239,7 @@ def _start_of(pid: int) -> str:
 
 
 def _file_system_time(folder: Path) -> float:
-    """The time by the clock of the file system, which may be another host's."""
+    """The time by the clock of the file system, which may belong to another host."""
     probe = folder / f".time-{uuid.uuid4().hex}"
     try:
         probe.touch()
@@ -238,5 +249,8 @@ def _file_system_time(folder: Path) -> float:
 
 
 def wait_a_moment() -> None:
-    """Between two looks at runs that other processes hold; at random, or two that step back would do so for ever."""
+    """Wait before the next look at runs that other processes own.
+
+    The time is random. With equal times, two processes that withdraw their claims would do so forever.
+    """
     time.sleep(random.uniform(0.2, 0.8))

@@ -1,4 +1,4 @@
-"""Which files of a run have the same bytes whenever it is trained on one machine, and whether they have."""
+"""Comparison of two trainings of one run: which files must have the same bytes on one machine, and which differ."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,20 +14,20 @@ COMPARED = (
 
 
 def differing(run: Path, other: Path) -> list[str]:
-    """Names of the files in which two folders of one run differ; a file that only one has differs."""
+    """Names of the files that differ between two folders of one run; a file that only one folder has differs."""
     return [name for name in COMPARED if _content(run / name) != _content(other / name)]
 
 
 def _content(file: Path) -> bytes | Mapping[str, bytes] | None:
-    """What of a file must be the same; None where there is no file."""
+    """The part of a file that must be the same; None if there is no file."""
     if not file.is_file():
         return None
-    if file.name == PREDICTIONS:  # a zip file, which holds times of its own
+    if file.name == PREDICTIONS:  # a zip file: it stores times, so only the arrays are compared
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name].tobytes() for name in arrays}
-        except Exception:  # numpy, zipfile and zlib each have their own for bytes that are not theirs
+        except Exception:  # for damaged bytes, numpy, zipfile and zlib raise different exceptions
             return file.read_bytes()
-    if file.name == "metrics.csv":  # the last column is seconds
+    if file.name == "metrics.csv":  # the last column, seconds, differs every time
         return b"\n".join(line.rpartition(b",")[0] for line in file.read_bytes().splitlines())
     return file.read_bytes()

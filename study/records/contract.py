@@ -1,16 +1,16 @@
-"""The contract of files: what a run leaves behind, under which names, with which columns."""
+"""The file contract: the files that a run writes, their names and their columns."""
 
 from pathlib import Path
 
 from study.measures import weights
 
-OUTPUTS = Path("outputs")  # every study is a folder of it
-CONTRACT = 1  # version of the files' layout; readers refuse others
+OUTPUTS = Path("outputs")  # holds one folder per study
+CONTRACT = 1  # version of the file layout; readers refuse other versions
 STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
 CHECKPOINT, MODEL = "checkpoint.pt", "model.safetensors"  # only while needed, or when kept on request
-TWICE = "twice.jsonl"  # in a study's folder: a line for each run that was trained once more than needed
-WITH_RESULT = ("complete", "diverged")  # states: divergence is a result, and not trained again
-PART = ".part"  # suffix of files that are not whole yet
+TWICE = "twice.jsonl"  # in a study's folder: one line for each run that was trained once more than needed
+WITH_RESULT = ("complete", "diverged")  # states: divergence is a result, so the run is not trained again
+PART = ".part"  # suffix of incomplete files
 COLUMNS: dict[str, tuple[str, ...]] = {
     "metrics.csv": (
         *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "penalty", "objective"),
@@ -32,13 +32,13 @@ INVARIANTS = (  # measures of invariants.csv
     *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
     *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
 )
-GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # a row or more an epoch; the others are written once
-LABEL_NOISE = "label_noise.csv"  # grows as well, in runs that have some
+GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # get rows during training; the others are written once
+LABEL_NOISE = "label_noise.csv"  # also gets rows during training, in runs with label noise
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
-STATUS_KINDS = {  # of what readers take from status.json
+STATUS_KINDS = {  # types of the values that readers use from status.json
     **dict.fromkeys(("state", "run_id", "variant", "variant_id", "budget_free_id", "path", "device", "started"), str),
     **dict.fromkeys(("setting", "data_checksums", "images", "versions"), dict),
     **dict.fromkeys(("threads", "numerics", "epochs_trained", "scored_epoch", "resumed"), int),
     **dict.fromkeys(("takes_lam", "may_grow"), bool),
 }
-SEALED = tuple(name for name in FILES if name != STATUS)  # which holds the seal
+SEALED = tuple(name for name in FILES if name != STATUS)  # status.json holds the seal itself

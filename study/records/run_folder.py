@@ -17,7 +17,7 @@ from study.records.files import append_whole, as_csv, now, write_table, write_wh
 from study.records.seal import OWN, seal_of, with_own_sum
 from study.records.status import read_status, versions
 
-BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # written many times over
+BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # computed once, because it is written many times
 
 
 class RunFolder:
@@ -31,14 +31,15 @@ class RunFolder:
         sizes: Mapping[str, int] | None = None,
         rows: Mapping[str, bytes] | None = None,
     ):
-        """Start a run, or go on with one.
+        """Start or resume a run.
 
         Args:
-            path: the folder, made if missing.
+            path: the folder; created if missing.
             config: the resolved config.
-            status: facts for status.json besides state, times, versions and owner.
-            sizes: bytes of each CSV to resume from: later rows are cut off. None: files of an earlier attempt go.
-            rows: what a new run's CSVs begin with, if not with their header alone.
+            status: entries of status.json besides state, times, versions and owner.
+            sizes: to resume, the size of each growing CSV in bytes; later rows are cut off. None starts a new run and
+                deletes the files of an earlier attempt.
+            rows: the initial content of a new run's growing CSVs; the default is their header.
         """
         self.path = path
         self.growing = GROWING + ((LABEL_NOISE,) if config.data["label_noise"] else ())
@@ -47,7 +48,7 @@ class RunFolder:
         earlier = read_status(path) if sizes is not None else None
         for name in FILES if sizes is None else ():
             (path / name).unlink(missing_ok=True)
-        for part in path.glob(f".*{PART}"):  # left by a process that was killed while it wrote
+        for part in path.glob(f".*{PART}"):  # left by a process that was killed during a write
             part.unlink()
         self._status = {
             "contract": CONTRACT,
@@ -68,7 +69,7 @@ class RunFolder:
                 os.truncate(path / name, sizes[name])
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each growing CSV now."""
+        """The current size of each growing CSV in bytes."""
         return {name: (self.path / name).stat().st_size for name in self.growing}
 
     def log(self, line: str) -> None:
@@ -80,11 +81,11 @@ class RunFolder:
         append_whole(self.path / name, as_csv(rows).encode())
 
     def write_table(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Write a CSV that is written once."""
+        """Write a whole CSV, one that does not grow during training."""
         write_table(self.path, name, rows)
 
     def append_weights(self, epoch: int, parameters: Iterable[tuple[str, np.ndarray]], histograms: bool) -> None:
-        """Add an epoch's statistics of every parameter, and their histograms if wanted."""
+        """Add the statistics of every parameter at one epoch, and on request the histograms."""
         statistics, bins = [], []
         for name, w in parameters:
             values = weights.ordered(w)
@@ -100,17 +101,20 @@ class RunFolder:
             self.append("histogram.csv", bins)
 
     def note(self, **facts: Any) -> None:
-        """Facts for status.json, to be written when the run ends."""
+        """Keep entries for status.json; they are written when the run ends."""
         self._status |= facts
 
     def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
-        """Say how the run ended, and seal the files of one that has a result. Only now is a run complete."""
+        """Write to status.json how the run ended. Only this write makes a run complete.
+
+        A run with a result (complete or diverged) also gets the seal of its files.
+        """
         self._status |= {"state": state, "ended": now()}
         if cause:
             self._status["cause"] = cause
         if traceback:
             self._status["traceback"] = traceback
-        for key in ("seal", OWN):  # of an end that could not be written
+        for key in ("seal", OWN):  # from an earlier call whose write failed
             self._status.pop(key, None)
         if state in ("complete", "diverged"):
             self._status = with_own_sum({**self._status, "seal": seal_of(self.path, SEALED)})

@@ -1,4 +1,4 @@
-"""sweeps.jsonl of a study: what each sweep was going to train, a line for each."""
+"""sweeps.jsonl of a study: one line per sweep, with the runs that it was given."""
 
 import json
 from contextlib import suppress
@@ -11,12 +11,12 @@ SWEEPS = "sweeps.jsonl"
 
 
 def recorded_primaries(study_folder: Path) -> list[str]:
-    """The measures that the sweeps of a study were to decide by, in their order, each once."""
+    """The primary measures named by the sweeps of a study, in order, without duplicates."""
     return list(dict.fromkeys(record["primary"] for record in _records(study_folder) if "primary" in record))
 
 
 def recorded_runs(study_folder: Path) -> list[dict[str, Any]]:
-    """The runs of all sweeps of a study, in their order; none where nothing that can be read is recorded."""
+    """The runs of all sweeps of a study, in order; empty if there is no readable record."""
     return [run for record in _records(study_folder) for run in record.get("runs", [])]
 
 
@@ -29,6 +29,6 @@ def _records(study_folder: Path) -> list[dict[str, Any]]:
         return []
     records = []
     for line in lines:
-        with suppress(ValueError):  # half a line, of a command that was killed while it wrote
+        with suppress(ValueError):  # an incomplete line, from a command that was killed during a write
             records.append(json.loads(line))
     return records

@@ -138,6 +138,7 @@ class _Command:
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop)
         load_data_once(tasks, progress.say)
+        # Here and below, not above: they import torch, while the server of the workers already loads its own.
         from study.training.loop_choice import choose_loops
 
         tasks = choose_loops(tasks, base.loop, progress.say)

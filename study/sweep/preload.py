@@ -69,6 +69,7 @@ def _tasks_file() -> Path:
 
 
 def _load(tasks_file: Path) -> None:
+    # Here, not above: the command imports this module as well, and starts the server before it loads torch itself.
     import torch
 
     torch.set_num_threads(1)  # a pool of threads does not survive a fork
@@ -101,6 +102,7 @@ def load_data_once(tasks: Sequence[Task], say: Callable[[str], None] = lambda li
     Returns:
         The training and the test images of each data set.
     """
+    # Here, not above, as in `_load`.
     import torch
 
     from study.config.build import build_dataset

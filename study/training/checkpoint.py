@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from study.errors import faults
@@ -137,6 +138,4 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
 
 def save_model(folder: Path, model: nn.Module) -> None:
     """Write the weights as safetensors, under the names in the module's state."""
-    from safetensors.torch import save as to_bytes
-
     write_whole(folder / MODEL, to_bytes({name: t.contiguous() for name, t in model.state_dict().items()}))

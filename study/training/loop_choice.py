@@ -49,7 +49,7 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
 def _report_compiling(say: Callable[[str], None]) -> Iterator[None]:
     """Print a line when Numba first compiles something in the block. Loading from its cache is not compiling."""
     try:
-        from numba.core import event
+        from numba.core import event  # Numba may be missing
     except Exception:  # `mlp.unavailable` reports what is wrong with Numba
         yield
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from study.config.build import build_model
@@ -76,8 +77,6 @@ def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.d
     Raises:
         StudyError: the weights have changed since the run ended.
     """
-    from safetensors.torch import load_file
-
     status = read_status(work) or {}
     refuse_changed(work, status, (MODEL,))
     splits = load_splits(dataset, config.data, config.seed, device)

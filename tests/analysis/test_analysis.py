@@ -115,8 +115,8 @@ def test_pdflatex_sets_every_table(study, tmp_path):
     text = (tmp_path / "outputs" / "paper" / "analysis" / "gap_table.tex").read_text()
     assert r"L1, $\lambda$ = $10^{-3}$" in text
     assert (
-        "Seeds per variant: 3; budget: 2 epochs; data: digits, data.split=holdout, 100 training and 249 val images."
-        in text
+        "Seeds per variant: 3; budget: 2 epochs; data: digits, data.split=holdout,"
+        " 100 training and 249 validation images." in text
     )
     assert "looked at once" in text
 
@@ -131,7 +131,7 @@ def test_one_seed_is_called_noise_and_the_textbook_split_is_named(study, tmp_pat
     study("-m", "data=digits", "data.split=textbook", "epochs=1", "reg=none,l1", "name=book", "workers=1")
     out = study("analyze", "name=book", *TABLES).out
     assert "One seed per variant" in out
-    assert "Val is the official test set" in out
+    assert "The validation set is the official test set" in out
 
 
 def spoil(folder, what):
@@ -215,7 +215,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
     assert "allow=[epochs]" in result.err
     allowed = study("analyze", "name=mixed", "allow=[epochs]", *TABLES)
     assert allowed.code == 0
-    assert "Compared nevertheless" in allowed.out
+    assert "With allow=[epochs], compared although the runs differ in epochs: 1, 2" in allowed.out
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,12 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
     [
         (["name=nothing"], "studies here: small"),
         (["name=small", "at=worst"], "last, best, or the number"),
-        (["name=small", "at=7"], "has epochs 0 to 3 only"),
+        (["name=small", "at=7"], "has only epochs 0 to 3"),
         (["name=small", "allow=[all]"], "of epochs, data, split"),
-        (["name=small", "figures=[pie]"], "there is no pie; allowed: best_of_n, cumulative, curves"),
+        (
+            ["name=small", "figures=[pie]"],
+            "figures=pie: there is no such figure. Allowed: best_of_n, cumulative, curves",
+        ),
         (["name=small", "typo=1"], "typo is not a key"),
         (["name=../small"], "without '/' and '..'"),
     ],
@@ -248,7 +251,7 @@ def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small):
     assert study("analyze", "name=small", "allow=[numerics]", *TABLES).code == 0
     for name in ("gap_table", "significance"):
         page = (small / "analysis" / f"{name}.md").read_text()
-        assert "Compared nevertheless, as allowed: the runs differ in" in page
+        assert "With allow=[numerics], compared although the runs differ in" in page
 
 
 def test_runs_of_two_training_loops_are_compared_with_a_footer(study, small):
@@ -266,4 +269,4 @@ def test_runs_of_two_training_loops_are_compared_with_a_footer(study, small):
 def test_a_table_says_that_something_was_left_out(study, small):
     (run_folders(small)[0] / "metrics.csv").write_text("nonsense\n")
     assert study("analyze", "name=small", *TABLES).code == 1
-    assert "Left out as unsound: 1 " in (small / "analysis" / "gap_table.md").read_text()
+    assert "Left out as invalid: 1 " in (small / "analysis" / "gap_table.md").read_text()

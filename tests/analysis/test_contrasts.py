@@ -128,8 +128,8 @@ def test_few_seeds_give_values_only_and_no_stars_below_six(study, outputs, n, st
     assert table["mean_difference"].notna().all()
     assert pd.notna(table.loc["l1-lam0.01", "ci_low"]) == interval
     assert ("No stars: with 5 seeds the sign-flip test cannot go below p = 0.19" in out) == (n == 5)
-    assert ("7 seeds could" in out) == (n == 5)
-    assert ("Fewer than three seeds: differences without interval or test." in out) == (n == 2)
+    assert ("To reach p = 0.05, it needs 7 seeds." in out) == (n == 5)
+    assert ("Fewer than three seeds: no intervals and no tests." in out) == (n == 2)
     page = (outputs / "seven" / "analysis" / "significance.md").read_text()
     assert all("*" not in line for line in page.splitlines() if line.startswith("| Val acc."))
 
@@ -143,14 +143,17 @@ def test_incomplete_pairs_are_named_and_refused_unless_allowed(study, outputs):
     assert study("analyze", "name=seven", "baseline=none", "allow=[pairs]", *TABLES).code == 0
     assert significance(outputs / "seven").loc[("val_accuracy", "l2-lam0.0001"), "n"] == 6
     assert (
-        "Incomplete pair, compared over the seeds that both have"
+        "Incomplete pair, compared over the common seeds"
         in (outputs / "seven" / "analysis" / "significance.md").read_text()
     )
 
 
 @pytest.mark.parametrize(
     ("baseline", "message"),
-    [("l3", "baseline=l3: there are none, l1-lam0.001"), ("l1", "may be l1-lam0.001 or l1-lam0.01: name one")],
+    [
+        ("l3", "baseline=l3: no such variant; there are none, l1-lam0.001"),
+        ("l1", "could mean l1-lam0.001 or l1-lam0.01; name one"),
+    ],
 )
 def test_a_baseline_that_is_not_there_or_not_one_is_refused(study, outputs, baseline, message):
     result = study("analyze", "name=seven", f"baseline={baseline}", *TABLES)
@@ -257,5 +260,5 @@ def test_every_measure_of_the_tables_is_one_of_the_measures(study, outputs):
 
 def test_what_the_seeds_could_have_seen_is_said(study, outputs):
     out = study("analyze", "name=seven", *TABLES).out
-    assert "With these 7 seeds a difference below" in out
-    assert "Pairing: over seeds the correlation with the baseline is" in out
+    assert "With 7 seeds, the smallest difference detected with 80 % power is" in out
+    assert "Pairing: over seeds, the correlation with the baseline is" in out

@@ -220,7 +220,7 @@ def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):
     assert set(kept["reg"]) == {"none", "l1_proximal", "l2"}
     assert set(kept.loc[kept["reg"] != "none", "lam"]) == {0.01}
     assert set(runs[matches(runs, {"reg": "l2"})]["reg"]) == {"l2"}
-    with pytest.raises(ConfigError, match="numbers are allowed"):
+    with pytest.raises(ConfigError, match="must be a number or a list of them"):
         matches(runs, {"lam": "x"})
     with pytest.raises(ConfigError, match=r"filter: colour is not a column\. Allowed: run, variant, reg"):
         matches(runs, {"colour": "red"})
@@ -238,7 +238,7 @@ def test_filters_apply_to_tables_too(study, paths, tmp_path):
 
 def test_variants_give_order_and_labels(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
-    assert "variants: l9 matches none of" in study("analyze", "name=paths", "variants=[none*,l9]").err
+    assert "variants: l9 matches no variant" in study("analyze", "name=paths", "variants=[none*,l9]").err
     chosen = "variants={l2-lam0.01-label_noise0.0: Ridge, none-label_noise0.0: Plain}"
     result = study("analyze", "name=paths", chosen, "figures=[gap]")
     assert result.code == 0, result.err
@@ -282,7 +282,7 @@ def test_a_line_never_averages_variants_as_if_they_were_seeds(study, paths, tmp_
 @pytest.mark.parametrize("kind", ["best_of_n", "tuning"])
 def test_what_trials_show_is_for_tuned_studies(study, paths, tmp_path, kind):
     shutil.copytree(paths, tmp_path / "outputs")
-    assert "is for tuned studies" in study("analyze", "name=paths", f"figures=[{kind}]").err
+    assert "requires a tuned study" in study("analyze", "name=paths", f"figures=[{kind}]").err
 
 
 def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):
@@ -296,7 +296,10 @@ def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):
 
 def test_an_unknown_style_is_refused(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
-    assert "style=science: allowed: plain, neurips, icml" in study("analyze", "name=paths", "style=science").err
+    assert (
+        "style=science: there is no such style. Allowed: plain, neurips, icml"
+        in study("analyze", "name=paths", "style=science").err
+    )
 
 
 @pytest.mark.slow

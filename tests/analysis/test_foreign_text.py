@@ -150,7 +150,7 @@ def test_a_label_of_ones_own_may_have_mathematics_and_a_dollar_sign(study, analy
     assert result.code == 0, result.err
     result = study("analyze", "name=names", "figures=[gap]", "variants={none: '$\\foo$'}")
     assert result.code == 1
-    assert "the label $\\foo$ has no mathematics between its dollar signs" in result.err
+    assert "the text between dollar signs in the label $\\foo$ is not valid mathematics" in result.err
 
 
 def test_an_option_in_a_subfolder_is_one_run_in_one_folder(study, tmp_path):

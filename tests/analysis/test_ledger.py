@@ -39,6 +39,6 @@ def test_a_damaged_ledger_is_named_and_left_as_it_is(study, small, content):
     (small / "ledger.csv").write_bytes(content)
     refused = study("analyze", "name=small", *TABLES)
     assert refused.code == 1
-    assert refused.err.startswith("study: error: outputs/small/ledger.csv has been damaged: it counts how often")
+    assert refused.err.startswith("study: error: outputs/small/ledger.csv is damaged. It counts how often")
     assert refused.err.count("\n") == 1
     assert (small / "ledger.csv").read_bytes() == content

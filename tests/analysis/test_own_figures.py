@@ -20,11 +20,11 @@ def test_a_figure_of_ones_own_is_a_yaml_file(study, small, tmp_path):
     result = study(*command)
     assert result.code == 0, result.err
     drawing = (small / "analysis" / "figures" / "my_figure.svg").read_text()
-    for word in ("Seed: 0", "Seed: 1", "Val loss (nats)", "No regularizer"):
+    for word in ("Seed: 0", "Seed: 1", "Validation loss (nats)", "No regularizer"):
         assert word in drawing
     for change, message in {
         "x": "x: luck is not a column. Allowed: run, variant",
-        "size": "size is not an option of lines; allowed: x, y, colour, panel, band, filter",
+        "size": "size is not an option of lines. Allowed: x, y, colour, panel, band, filter",
         "_target_": "_target_ cannot be found",
     }.items():
         file.write_text(yaml.safe_dump({**MINE, change: "luck"}))
@@ -33,7 +33,7 @@ def test_a_figure_of_ones_own_is_a_yaml_file(study, small, tmp_path):
         assert message in refused.err
         assert refused.err.count("\n") == 1
     file.write_text(yaml.safe_dump({k: v for k, v in MINE.items() if k != "y"}))
-    assert "y is missing; lines needs x, y" in study(*command).err
+    assert "y is missing. lines requires x, y" in study(*command).err
 
 
 CODE = """
@@ -49,9 +49,9 @@ REFUSED_FIGURES = {  # by content of the file
     "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
     "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: must be a name or a list of",
     "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",
-    "_target_: study.analysis.figures.lines.lines\nx: lam\ny: context\ncolour: reg": "context holds text, and a column",
+    "_target_: study.analysis.figures.lines.lines\nx: lam\ny: context\ncolour: reg": "context holds text: a column",
     "_target_: drawn_here.failing": "figure own: drawn_here.failing fails (KeyError: 'luck')",
-    "_target_: drawn_here.nothing": "figure own: drawn_here.nothing returns no matplotlib.figure.Figure",
+    "_target_: drawn_here.nothing": "drawn_here.nothing returns NoneType: it must return a matplotlib.figure.Figure",
     "[" * 2000: "cannot be read",
 }
 

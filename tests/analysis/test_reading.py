@@ -113,17 +113,15 @@ def test_of_too_many_variants_the_best_are_shown_and_the_unpenalized_ones(small)
     shown, shown_rows, line = select(study, rows, ())
     assert list(shown.runs["variant"].unique()) == ["none", *(f"l1-lam{n}" for n in range(MOST - BEST, MOST))]
     assert set(shown_rows["variant"]) == set(shown.runs["variant"])
-    assert (
-        line
-        == f"{BEST + 1} of {MOST + 1} variants: the {BEST} of the highest val accuracy, and those without a penalty"
-    )
+    best = f"the {BEST} with the highest validation accuracy"
+    assert line == f"{BEST + 1} of {MOST + 1} variants: {best}, and those without a penalty"
     assert select(*many_variants(collect(small), MOST - 1), ())[2] == ""
 
 
 def test_patterns_choose_what_figures_show(study, small):
     result = study("analyze", "name=small", "variants=[none,l2*]", "figures=[gap]")
-    assert "figures show the 2 variants that fit none, l2*, of 3" in result.out
+    assert "figures show 2 of 3 variants: those that match none, l2*" in result.out
     assert len(pd.read_csv(small / "analysis" / "gap_table.csv")) == 3
     found = collect(small)
-    with pytest.raises(ConfigError, match="matches none of none, l1-lam"):
+    with pytest.raises(ConfigError, match=r"matches no variant\. Variants: none, l1-lam"):
         select(found, at_epoch(found, "last"), ["x*"])

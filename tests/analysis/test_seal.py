@@ -24,7 +24,7 @@ DAMAGES = {
     "one bit flipped": lambda content, _: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
     "another run's": lambda _, other: other,
 }
-FOOTER = "Compared nevertheless, as allowed: files changed since the run ended in 1 of 6 runs"
+FOOTER = "With allow=[changed], compared although files changed since the run ended in 1 of 6 runs"
 
 
 @pytest.fixture
@@ -62,7 +62,8 @@ def test_a_run_with_a_damaged_file_is_left_out_and_the_file_is_named(small, monk
         (line,) = found.damaged
         assert line.startswith(f"{run} has changed since the run ended: {name} (")
         assert line.endswith(
-            "; restore the files, or delete the folder and train the run again; allow=[changed] analyzes it as it is"
+            "; restore the files, or delete the folder and train the run again,"
+            " or analyze it as it is with allow=[changed]"
         )
         assert set(found.runs["run"]) == {folder.name for folder in others}
         (run / name).write_bytes(content)
@@ -78,7 +79,7 @@ def test_a_number_edited_by_hand_is_named_and_the_others_are_analyzed(study, sma
     assert result.err.startswith(f"study: error: outputs/small/{run.name} has changed since the run ended: metrics.csv")
     assert result.err.count("\n") == 1
     assert pd.read_csv(small / "analysis" / "runs.csv")["run"].nunique() == 5
-    assert "Left out as unsound: 1 " in (small / "analysis" / "gap_table.md").read_text()
+    assert "Left out as invalid: 1 " in (small / "analysis" / "gap_table.md").read_text()
     assert {path: path.read_bytes() for path in run.iterdir()} == before
 
 
@@ -101,7 +102,7 @@ def test_a_file_that_a_run_did_not_write_is_named(small):
     (run / "label_noise.csv").write_text("epoch,labels,loss,accuracy,count\n3,given,1.0,0.5,100\n")
     shutil.copy(other / "test.csv", run / "notes.txt")  # is nobody's business
     (line,) = load(small).left_out
-    assert "label_noise.csv (was not there)" in line
+    assert "label_noise.csv (added later)" in line
 
 
 @pytest.mark.parametrize("sealed", [True, False])
@@ -115,7 +116,7 @@ def test_a_second_copy_of_a_run_does_not_count_twice(small, sealed):
     left = run if sealed else copy  # rather the one that can be checked
     (line,) = found.damaged
     kept = copy if sealed else run
-    assert line == f"{left} is l1-lam0.0001 with seed 0, as {kept.name} is; move one of them elsewhere"
+    assert line == f"{left} has variant l1-lam0.0001 and seed 0, like {kept.name}; move one elsewhere"
     assert len(found.runs) == 6
 
 

@@ -121,8 +121,8 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("select=test_accuracy", "the test set is for what has been chosen"),
-        ("select=accuracy_gap", "a gap can be had by fitting less"),
+        ("select=test_accuracy", "the test set must not take part in a choice"),
+        ("select=accuracy_gap", "a model that fits less has a smaller gap"),
         ("select=luck", "allowed: val_accuracy, val_loss"),
         ("data.split=textbook", "the official test set then, and tuning must not use it"),
         (

@@ -199,7 +199,7 @@ def analyzed(trained, tmp_path):
 def test_every_table_and_legend_says_so(study, analyzed):
     result = study("analyze", "name=mlp", "figures=[gap]")
     assert result.code == 0, result.err
-    note = "The model itself regularizes, outside reg, in none-dropout0.2, l1-lam0.0001-dropout0.2: Dropout."
+    note = "The model itself contains regularizers, outside reg, in none-dropout0.2, l1-lam0.0001-dropout0.2: Dropout."
     tables = [file for file in (analyzed / "analysis").glob("*.md") if file.name != "report.md"]
     assert len(tables) >= 3
     for file in tables:

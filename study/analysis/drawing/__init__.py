@@ -1,1 +1,1 @@
-"""What all figures share: their YAML, style, view of the data, and how they are laid out and written."""
+"""Code that all figures share: reading their YAML, style, view of the data, layout, and writing the files."""

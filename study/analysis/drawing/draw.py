@@ -1,4 +1,4 @@
-"""Drawing figures side by side, and writing each as PDF, SVG and PNG."""
+"""Draw figures in parallel and write each as PDF, SVG and PNG."""
 
 import importlib
 import io
@@ -25,23 +25,27 @@ from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 from study.records.files import write_whole
 
 MOST_LAYOUTS = 5
-FOLDER = "figures"  # in a study's folder analysis/
-METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": None}  # the same bytes every time
+FOLDER = "figures"  # in the folder analysis/ of a study
+# Without dates, the same figure gives the same bytes.
+METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": None}
 
 
 def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> None:
-    """Draw the figures that have changed side by side; one by one where processes cannot be forked, or one failed.
+    """Draw the figures that have changed, in parallel.
+
+    Figures are drawn one by one where processes cannot be forked. A figure whose process failed is drawn again in this
+    process, so that its error message is shown.
 
     Args:
-        target: a study's folder analysis/.
-        specs: what to draw.
-        view: of what.
-        selection: a line that says which variants are shown, where nobody asked for these.
+        target: the folder analysis/ of a study.
+        specs: the figures.
+        view: the runs to draw.
+        selection: a line that states which variants are shown; empty if all are.
         usetex: whether LaTeX sets the text.
 
     Raises:
         ConfigError: an option of a figure is not allowed.
-        StudyError: the study has nothing for one of them.
+        StudyError: the study lacks the data for a figure.
     """
     folder = target / FOLDER
     folder.mkdir(exist_ok=True)
@@ -51,16 +55,16 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
     if not specs:
         return
     if any(spec.reads_histograms for spec in specs):
-        for rows in (view.rows, view.rows.assign(epoch=0)):  # read here, so that the index gets them
+        for rows in (view.rows, view.rows.assign(epoch=0)):  # read in this process, so that the index stores them
             view.study.histograms(rows)
     arguments = {spec.name: (target, spec, view, selection, usetex) for spec in specs}
     if sys.platform == "linux":
-        for backend in ("pdf", "svg"):  # here once, instead of in every process
+        for backend in ("pdf", "svg"):  # once here, not in every process
             importlib.import_module(f"matplotlib.backends.backend_{backend}")
-        context = multiprocessing.get_context("fork")  # what was read is shared, not sent
+        context = multiprocessing.get_context("fork")  # forked processes share the data that is already in memory
         processes = {name: context.Process(target=_draw_quietly, args=arguments[name]) for name in arguments}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
+            warnings.simplefilter("ignore", DeprecationWarning)  # the threads of the BLAS; it has fork handlers
             for process in processes.values():
                 process.start()
         for name, process in processes.items():
@@ -73,12 +77,15 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
             del arguments[name]
     finally:
         drawn = {spec.name: keys[spec.name] for spec in specs if spec.name not in arguments}
-        with suppress(OSError):  # without it they are drawn again; what is told is why one could not be drawn
+        with suppress(OSError):  # must not hide the error of a figure; if it fails, figures are drawn again next time
             unchanged.remember(view.study.folder, folder, drawn, tuple(METADATA))
 
 
 def lay_out(figure: Figure) -> None:
-    """Fix where everything lies: a layout changes ticks, which change the layout, until both agree."""
+    """Fix the position of everything in a figure.
+
+    A layout can change the ticks, and ticks can change the layout. It is therefore repeated until positions are stable.
+    """
     places: list[tuple[float, ...]] = []
     for _ in range(MOST_LAYOUTS):
         engine = figure.get_layout_engine()
@@ -93,8 +100,8 @@ def lay_out(figure: Figure) -> None:
 def _draw_quietly(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
     try:
         _draw(target, spec, view, selection, usetex)
-    except BaseException:  # Ctrl-C and its like included, of which the command tells
-        os._exit(1)  # drawn once more where errors can be told
+    except BaseException:  # Ctrl-C included: the parent process reports it
+        os._exit(1)  # the parent process draws it again and reports the error
 
 
 def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
@@ -105,8 +112,8 @@ def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) ->
             raise
         reason = next((line for line in str(error).splitlines() if line.startswith("!")), one_line(error))
         raise StudyError(
-            f"usetex=true: LaTeX cannot set the text of {spec.name} ({reason}); it needs dvipng and the packages"
-            " type1cm, cm-super and underscore; or leave usetex out"
+            f"usetex=true: LaTeX cannot set the text of {spec.name} ({reason}). Install dvipng and the packages"
+            " type1cm, cm-super and underscore, or remove usetex=true"
         ) from None
 
 
@@ -121,7 +128,7 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
         _change_texts(figure)
         lay_out(figure)
         with plt.rc_context({"figure.constrained_layout.use": False}):
-            # A figure that has a layout engine, be it "none", is drawn once more before each file is written.
+            # Matplotlib draws a figure with any layout engine, even "none", once more before it writes each file.
             figure.set_layout_engine(None)
             for kind, metadata in METADATA.items():
                 content = io.BytesIO()
@@ -131,10 +138,13 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
 
 
 def _change_texts(figure: Figure) -> None:
-    """Make all texts of a figure what is drawn; names at ticks are set anew whenever that happens, by a formatter."""
+    """Replace each text of a figure by the text that can be drawn; see `as_drawn`.
+
+    Matplotlib sets the labels of ticks again at each drawing, so a formatter replaces those.
+    """
     changed = []
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        names = axis.get_major_formatter()  # one for axes that share ticks
+        names = axis.get_major_formatter()  # axes that share ticks share one formatter
         if isinstance(axis.get_major_locator(), FixedLocator) and names not in changed:
             axis.set_major_formatter(partial(_tick_text, names))
             changed.append(axis.get_major_formatter())
@@ -147,7 +157,7 @@ def _tick_text(names: Formatter, value: float, place: int | None) -> str:
 
 
 def _drawn_by(spec: Spec, view: View) -> Figure:
-    """The figure that a function returns; what goes wrong in one that is not this package's is told."""
+    """Return the figure that the function of a spec draws; an exception in a user's function becomes a ConfigError."""
     own = spec.draw.__module__.startswith(f"{__name__.partition('.')[0]}.")
     function = f"{spec.draw.__module__}.{getattr(spec.draw, '__qualname__', spec.draw)}"
     try:
@@ -159,5 +169,5 @@ def _drawn_by(spec: Spec, view: View) -> Figure:
             raise
         raise ConfigError(f"{function} fails ({type(error).__name__}: {one_line(error)})") from error
     if not isinstance(figure, Figure):
-        raise ConfigError(f"{function} returns no matplotlib.figure.Figure")
+        raise ConfigError(f"{function} returns {type(figure).__name__}: it must return a matplotlib.figure.Figure")
     return figure

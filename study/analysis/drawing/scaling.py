@@ -1,4 +1,4 @@
-"""Which parameters a figure shows, and whether as they are or divided by their root mean square."""
+"""Select the parameters that a figure shows, and divide their values by the root mean square on request."""
 
 import re
 
@@ -12,46 +12,48 @@ WORDS = {"all": ".*", "weights": r"(?!norms\.).*weight", "biases": ".*bias"}
 
 
 def chosen(table: pd.DataFrame, parameters: str) -> pd.DataFrame:
-    """The rows of some parameters.
+    """Return the rows of the selected parameters.
 
     Args:
         table: rows with `parameter`.
-        parameters: `all`, `weights`, `biases`, or a regular expression for whole names.
+        parameters: `all`, `weights`, `biases`, or a regular expression that must match whole names.
 
     Raises:
-        ConfigError: none fits.
+        ConfigError: `parameters` matches no name, or is not a regular expression.
     """
     try:
         fits = table["parameter"].str.fullmatch(WORDS.get(parameters, parameters))
     except re.error as error:
-        raise ConfigError(f"parameters: {parameters} is not a regular expression ({error})") from None
+        raise ConfigError(
+            f"parameters={parameters}: must be a regular expression ({error}). Also allowed: {', '.join(WORDS)}"
+        ) from None
     if not fits.any():
         names = ", ".join(table["parameter"].unique())
-        raise ConfigError(f"parameters: {parameters} matches none of {names}; {', '.join(WORDS)} are allowed as well")
+        raise ConfigError(f"parameters={parameters}: matches none of {names}. Also allowed: {', '.join(WORDS)}")
     return table[fits]
 
 
 def in_rms(view: View, rows: pd.DataFrame, scale: str) -> pd.DataFrame:
-    """The histograms of some runs, with values divided by the root mean square of their tensor where that is wanted.
+    """Return the histograms of some runs, for `rms` with values divided by the root mean square of their tensor.
 
-    The root mean square is that of each variant's seeds taken together, from weights.csv.
+    The root mean square is computed from weights.csv over all seeds of a variant together.
 
     Args:
-        view: the runs.
+        view: the runs of the figure.
         rows: one row per run, with `epoch`.
         scale: `raw` or `rms`.
 
     Raises:
-        ConfigError: there is no such scale.
+        ConfigError: `scale` is neither of the two.
         StudyError: no run has a histogram.
     """
     histograms = view.study.histograms(rows)
     if histograms.empty:
-        raise StudyError(f"{view.study.folder}: every run diverged before its first histogram; nothing can be drawn")
+        raise StudyError(f"{view.study.folder}: every run diverged before its first histogram. Nothing can be drawn")
     if scale == RAW:
         return histograms
     if scale != RMS:
-        raise ConfigError(f"scale={scale}: allowed: {RAW}, {RMS}")
+        raise ConfigError(f"scale={scale}: there is no such scale. Allowed: {RAW}, {RMS}")
     weights = view.study.weights.merge(rows[["run", "epoch"]], on=["run", "epoch"])
     sums = weights.assign(squares=weights["l2"] ** 2).groupby(["variant", "parameter"])[["squares", "count"]].sum()
     rms = (sums["squares"] / sums["count"]).pow(0.5).rename("rms")

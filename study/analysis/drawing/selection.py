@@ -1,4 +1,4 @@
-"""Which variants the figures show, in which order and under which names."""
+"""Select the variants that figures show, their order and their labels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,16 +10,16 @@ from study.analysis.drawing.style import Look, checked_label
 from study.analysis.reading.collect import Study
 from study.errors import ConfigError
 
-MOST = 40  # variants that a figure shows at once
-BEST = 12  # that it shows of more
+MOST = 40  # variants that a figure can show
+BEST = 12  # variants that it shows if there are more than MOST
 
 
 def arranged(looks: Mapping[str, Look], variants: Sequence[str] | Mapping[str, str]) -> dict[str, Look]:
-    """The looks of a study's variants in the order of the patterns that they fit, relabelled where these have labels.
+    """Return the looks of the variants in the order of the patterns that they match, with the labels of the patterns.
 
     Args:
-        looks: of the variants that are shown.
-        variants: patterns of names, or labels by pattern; none leaves everything as it is.
+        looks: looks of the variants that are shown.
+        variants: patterns of names, or labels by pattern. If empty, nothing changes.
 
     Raises:
         ConfigError: a label is not allowed.
@@ -35,40 +35,44 @@ def arranged(looks: Mapping[str, Look], variants: Sequence[str] | Mapping[str, s
 
 
 def select(study: Study, rows: pd.DataFrame, variants: Iterable[str]) -> tuple[Study, pd.DataFrame, str]:
-    """The study as figures show it: the variants that fit a pattern; of more than MOST the BEST in val accuracy, and
-    those without a penalty, which the others are compared with.
+    """Return the part of a study that figures show: the variants that match a pattern.
+
+    If more than MOST variants match, figures show the BEST of them by validation accuracy. They also show the variants
+    without a penalty, because the others are compared with those.
 
     Args:
         study: all runs.
         rows: one row per run, from `gaps.at_epoch`.
-        variants: patterns of variants' names, as in a shell; none means all.
+        variants: shell-style patterns of variants' names. If empty, all variants match.
 
     Returns:
-        The study and the rows of what is shown, and a line that says so; an empty one where everything is.
+        The study, its rows, and a line that states what is shown. The line is empty if every variant is shown.
 
     Raises:
-        ConfigError: no variant fits, or `variants` holds no patterns.
+        ConfigError: a pattern matches no variant, or `variants` is not a list or mapping of patterns.
     """
     if not isinstance(variants, list | tuple | Mapping) or not all(isinstance(pattern, str) for pattern in variants):
         raise ConfigError(
-            f"variants={variants}: must be a list of patterns, or labels by pattern. Examples: variants=[none,'l1*'],"
-            " variants={none: Plain}"
+            f"variants={variants}: must be a list of patterns, or a mapping from patterns to labels. Examples:"
+            " variants=[none,'l1*'], variants={none: Plain}"
         )
     patterns, there = list(variants), list(study.runs["variant"].unique())
     fitting = [v for v in there if not patterns or any(fnmatchcase(v, pattern) for pattern in patterns)]
     useless = [pattern for pattern in patterns if not any(fnmatchcase(v, pattern) for v in there)]
     if useless or not fitting:
         names = ", ".join(there[:BEST]) + (", ..." if len(there) > BEST else "")
-        raise ConfigError(f"variants: {', '.join(useless)} matches none of {names}")
+        raise ConfigError(f"variants: {', '.join(useless)} matches no variant. Variants: {names}")
     shown, how = fitting, ""
     if len(fitting) > MOST:
         complete = rows[rows["variant"].isin(fitting) & (rows["state"] == "complete")]
         best = complete.groupby("variant")["val_accuracy"].mean().nlargest(BEST).index
         references = set(rows.loc[rows["reg"] == "none", "variant"])
         shown = [v for v in fitting if v in best or v in references]
-        how = f"the {BEST} of the highest val accuracy" + (", and those without a penalty" if references else "")
+        how = f"the {BEST} with the highest validation accuracy"
+        how += ", and those without a penalty" if references else ""
     if len(shown) == len(there):
         return study, rows, ""
-    of = f"the {len(fitting)} variants that fit {', '.join(patterns)}" if patterns else f"{len(there)} variants"
-    line = f"{len(shown)} of {of}: {how}" if how else f"{of}, of {len(there)}"
+    match = f"that match {', '.join(patterns)}"
+    of = f"the {len(fitting)} variants {match}" if patterns else f"{len(there)} variants"
+    line = f"{len(shown)} of {of}: {how}" if how else f"{len(shown)} of {len(there)} variants: those {match}"
     return study.of_variants(shown), rows[rows["variant"].isin(shown)].reset_index(drop=True), line

@@ -1,4 +1,4 @@
-"""Figures as YAML files: conf/figure/, or the folder figure/ of one's own --config-dir."""
+"""Read figures from YAML files: conf/figure/, or the folder figure/ of a user's --config-dir."""
 
 import inspect
 import pkgutil
@@ -19,7 +19,7 @@ TARGET, FILTER = "_target_", "filter"
 
 @dataclass(frozen=True)
 class Spec:
-    """One figure: its name, the function that draws it, the options of that, and which runs it shows."""
+    """One figure: its name, the function that draws it, the options of the function, and a filter of the runs."""
 
     name: str
     draw: Callable[..., Figure]
@@ -28,24 +28,24 @@ class Spec:
 
     @property
     def reads_histograms(self) -> bool:
-        """Whether it is drawn from histogram.csv."""
+        """Whether the figure is drawn from histogram.csv."""
         return getattr(sys.modules[self.draw.__module__], "READS_HISTOGRAMS", False)
 
 
 def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
-    """The figures of some names.
+    """Read the figures with the given names.
 
     Args:
-        names: of YAML files.
-        folders: that hold a folder figure/, in the order in which they are searched.
+        names: names of YAML files, without suffix.
+        folders: folders that contain a folder figure/, in search order.
 
     Raises:
-        ConfigError: there is no such file, or something in it is not allowed.
+        ConfigError: a file is missing, or something in it is not allowed.
     """
     there = {file.stem: file for folder in reversed(folders) for file in sorted((folder / "figure").glob("*.yaml"))}
     unknown = [name for name in names if name not in there]
     if unknown:
-        raise ConfigError(f"figures: there is no {unknown[0]}; allowed: {', '.join(sorted(there))}")
+        raise ConfigError(f"figures={unknown[0]}: there is no such figure. Allowed: {', '.join(sorted(there))}")
     return [_read(name, there[name]) for name in dict.fromkeys(names)]
 
 
@@ -56,7 +56,8 @@ def _read(name: str, file: Path) -> Spec:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"figures: {file} cannot be read ({reason})") from None
     if not isinstance(content, dict) or TARGET not in content:
-        raise ConfigError(f"figures: {file} names no {TARGET}, such as study.analysis.figures.lines.lines")
+        example = f"{TARGET}: study.analysis.figures.lines.lines"
+        raise ConfigError(f"figures: {file}: {TARGET} is missing. Example: {example}")
     draw = _located(file, str(content[TARGET]))
     options = {key: value for key, value in content.items() if key not in (TARGET, FILTER)}
     wanted = content.get(FILTER) or {}
@@ -66,10 +67,10 @@ def _read(name: str, file: Path) -> Spec:
 
 
 def _located(file: Path, path: str) -> Callable[..., Figure]:
-    """The function that a figure names."""
+    """Return the function that a figure names."""
     try:
         draw = pkgutil.resolve_name(path)
-    except Exception as error:  # anything may come out of a module of the user's
+    except Exception as error:  # importing a user's module can raise anything
         raise ConfigError(f"figures: {file}: {TARGET} cannot be found ({one_line(error)})") from None
     if not callable(draw) or not hasattr(draw, "__module__"):
         raise ConfigError(f"figures: {file}: {TARGET}: {path} is not a function that draws a figure")
@@ -77,7 +78,7 @@ def _located(file: Path, path: str) -> Callable[..., Figure]:
 
 
 def _checked(file: Path, draw: Callable[..., Figure], options: Mapping[Any, Any]) -> dict[str, Any]:
-    """The options of a figure, as its function's signature has them."""
+    """Return the options of a figure, checked against the signature of its function."""
     function = getattr(draw, "__name__", type(draw).__name__)
     try:
         parameters = list(inspect.signature(draw).parameters.values())[1:]
@@ -88,13 +89,13 @@ def _checked(file: Path, draw: Callable[..., Figure], options: Mapping[Any, Any]
     for key in options:
         if key not in allowed and not (open_ended and isinstance(key, str)):
             raise ConfigError(
-                f"figures: {file}: {key} is not an option of {function}; allowed: {', '.join([*allowed, FILTER])}"
+                f"figures: {file}: {key} is not an option of {function}. Allowed: {', '.join([*allowed, FILTER])}"
             )
     named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     needed = [parameter.name for parameter in named if parameter.default is parameter.empty]
     for key in needed:
         if key not in options:
-            raise ConfigError(f"figures: {file}: {key} is missing; {function} needs {', '.join(needed)}")
+            raise ConfigError(f"figures: {file}: {key} is missing. {function} requires {', '.join(needed)}")
     try:
         checked = checked_arguments("figures", draw, options, supplied=1)
     except USER_ERRORS as error:

@@ -1,6 +1,6 @@
-"""How figures look: sizes and fonts of venues, colours and line styles of variants, readable labels.
+"""The look of figures: sizes and fonts of venues, colours and line styles of variants, readable labels.
 
-Drawn with Agg, no display needed. Fonts are those that ship with Matplotlib, so that figures look alike everywhere.
+Figures are drawn with Agg, which needs no display. All fonts ship with Matplotlib, so figures look the same everywhere.
 """
 
 import matplotlib
@@ -25,11 +25,11 @@ from study.analysis.text.escaping import UNICODE_OR, latex_of_mathtext, mathtext
 from study.config.names import for_file_name
 from study.errors import ConfigError
 
-# Okabe and Ito (2008): distinguishable with every common colour blindness. Black is for the unpenalized reference.
+# Okabe and Ito (2008): distinguishable under all common forms of colour blindness. Black is the unpenalized reference.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), "solid", (0, (2, 2)))
-MARKERS = ("s", "^", "D", "v", "P", "X", "<")  # one more than colours, as dashes: no pair comes twice in 40
-REFERENCE = ("black", "solid", "o")  # colour, dash and marker of what has no regularizer
+MARKERS = ("s", "^", "D", "v", "P", "X", "<")  # one more than colours, like dashes: 40 variants, no pair twice
+REFERENCE = ("black", "solid", "o")  # colour, dash and marker of a variant without a regularizer
 NAMES = {
     "none": "No regularizer",
     "l1": "L1",
@@ -39,19 +39,19 @@ NAMES = {
     "max_norm": "Max norm",
 }
 PNG_DPI = 300
-SMALLER = (0.85, 0.7)  # sizes of a legend whose longest name would not fit otherwise
+SMALLER = (0.85, 0.7)  # scales of a legend whose longest label does not fit
 
 
 @dataclass(frozen=True)
 class Style:
-    """What a venue asks of figures.
+    """The requirements of a venue on figures.
 
     Attributes:
-        name: of the style.
+        name: name of the style.
         single: width of one column, in inches.
         double: width of the text, in inches.
-        size: of the text in figures, in points.
-        family: of fonts: `serif` (STIX, a Times) or `sans` (DejaVu).
+        size: size of text in figures, in points.
+        family: font family: `serif` (STIX, similar to Times) or `sans` (DejaVu).
         line: width of lines, in points.
     """
 
@@ -63,7 +63,7 @@ class Style:
     line: float = 1.2
 
     def rc(self, usetex: bool = False) -> Any:
-        """Matplotlib's settings."""
+        """Return the settings for Matplotlib."""
         serif = self.family == "serif"
         return {
             "font.family": "STIXGeneral" if serif else "DejaVu Sans",
@@ -88,9 +88,9 @@ class Style:
             "lines.markersize": 2.6 * self.line,
             "legend.frameon": False,
             "figure.constrained_layout.use": True,
-            "pdf.fonttype": 42,  # text stays text, as venues demand
+            "pdf.fonttype": 42,  # embeds TrueType fonts: text stays text, as venues require
             "svg.fonttype": "none",
-            "svg.hashsalt": "regstudy",  # the same bytes every time
+            "svg.hashsalt": "regstudy",  # the same figure gives the same bytes
             "axes.prop_cycle": cycler(color=COLOURS),
         }
 
@@ -99,10 +99,10 @@ STYLES = {
     style.name: style
     for style in (
         Style("plain", 3.5, 7.0, 9, "sans"),
-        Style("neurips", 2.7, 5.5, 8, "serif"),  # one column of 5.5 inches; half of it side by side
+        Style("neurips", 2.7, 5.5, 8, "serif"),  # a single column of 5.5 inches; single = two figures side by side
         Style("icml", 3.25, 6.75, 8, "serif"),
         Style("ieee", 3.5, 7.16, 8, "serif", 1.0),
-        Style("nature", 3.5, 7.2, 7, "sans", 1.0),  # 89 and 183 mm, text of 5 to 7 points
+        Style("nature", 3.5, 7.2, 7, "sans", 1.0),  # 89 mm and 183 mm, text of 5 to 7 points
         Style("slides", 6.0, 12.0, 16, "sans", 2.4),
         Style("book", 3.4, 6.8, 10, "serif"),
     )
@@ -110,19 +110,19 @@ STYLES = {
 
 
 def style_of(name: str) -> Style:
-    """The style of a venue.
+    """Return the style of a venue.
 
     Raises:
-        ConfigError: there is no such style.
+        ConfigError: no style has this name.
     """
     if name not in STYLES:
-        raise ConfigError(f"style={name}: allowed: {', '.join(STYLES)}")
+        raise ConfigError(f"style={name}: there is no such style. Allowed: {', '.join(STYLES)}")
     return STYLES[name]
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one variant is drawn, in every figure of a study."""
+    """The label, colour, dash and marker of one variant, the same in every figure of a study."""
 
     label: str
     colour: str
@@ -130,14 +130,14 @@ class Look:
     marker: str
 
     def line(self) -> dict[str, Any]:
-        """Arguments of a line without markers."""
+        """Return Matplotlib's arguments for a line without markers."""
         return {"color": self.colour, "linestyle": self.dash}
 
 
 def looks(runs: pd.DataFrame) -> dict[str, Look]:
-    """The look of each variant, in the order in which variants are shown.
+    """Return the look of each variant, in the order in which variants are shown.
 
-    Colour, dash and marker differ together, so that a grey print can be read as well.
+    Variants differ in colour, dash and marker, so that a print in grey can be read as well.
     """
     found = {}
     references = runs.loc[runs["reg"] == "none", "variant"].unique()
@@ -148,16 +148,16 @@ def looks(runs: pd.DataFrame) -> dict[str, Look]:
 
 
 def group_looks(values: Sequence[Any], column: str, runs: pd.DataFrame) -> dict[Any, Look]:
-    """The look of each value of another column than the variant, such as `reg`, in order.
+    """Return the look of each value of a column such as `reg`, in order.
 
     Args:
-        values: of the column.
-        column: its name.
-        runs: all that may be drawn; what their models have of regularizers is part of the label of `none`.
+        values: values of the column.
+        column: name of the column, other than `variant`.
+        runs: all runs that may be drawn. The label of `none` names the regularizers inside their models.
     """
     found = {}
     for value in values:
-        text = f"{100 * value:g} % flipped" if column == "label_noise" else mathtext(str(value))
+        text = f"{100 * value:g} % flipped labels" if column == "label_noise" else mathtext(str(value))
         if column == "reg":
             text = reference_label(runs) if value == "none" else option_label(value)
         found[value] = text, value == "none"
@@ -165,7 +165,7 @@ def group_looks(values: Sequence[Any], column: str, runs: pd.DataFrame) -> dict[
 
 
 def reference_label(runs: pd.DataFrame) -> str:
-    """What runs of `reg=none` are called: a model of theirs may have regularizers of its own."""
+    """Return the label of runs with `reg=none`; it names the regularizers inside their models."""
     own = runs.loc[runs["reg"] == "none", "model_regularizers"].unique()
     names = ", ".join(dict.fromkeys(name for of_run in own if of_run for name in of_run.split(", ")))
     return option_label("none", names, "model has" if all(own) else "some models have")
@@ -175,7 +175,7 @@ def _assigned(labels: dict[Any, tuple[str, bool]]) -> dict[Any, Look]:
     result, number = {}, 0
     texts = Counter(text for text, _ in labels.values())
     for key, (text, is_reference) in labels.items():
-        if texts[text] > 1:  # a_b and "a b" are the same in words
+        if texts[text] > 1:  # a_b and "a b" give the same words
             text = mathtext(str(key))
         if is_reference:
             result[key] = Look(text, *REFERENCE)
@@ -187,7 +187,7 @@ def _assigned(labels: dict[Any, tuple[str, bool]]) -> dict[Any, Look]:
 
 
 def option_label(reg: str, model_regularizers: str = "", having: str = "model has") -> str:
-    """An option of `reg` in words; `none` is no penalty, but not nothing, where the model regularizes by itself."""
+    """Return an option of `reg` in words; for `none`, the label names the regularizers inside the model."""
     if reg == "none" and model_regularizers:
         return f"No penalty ({having} {model_regularizers})"
     words = mathtext(reg.replace("_", " "))
@@ -195,7 +195,7 @@ def option_label(reg: str, model_regularizers: str = "", having: str = "model ha
 
 
 def variant_label(variant: str, reg: str, lam: float, model_regularizers: str) -> str:
-    """A variant in words: `L1, λ = 10⁻⁴`, then whatever else its key names; see `option_label`."""
+    """Return a variant in words: `L1, λ = 10⁻⁴`, then the other parts of its key; see `option_label`."""
     option = for_file_name(reg)
     rest = variant.removeprefix(option).removeprefix(f"-lam{lam:.15g}").strip("-")
     parts = [option_label(reg, model_regularizers)]
@@ -208,25 +208,26 @@ def variant_label(variant: str, reg: str, lam: float, model_regularizers: str) -
 
 
 def checked_label(text: str) -> str:
-    """A label that a user has given, which may have mathematics between dollar signs.
+    """Return a label from the user unchanged; it may contain mathematics between dollar signs.
 
     Raises:
-        ConfigError: that is no mathematics.
+        ConfigError: the text between dollar signs is not valid mathematics.
     """
     try:
-        if cbook.is_math_text(text):  # otherwise a dollar sign is one
+        if cbook.is_math_text(text):  # otherwise a dollar sign is an ordinary character
             MathTextParser("path").parse(text)
     except ValueError:
         raise ConfigError(
-            f"variants: the label {text} has no mathematics between its dollar signs. A dollar sign is written \\$;"
-            " mathematics is allowed as in '$\\ell_1$'"
+            f"variants: the text between dollar signs in the label {text} is not valid mathematics. Write a plain"
+            " dollar sign as \\$. Example of mathematics: '$\\ell_1$'"
         ) from None
     return text
 
 
 def as_drawn(text: str) -> str:
-    """A text of a figure as it is handed to what sets it: for LaTeX as LaTeX, otherwise without characters that the
-    font lacks, which become `[U+4E2D]`.
+    """Return a text of a figure in the form that is drawn.
+
+    With `usetex`, that is LaTeX. Otherwise each character that the font lacks becomes its code, such as `[U+4E2D]`.
     """
     if plt.rcParams["text.usetex"]:
         return latex_of_mathtext(text)
@@ -235,7 +236,7 @@ def as_drawn(text: str) -> str:
 
 
 def power(value: float) -> str:
-    """A number as mathtext: 10⁻⁴ rather than 0.0001."""
+    """Return a number as mathtext: 10⁻⁴ rather than 0.0001."""
     if value == 0 or 0.1 <= value < 1000:
         return f"{value:g}"
     mantissa, exponent = f"{value:.2e}".split("e")
@@ -244,13 +245,13 @@ def power(value: float) -> str:
 
 
 def grid_shape(panels: int, columns: int) -> tuple[int, int]:
-    """Rows and columns for so many panels, at most so many side by side, rows as equally full as can be."""
+    """Return the numbers of rows and columns for `panels` panels, at most `columns` per row, rows equally filled."""
     rows = -(-panels // columns)
     return rows, -(-panels // rows)
 
 
 def legend_below(figure: plt.Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """One legend for all panels, below them, in as many columns as fit; the figure grows by its rows."""
+    """Add one legend for all panels below them, in as many columns as fit; the figure grows by its height."""
     if not labels:
         return
     size = plt.rcParams["legend.fontsize"]
@@ -263,20 +264,20 @@ def legend_below(figure: plt.Figure, handles: Sequence[Any], labels: Sequence[st
         if extent.width <= 0.98 * figure.bbox.width or scale == SMALLER[-1]:
             break
         legend.remove()
-    for text, label in zip(legend.get_texts(), labels, strict=True):  # changed with all others when it is drawn
+    for text, label in zip(legend.get_texts(), labels, strict=True):  # replaced again when the figure is drawn
         text.set_text(label)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + extent.height / figure.dpi)
 
 
 def is_logarithmic(values: Sequence[float]) -> bool:
-    """Whether an axis of such values is better read on a logarithmic scale."""
+    """Return whether values suit a logarithmic axis: all positive, and the ratio of largest to smallest is ≥ 30."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]
     return len(positive) == len(list(values)) and bool(positive) and max(positive) >= 30 * min(positive)
 
 
 def wrapped(label: str, width: int) -> str:
-    """A label of comma-separated parts on as many lines as keep each below a width in characters, if possible."""
+    """Return a label broken between its comma-separated parts, each line at most `width` characters if possible."""
     lines = [""]
     for part in label.split(", "):
         longer = f"{lines[-1]}, {part}".removeprefix(", ")

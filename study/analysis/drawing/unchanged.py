@@ -1,7 +1,8 @@
-"""Which figures need not be drawn again, since they would come out as they are.
+"""Find the figures that need not be drawn again because nothing they depend on has changed.
 
-A figure follows from the runs that it shows, the tables beside it, its own options, the style, and the code that draws.
-All of these make its key, which is kept with hashes of its files. Where that is deleted, every figure is drawn.
+A figure depends on its runs, the tables of the analysis, its options, the style, and the code that draws it. The key of
+a figure is a hash of all these. A file in the study's folder stores the key together with hashes of the figure's files.
+If that file is deleted, every figure is drawn.
 """
 
 import hashlib
@@ -21,22 +22,22 @@ from study.analysis.reading.index import identity_of
 from study.records.contract import FILES
 from study.records.files import write_whole
 
-DRAWN = ".figures-drawn.json"  # in a study's folder
+DRAWN = ".figures-drawn.json"  # in the folder of a study
 Keys = Mapping[str, str | None]
 
 
 def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> Keys:
-    """The key of each figure by name; None where a figure cannot have one, and must be drawn.
+    """Return the key of each figure by name; None for a figure that has no key and must be drawn.
 
-    That is so where the code that draws it is not this package's, or a file of a run has just been written.
+    A figure has no key if a user's code draws it, or if a file of a run has just been written.
 
     Args:
         specs: the figures.
-        view: what they show.
-        selection: a line on the figures that says which variants are shown.
+        view: the runs to draw.
+        selection: the line on the figures that states which variants are shown.
         usetex: whether LaTeX sets the text.
     """
-    runs = {  # as they were when they were read, and with what is read of them when they are drawn
+    runs = {  # at the time the study was read, and now: drawing reads further files
         run: [view.study.entries[run].identity, identity_of(view.study.folder / run, FILES)] for run in view.rows["run"]
     }
     settled = all(identity is not None for both in runs.values() for identity in both)
@@ -53,13 +54,13 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
 
 
 def same(study_folder: Path, figures: Path, keys: Keys, kinds: Sequence[str]) -> set[str]:
-    """The figures whose files are there as they were drawn, by the same key.
+    """Return the names of the figures whose key and files are unchanged since they were drawn.
 
     Args:
         study_folder: outputs/<name>.
-        figures: the folder of the files.
-        keys: by the figures' names.
-        kinds: suffixes of each figure's files.
+        figures: the folder of the figures' files.
+        keys: keys by the names of figures.
+        kinds: suffixes of the files of each figure.
     """
     drawn, files = _read(study_folder), _files(figures, keys, kinds)
     return {
@@ -68,7 +69,7 @@ def same(study_folder: Path, figures: Path, keys: Keys, kinds: Sequence[str]) ->
 
 
 def remember(study_folder: Path, figures: Path, keys: Keys, kinds: Sequence[str]) -> None:
-    """Note that figures have been drawn; see `same` for the arguments."""
+    """Store the keys and file hashes of figures that have been drawn; see `same` for the arguments."""
     files = _files(figures, keys, kinds)
     drawn = {name: {"key": key, "files": files[name]} for name, key in keys.items()}
     write_whole(study_folder / DRAWN, json.dumps(_read(study_folder) | drawn, indent=1))
@@ -83,7 +84,7 @@ def _read(study_folder: Path) -> dict[str, Any]:
 
 
 def _files(figures: Path, names: Iterable[str], kinds: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Hashes of the files of each figure, of those that are there."""
+    """Return the hashes of the existing files of each figure, by suffix."""
     files = {name: {kind: figures / f"{name}.{kind}" for kind in kinds} for name in names}
     return {
         name: {kind: _hash(file.read_bytes()) for kind, file in of.items() if file.is_file()}
@@ -92,7 +93,7 @@ def _files(figures: Path, names: Iterable[str], kinds: Sequence[str]) -> dict[st
 
 
 def _code() -> list[str]:
-    """This package's source, hashed, and the versions of what draws."""
+    """Return the hash of this package's source, and the versions of the libraries that draw."""
     package = Path(study.__file__).parent
     source = b"".join(file.read_bytes() for file in sorted(package.rglob("*.py")))
     return [_hash(source), mpl.__version__, np.__version__, pd.__version__]

@@ -1,4 +1,4 @@
-"""What a figure may draw: the runs that it shows, their numbers, and how its variants look."""
+"""The data that a figure can draw: its runs, their numbers, and the looks of its variants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ LABELS = {
         for name, measure in MEASURES.items()
     },
     "weights_l1": "$\\Sigma|w|$",
-    "weights_l2": "$\\|w\\|_2$",  # fonts of venues have no subscript two
+    "weights_l2": "$\\|w\\|_2$",  # the fonts of some venues lack the character ₂
     "epoch": "Epoch",
     "lam": "$\\lambda$",
     "train_images": "Training images",
@@ -34,17 +34,17 @@ LABELS = {
 
 @dataclass(frozen=True)
 class View:
-    """A study as one figure shows it.
+    """The data of one figure.
 
     Attributes:
         study: the runs that are shown.
         rows: one row per run, from `gaps.at_epoch`.
-        looks: how each variant is drawn, in the order in which they are shown.
-        style: of the venue.
+        looks: the look of each variant, in the order in which variants are shown.
+        style: the style of the venue.
         contrasts: differences to the baseline, from `contrasts.contrasts`; empty without a baseline.
         primary: the measure that was fixed before the runs.
-        best_of_n: of a tuned study, from `tuning.best_of_n`; empty for others.
-        trials: of a tuned study, from `tuning.trial_table`; empty for others.
+        best_of_n: table of a tuned study, from `tuning.best_of_n`; empty for other studies.
+        trials: table of a tuned study, from `tuning.trial_table`; empty for other studies.
     """
 
     study: Study
@@ -58,21 +58,21 @@ class View:
 
     @cached_property
     def per_epoch(self) -> pd.DataFrame:
-        """A row per run and epoch: metrics, gaps and the facts of the run."""
+        """One row per run and epoch: metrics, gaps, and the columns of runs.csv."""
         facts = self.study.runs.drop(columns=["variant", "seed", "lam"])
         return with_gaps(self.study.metrics).merge(facts, on="run")
 
     def complete(self) -> pd.DataFrame:
-        """One row per complete run."""
+        """Return one row per complete run."""
         return self.rows[self.rows["state"] == "complete"]
 
     def filtered(self, wanted: Mapping[str, Any]) -> "View":
-        """The same with some runs only; see `matches`."""
+        """Return the view of the runs that pass a filter; see `matches`."""
         if not wanted:
             return self
         kept = self.rows[matches(self.rows, wanted)]
         if kept.empty:
-            raise ConfigError(f"filter={dict(wanted)} matches no run of {self.study.folder}")
+            raise ConfigError(f"filter={dict(wanted)}: matches no run in {self.study.folder}")
         variants = set(kept["variant"])
         contrasts = self.contrasts[self.contrasts["variant"].isin(variants)]
         return replace(
@@ -85,14 +85,16 @@ class View:
 
 
 def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
-    """Which rows have, for each column, one of the values that are wanted; `none` passes every filter of λ.
+    """Return which rows pass a filter: each filtered column has one of the wanted values.
+
+    Runs with `reg=none` pass every filter of λ.
 
     Args:
         rows: one row per run.
-        wanted: by column a value or a list of values.
+        wanted: a value or a list of values, by column.
 
     Raises:
-        ConfigError: there is no such column, or a λ is no number.
+        ConfigError: a column does not exist, or a λ is not a number.
     """
     mask = pd.Series(True, rows.index)
     for column, values in wanted.items():
@@ -101,7 +103,7 @@ def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
         fits = rows[column].isin(values)
         if column == "lam":
             if not all(isinstance(value, int | float) for value in values):
-                raise ConfigError(f"filter.lam={values}: numbers are allowed")
+                raise ConfigError(f"filter.lam={values}: must be a number or a list of them. Example: filter.lam=1e-4")
             fits = np.isclose(rows["lam"].to_numpy(float)[:, None], np.array(values, float), rtol=1e-9, atol=0).any(1)
             fits |= rows["reg"] == "none"
         mask &= fits
@@ -109,10 +111,10 @@ def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
 
 
 def known(table: pd.DataFrame, column: str, key: str) -> str:
-    """A column's name.
+    """Return the name of a column after checking that the table has it.
 
     Raises:
-        ConfigError: the table has no such column; the message lists those that it has.
+        ConfigError: the table has no such column; the message lists the existing ones.
     """
     if column not in table.columns:
         raise ConfigError(f"{key}: {column} is not a column. Allowed: {', '.join(table.columns)}")
@@ -120,10 +122,10 @@ def known(table: pd.DataFrame, column: str, key: str) -> str:
 
 
 def listed(values: str | Sequence[str], key: str) -> list[str]:
-    """Names as a list, of which one is as good as a list of it.
+    """Return a name or a list of names as a list.
 
     Raises:
-        ConfigError: they are something else, or none.
+        ConfigError: the value is neither, or the list is empty.
     """
     names = [values] if isinstance(values, str) else values
     if not (isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)):
@@ -132,18 +134,18 @@ def listed(values: str | Sequence[str], key: str) -> list[str]:
 
 
 def shown(values: pd.Series | Sequence[float], column: str) -> np.ndarray:
-    """Values of a column in the unit of its axis.
+    """Return the values of a column in the unit of its axis.
 
     Raises:
-        ConfigError: they are no numbers.
+        ConfigError: the column does not hold numbers.
     """
     factor = MEASURES[column].factor if column in MEASURES else 100 if column == "label_noise" else 1
     try:
         return factor * np.asarray(values, float)
     except (TypeError, ValueError):
-        raise ConfigError(f"{column} holds text, and a column of numbers is needed. Example: val_accuracy") from None
+        raise ConfigError(f"{column} holds text: a column of numbers is required. Example: val_accuracy") from None
 
 
 def label(column: str) -> str:
-    """What an axis of a column is called."""
+    """Return the axis label of a column."""
     return LABELS.get(column, column.replace("_", " ").capitalize())

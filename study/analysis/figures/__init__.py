@@ -1,1 +1,1 @@
-"""Kinds of figures: each a function of a `View` and of the options in its YAML file in conf/figure/."""
+"""The kinds of figures: each is a function of a `View` and of the options in its YAML file in conf/figure/."""

@@ -1,4 +1,4 @@
-"""Histograms of the weights as textbooks show them: a panel for each variant and parameter tensor, linear counts."""
+"""Histograms of the weights in the style of textbooks: a panel per variant and parameter tensor, linear counts."""
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -15,13 +15,15 @@ BINS = 81
 
 
 def histograms(view: View, parameters: str = "weights", share: float = 0.999) -> Figure:
-    """Counts per bin, means over seeds, a row a variant and a column a tensor; bins and limits are those of the column,
-    so that rows can be compared. Exact zeros are no part of a bin: their share stands in the panel.
+    """Draw counts per bin, means over seeds, with one row per variant and one column per tensor.
+
+    All panels of a column share bins and limits, so that rows can be compared. Exact zeros are in no bin: a text in the
+    panel states their fraction.
 
     Args:
-        view: the runs; of each the latest histogram up to its epoch is drawn.
-        parameters: `all`, `weights`, `biases`, or a regular expression for whole names.
-        share: of the values of the widest variant that lie within the limits.
+        view: the runs; each is drawn with its latest histogram up to its epoch.
+        parameters: `all`, `weights`, `biases`, or a regular expression that must match whole names.
+        share: fraction of the values of the widest variant that lies within the limits.
 
     Raises:
         StudyError, ConfigError: see `weights`.
@@ -54,6 +56,6 @@ def histograms(view: View, parameters: str = "weights", share: float = 0.999) ->
                 text = f"w = 0: {100 * zeros:.1f} %"
                 axis.text(0.98, 0.9, text, transform=axis.transAxes, ha="right", va="top", fontsize="x-small")
             if column == 0:
-                axis.set_ylabel("Weights")
+                axis.set_ylabel("Count")
         axes[-1, column].set_xlabel("Value")
     return figure

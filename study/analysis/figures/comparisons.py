@@ -1,4 +1,4 @@
-"""Variants against each other: train against val, differences to the baseline, the best of n trials."""
+"""Comparisons of variants: training against validation, differences to the baseline, the best of n trials."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,16 +17,17 @@ from study.measures.catalog import MEASURES
 
 
 def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> Figure:
-    """Means of two measures with their 95 % intervals (of three seeds or more), a small mark for each seed; between
-    train and val accuracy, or loss, lines of equal gap.
+    """Draw the means of two measures with 95 % intervals, and a small mark for each seed.
+
+    Intervals need three seeds or more. Training against validation accuracy, or loss, also gets lines of equal gap.
 
     Args:
         view: the runs.
         x: a column of runs.csv.
-        y: another one.
+        y: another column of runs.csv.
 
     Raises:
-        ConfigError: there is no such column.
+        ConfigError: a column does not exist.
     """
     rows = view.complete()
     known(rows, x, "x"), known(rows, y, "y")
@@ -58,7 +59,7 @@ def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> F
 
 
 def _equal_gaps(axis: plt.Axes, unit: str) -> None:
-    """Lines y = x − gap, each with its gap at the upper or right edge."""
+    """Draw lines y = x − gap, each labelled with its gap at the upper or right edge."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     named = False
     for gap in MaxNLocator(9, steps=[1, 2, 5, 10]).tick_values(left - high, right - low):
@@ -90,25 +91,29 @@ def _equal_gaps(axis: plt.Axes, unit: str) -> None:
 
 
 def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap")) -> Figure:
-    """Paired differences to the baseline, a row a variant, with two intervals: thick over seeds, thin for new data or
-    new images as well.
+    """Draw seed-paired differences to the baseline, one row per variant, with two intervals.
+
+    The thick interval covers the variation over seeds. The thin one also covers new data or new images.
 
     Args:
         view: the runs.
-        measures: panels side by side.
+        measures: names of measures; each is one panel, side by side.
 
     Raises:
-        ConfigError: there is no baseline, or no such measure.
+        ConfigError: there is no baseline, or a measure does not exist.
     """
     table = view.contrasts
     if table.empty:
-        raise ConfigError("figures: forest needs a baseline, and none is here; give one: baseline=...")
+        raise ConfigError("figures: forest requires a baseline, and the study has none. Set one: baseline=...")
     measures = listed(measures, "measures")
     unknown = [measure for measure in measures if measure not in set(table["measure"])]
     if unknown:
-        raise ConfigError(f"measures: {unknown[0]} is none of {', '.join(table['measure'].unique())}")
+        raise ConfigError(f"measures: there is no {unknown[0]}. Allowed: {', '.join(table['measure'].unique())}")
     variants = [variant for variant in view.looks if variant in set(table["variant"])]
     height = 0.2 * view.style.size / 9 * len(variants) + 0.75
+    separator = " "
+    if len(measures) > 2:  # panels are too narrow for the label and its unit on one line
+        separator, height = "\n", height + 0.2 * view.style.size / 9
     figure, axes = plt.subplots(1, len(measures), figsize=(view.style.double, height), sharey=True, squeeze=False)
     for axis, measure in zip(axes[0], measures, strict=True):
         factor, unit = MEASURES[measure].factor, MEASURES[measure].difference_unit
@@ -120,7 +125,8 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
             axis.plot(factor * row["mean_difference"], place, look.marker, color=look.colour)
         axis.axvline(0, color="#777777", linewidth=0.8, zorder=1)
         axis.set_xlabel(
-            f"Δ {MEASURES[measure].label[0].lower()}{MEASURES[measure].label[1:]}" + (f" ({unit})" if unit else "")
+            f"Δ {MEASURES[measure].label[0].lower()}{MEASURES[measure].label[1:]}"
+            + (f"{separator}({unit})" if unit else "")
         )
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(visible=False, axis="y")
@@ -130,27 +136,29 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
     against = view.looks[baselines[0]].label if len(baselines) == 1 and baselines[0] in view.looks else "the baseline"
     title = f"Difference to {against[0].lower()}{against[1:]}"
     if table["ci_low"].notna().any():
-        title += "; 95 % intervals: thick over seeds, thin with new data"
+        title += "; 95 % intervals: over seeds (thick), with new data (thin)"
     figure.suptitle(title, fontsize=view.style.size)
     return figure
 
 
 def _intervals(row: pd.Series) -> list[tuple[float, float, float]]:
-    """Ends and line width of the intervals that a contrast has."""
+    """Return the ends and the line width of each interval of a contrast."""
     wide = [("new_data_low", "new_data_high"), ("new_images_low", "new_images_high")]
     found = [(row[low], row[high], 0.7) for low, high in wide if pd.notna(row[low])]
     return found + ([(row["ci_low"], row["ci_high"], 2.2)] if pd.notna(row["ci_low"]) else [])
 
 
 def best_of_n(view: View) -> Figure:
-    """The expected best of n trials of each regularizer of a tuned study, a panel a setting.
+    """Draw the expected best of n trials for each regularizer of a tuned study, one panel per setting.
 
     Raises:
-        ConfigError: the study is not a tuned one.
+        ConfigError: the study is not tuned, or has fewer than two trials.
     """
     table = view.best_of_n
     if table.empty:
-        raise ConfigError("figures: best_of_n is for tuned studies with two trials or more; see experiment=tuned")
+        raise ConfigError(
+            "figures: best_of_n requires a tuned study with at least two trials. Example: experiment=tuned"
+        )
     measure = table["measure"].iloc[0]
     contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg", view.study.runs)
     width = view.style.single if len(contexts) == 1 else view.style.double
@@ -163,6 +171,6 @@ def best_of_n(view: View) -> Figure:
         axis.set_title(mathtext(context))
         axis.set_xlabel("Trials")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes[0, 0].set_ylabel(f"Expected best {label(measure)[0].lower()}{label(measure)[1:]}")
+    axes[0, 0].set_ylabel(f"Expected best\n{label(measure)[0].lower()}{label(measure)[1:]}")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure

@@ -1,4 +1,4 @@
-"""Train against val over the epochs, a panel a variant."""
+"""Training and validation loss and accuracy over the epochs, a panel per variant."""
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,19 @@ from study.analysis.drawing.style import grid_shape, legend_below, wrapped
 from study.analysis.drawing.view import View
 
 COLUMNS = 4  # panels side by side
-TITLE_WIDTH = 19  # characters over a panel, as far as the font of 9 points on 7 inches allows
-TRAIN = {"color": "black", "linestyle": "solid"}
-VAL = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
+TITLE_WIDTH = 19  # characters that fit over a panel, for 9-point text on 7 inches
+TRAINING = {"color": "black", "linestyle": "solid"}
+VALIDATION = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
 
 
 def curves(view: View, band: str = RANGE) -> Figure:
-    """Loss and accuracy of train and val over the epochs, a panel a variant, on shared axes; bands over seeds.
+    """Draw training and validation loss and accuracy over the epochs, a panel per variant, with bands over seeds.
+
+    All panels share the limits of their axes.
 
     Args:
         view: the runs.
-        band: `range`, from the least to the greatest seed, or `interval`, the 95 % t-interval of the mean.
+        band: `range`: from the minimum to the maximum over seeds. `interval`: the 95 % t-interval of the mean.
     """
     per_epoch = view.per_epoch
     blocks, columns = grid_shape(len(view.looks), COLUMNS)
@@ -44,8 +46,8 @@ def curves(view: View, band: str = RANGE) -> Figure:
         variant = list(view.looks)[number]
         rows = per_epoch[per_epoch["variant"] == variant]
         for axis, kind, factor in ((upper, "loss", 1), (lower, "accuracy", 100)):
-            for split, look in (("train", TRAIN), ("val", VAL)):
-                draw_band(axis, rows["epoch"], factor * rows[f"{split}_{kind}"], band, look, split)
+            for split, look, name in (("train", TRAINING, "Training"), ("val", VALIDATION, "Validation")):
+                draw_band(axis, rows["epoch"], factor * rows[f"{split}_{kind}"], band, look, name)
             axis.set_ylim(limits[kind])
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
             axis.tick_params(labelbottom=axis is lower, labelleft=column == 0)
@@ -59,7 +61,7 @@ def curves(view: View, band: str = RANGE) -> Figure:
 
 
 def _limits(values: pd.DataFrame) -> tuple[float, float]:
-    """Axis limits for all panels from trained epochs: epoch 0 would press everything else flat."""
+    """Return axis limits for all panels from epochs ≥ 1; the values of epoch 0 would make the limits too wide."""
     finite = values.to_numpy()[np.isfinite(values.to_numpy())]
     if not finite.size:
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Quantiles of the weights over training, a panel a variant."""
+"""Quantiles of the weights over the epochs, a panel per variant."""
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -16,21 +16,22 @@ BANDS = (("q001", "q999", 0.15), ("q01", "q99", 0.2), ("q05", "q95", 0.3), ("q25
 
 
 def fan(view: View, parameter: str = r"hidden\.0\.weight", logarithmic: bool = True) -> Figure:
-    """The median of one parameter tensor and bands between quantiles (0.1 and 99.9 %, 1 and 99 %, 5 and 95 %, the
-    quartiles) over the epochs; means of the quantiles over seeds.
+    """Draw the median of one parameter tensor, and bands between quantiles, over the epochs.
+
+    The bands are 0.1 to 99.9 %, 1 to 99 %, 5 to 95 %, and 25 to 75 %. Each quantile is the mean over seeds.
 
     Args:
         view: the runs.
-        parameter: a regular expression for its whole name.
-        logarithmic: whether values are on a logarithmic scale of both signs, linear between ±0.001.
+        parameter: a regular expression that must match the whole name of one parameter.
+        logarithmic: whether the scale is signed-logarithmic, linear between ±0.001.
 
     Raises:
-        ConfigError: it fits none, or several.
+        ConfigError: `parameter` matches no name, or several.
     """
     table = chosen(view.study.weights, parameter)
     names = table["parameter"].unique()
     if len(names) > 1:
-        raise ConfigError(f"parameter: {parameter} fits {', '.join(names)}; one is allowed")
+        raise ConfigError(f"parameter={parameter}: matches {', '.join(names)}. It must match exactly one")
     rows, columns = grid_shape(len(view.looks), COLUMNS)
     width = view.style.double * min(1.0, columns / COLUMNS + 0.1)
     size = (width, (1.15 * width / columns + 0.1) * rows)

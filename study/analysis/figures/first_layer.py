@@ -1,10 +1,12 @@
-"""What the units of the first layer look at: their incoming weights as images. From kept models only."""
+"""Incoming weights of the units of the first layer as images. Requires kept models."""
 
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from study.analysis.drawing.style import wrapped
 from study.analysis.drawing.view import View
@@ -14,20 +16,22 @@ from study.records.changes import MEND, refuse_changed
 from study.records.contract import MODEL
 from study.records.status import read_status
 
-UNITS = 12  # of each variant
+UNITS = 12  # shown per variant
 
 
 def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNITS) -> Figure:
-    """The units with the largest ‖incoming weights‖₂ of each variant, in the run of its first seed whose model was kept
-    (`keep_model=true`), each on its own symmetric scale: blue is negative, red positive.
+    """Draw the units with the largest ‖incoming weights‖₂ of each variant.
+
+    Each variant shows its first seed with a kept model (`keep_model=true`). Each unit has its own symmetric scale: blue
+    is negative, red is positive.
 
     Args:
         view: the runs.
         parameter: name of a weight matrix, (units, pixels).
-        units: how many are shown.
+        units: number of units per variant.
 
     Raises:
-        StudyError: no run has kept its model, one is not sound, or its layer does not take square images.
+        StudyError: no run has a kept model, a model is damaged, or the inputs of the layer are not square images.
     """
     found = {}
     for variant in view.looks:
@@ -40,12 +44,12 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
                 break
     if not found:
         raise StudyError(
-            f"figures: first_layer needs models, and no run of {view.study.folder} has kept its own: train with"
+            f"figures: first_layer requires kept models, and no run in {view.study.folder} has one. Train with"
             " keep_model=true"
         )
     side = round(next(iter(found.values())).shape[1] ** 0.5)
     if any(weight.shape[1] != side * side for weight in found.values()):
-        raise StudyError(f"figures: first_layer: the inputs of {parameter} are no square images")
+        raise StudyError(f"figures: first_layer: the inputs of {parameter} are not square images")
     width = view.style.double
     size = (width, width / (units + 2) * len(found) * 1.12)
     figure, axes = plt.subplots(len(found), units, figsize=size, squeeze=False)
@@ -63,19 +67,16 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
         )
     missing = [look.label for variant, look in view.looks.items() if variant not in found]
     if missing:
-        figure.supxlabel(f"No model was kept of: {', '.join(missing)}", fontsize="small")
+        figure.supxlabel(f"No kept model: {', '.join(missing)}", fontsize="small")
     return figure
 
 
 def _weight(file: Path, parameter: str) -> np.ndarray:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
         tensors = load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
         raise StudyError(f"{file} cannot be read ({one_line(error)}); {MEND}") from None
     if parameter not in tensors or tensors[parameter].ndim != 2:
         matrices = ", ".join(name for name, tensor in tensors.items() if tensor.ndim == 2)
-        raise StudyError(f"figures: first_layer: {file} has no matrix {parameter}; it has {matrices or 'none'}")
+        raise StudyError(f"figures: first_layer: {file} has no matrix {parameter}. Its matrices: {matrices or 'none'}")
     return tensors[parameter]

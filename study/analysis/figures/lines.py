@@ -1,4 +1,4 @@
-"""Lines of a measure against the epoch, λ, the size of the training set, or any other number that runs have."""
+"""Lines of a measure against the epoch, λ, the size of the training set, or any other numeric column of runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ from study.errors import ConfigError
 
 COLUMNS = 3  # panels side by side
 VARIANT, NONE = "variant", "none"
-SIGNED = ("accuracy_gap", "loss_gap")  # measures whose zero is drawn
+SIGNED = ("accuracy_gap", "loss_gap")  # measures with a line at zero
 
 
 def lines(
@@ -37,20 +37,22 @@ def lines(
     panel: str | None = None,
     band: str = RANGE,
 ) -> Figure:
-    """A panel for each measure, or for each value of another column; a line for each value of `colour`.
+    """Draw a panel for each measure and each value of `panel`, with a line for each value of `colour`.
 
-    Against λ, runs without a regularizer are a horizontal reference. A diverged run has no part in it.
+    Against λ, runs without a regularizer are a horizontal reference line. Only complete runs
+    are drawn, except against the epoch.
 
     Args:
         view: the runs.
         x: a column of metrics.csv (`epoch`), or of runs.csv (`lam`, `train_images`, `label_noise`, ...).
-        y: columns of the same table, one row of panels each.
-        colour: column whose values are lines: `variant`, `reg`, ...
-        panel: column whose values are panels side by side; none means one.
-        band: `range`, from the least to the greatest seed, or `interval`, the 95 % t-interval of the mean, pointwise.
+        y: columns of the same table; each has one row of panels.
+        colour: the column with one line per value: `variant`, `reg`, ...
+        panel: the column with one panel per value, side by side; None means one panel.
+        band: `range`: from the minimum to the maximum over seeds. `interval`: the pointwise 95 % t-interval of the
+            mean.
 
     Raises:
-        ConfigError: there is no such column, none of its values can be drawn, or a line would average variants.
+        ConfigError: a column does not exist or cannot be drawn, or a line would average variants.
     """
     y = listed(y, "y")
     table = view.per_epoch if x == "epoch" else view.complete()
@@ -58,7 +60,7 @@ def lines(
         known(table, column, key)
     table = table[pd.to_numeric(table[x], errors="coerce").notna()]
     if x == "lam" and (table["reg"] == NONE).all():
-        raise ConfigError("x: lam has no values here: every run is without a regularizer")
+        raise ConfigError("x: lam has no values: no run has a regularizer. Choose another column or another filter")
     panels = sorted(table[known(table, panel, "panel")].unique()) if panel else [None]
     styles = view.looks if colour == VARIANT else _group_looks(view, table, colour)
     axes, figure = _grid(view, len(y), len(panels))
@@ -76,7 +78,7 @@ def lines(
 
 
 def _grid(view: View, measures: int, panels: int) -> tuple[list[list[Axes]], Figure]:
-    """Axes by measure and panel; measures of one panel lie side by side."""
+    """Return axes by measure and panel, and the figure; with one panel, measures are side by side."""
     if panels == 1:
         rows, columns = grid_shape(measures, COLUMNS)
         width = view.style.double if columns > 1 else view.style.single
@@ -131,15 +133,17 @@ def _draw(
 
 
 def _refuse_pooling(own: pd.DataFrame, x: str, name: str) -> None:
-    """Seeds may be averaged, variants may not: they are no repetitions of one another."""
+    """Refuse a line that would average variants. Only seeds are repetitions of one another."""
     variants = own.groupby(x)["variant"].unique()
     if (several := variants[variants.map(len) > 1]).size:
         listed = ", ".join(several.iloc[0][:4])
-        raise ConfigError(f"the line {name} would average {listed}: use colour: variant, a panel, or a filter")
+        raise ConfigError(
+            f"the line {name} would average the variants {listed}. Use colour: variant, a panel, or a filter"
+        )
 
 
 def _handles(axes: list[list[Axes]]) -> tuple[list[Any], list[str]]:
-    """Handles and labels of all panels, each label once."""
+    """Return the handles and labels of all panels, each label once."""
     found: dict[str, Any] = {}
     for axis in [axis for row in axes for axis in row]:
         for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):

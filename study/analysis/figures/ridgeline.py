@@ -1,4 +1,4 @@
-"""Densities of the weights, one above the other: over the epochs of a variant, or over λ of a regularizer."""
+"""Ridgeline plots of the densities of the weights: over the epochs of a variant, or over λ of a regularizer."""
 
 import numpy as np
 import pandas as pd
@@ -16,30 +16,33 @@ from study.measures.weights import is_histogram_epoch
 READS_HISTOGRAMS = True
 COLUMNS = 3
 BINS = 121
-SMALLEST = 1e-6  # |w| on a logarithmic axis
+SMALLEST = 1e-6  # lower limit of |w| on a logarithmic axis
 OVERLAP = 1.6  # height of a ridge, in steps between ridges
 EPOCH, LAM = "epoch", "lam"
 
 
 def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weight", logarithmic: bool = True) -> Figure:
-    """Densities of one parameter tensor, each scaled to its own peak; exact zeros are no part of them: their share
-    stands beside the ridge, where it is a percent or more.
+    """Draw densities of one parameter tensor, each scaled to its own maximum.
+
+    Exact zeros are not part of a density. If they are 1 % or more, their fraction is written beside the ridge.
 
     Args:
         view: the runs.
-        over: `epoch`: a panel a variant, a ridge for each epoch of histogram.csv; `lam`: a panel a regularizer, a ridge
-            for each λ, without a regularizer lowest.
-        parameter: a regular expression for its whole name.
-        logarithmic: whether it is the density of log|w|, which also shows narrow peaks, or that of w.
+        over: `epoch`: a panel per variant, a ridge per epoch of histogram.csv. `lam`: a panel per regularizer, a ridge
+            per λ; runs without a regularizer are the lowest ridge.
+        parameter: a regular expression that must match the whole name of one parameter.
+        logarithmic: whether to draw the density of log|w| (shows narrow peaks as well) or that of w.
 
     Raises:
-        ConfigError: it fits none, or several; or there is no such thing to go over.
+        ConfigError: `parameter` matches no name or several, `over` is not allowed, or no regularizer has two λ.
     """
     if over not in (EPOCH, LAM):
-        raise ConfigError(f"over={over}: allowed: {EPOCH}, {LAM}")
+        raise ConfigError(f"over={over}: must be {EPOCH} or {LAM}")
     panels = _over_epochs(view) if over == EPOCH else _over_lam(view)
     if not panels:
-        raise ConfigError("figures: ridgeline over lam needs a regularizer with two λ or more; see over=epoch")
+        raise ConfigError(
+            "figures: ridgeline with over=lam requires a regularizer with at least two λ. Or set over=epoch"
+        )
     drawn = {
         title: (colour, {name: _one_parameter(view, rows, parameter) for name, rows in ridges.items()})
         for title, (colour, ridges) in panels.items()
@@ -71,7 +74,7 @@ def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weigh
 
 
 def _over_epochs(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
-    """By title colour and ridges, which are rows for `Study.histograms` by label."""
+    """Return colour and ridges by panel title; a ridge is a label and the rows for `Study.histograms`."""
     found = {}
     for variant, look in view.looks.items():
         own = view.rows[view.rows["variant"] == variant]
@@ -97,12 +100,12 @@ def _one_parameter(view: View, rows: pd.DataFrame, parameter: str) -> pd.DataFra
     table = chosen(view.study.histograms(rows), parameter)
     names = table["parameter"].unique()
     if len(names) > 1:
-        raise ConfigError(f"parameter: {parameter} fits {', '.join(names)}; one is allowed")
+        raise ConfigError(f"parameter={parameter}: matches {', '.join(names)}. It must match exactly one")
     return table
 
 
 def _draw(axis: Axes, ridges: dict[str, pd.DataFrame], colour: str, edges: np.ndarray) -> None:
-    """Ridges on bins that are equal on the axis: those of |w|, where they are all positive."""
+    """Draw ridges on bins of equal width on the axis; if all edges are positive, the bins are those of |w|."""
     centres = (edges[1:] + edges[:-1]) / 2
     for place, table in reversed(list(enumerate(ridges.values()))):
         zeros = zero_share(table)

@@ -1,4 +1,4 @@
-"""Regularizers at matched strength."""
+"""Comparison of regularizers at matched strength."""
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -12,16 +12,18 @@ from study.analysis.statistics.matched import MATCHES, interpolated
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
 
-POINTS = 60  # of a line
+POINTS = 60  # per line
 PANELS = (("train_loss", "val_accuracy"), ("val_accuracy", "near_zero_fraction"))
 
 
 def matched(view: View) -> Figure:
-    """Val accuracy at equal train loss, and sparsity at equal val accuracy: means over seeds of what is interpolated
-    within each seed, 95 % t-intervals pointwise; see `analysis.matched`.
+    """Draw validation accuracy at equal training loss, and sparsity at equal validation accuracy.
+
+    Values are interpolated within each seed; see `analysis.statistics.matched`. Lines are means over seeds, bands are
+    pointwise 95 % t-intervals.
 
     Raises:
-        ConfigError: there are no two regularizers with three λ or more, or they have no range in common.
+        ConfigError: fewer than two regularizers have three λ or more, or their ranges do not overlap.
     """
     styles = group_looks(list(view.study.runs["reg"].unique()), "reg", view.study.runs)
     matches = {match.on: match for match in MATCHES}
@@ -29,7 +31,8 @@ def matched(view: View) -> Figure:
     panels = {panel: found for panel, found in panels.items() if len(found[0])}
     if not panels:
         raise ConfigError(
-            "figures: matched needs two regularizers with three λ or more that fit alike; see experiment=lambda_path"
+            "figures: matched requires two regularizers with at least three λ each, and overlapping training losses or"
+            " validation accuracies. Example: experiment=lambda_path"
         )
     width = view.style.double if len(panels) > 1 else view.style.single
     size = (width, 0.84 * width / len(panels))

@@ -1,4 +1,4 @@
-"""How large weights are: the share above a threshold, and the share up to one."""
+"""Magnitudes of the weights: the fraction above a threshold, and the fraction up to it."""
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -14,11 +14,11 @@ COLUMNS = 2
 
 
 def tails(view: View, parameters: str = "weights", scale: str = RAW) -> Figure:
-    """The share of weights with |w| > t against t, both logarithmic: how heavy the tails are.
+    """Draw the fraction of weights with |w| > t against t, both logarithmic. It shows how heavy the tails are.
 
     Args:
         view: the runs.
-        parameters: `all`, `weights`, `biases`, or a regular expression for whole names.
+        parameters: `all`, `weights`, `biases`, or a regular expression that must match whole names.
         scale: `raw`, or `rms`: each tensor divided by its root mean square.
 
     Raises:
@@ -28,12 +28,13 @@ def tails(view: View, parameters: str = "weights", scale: str = RAW) -> Figure:
 
 
 def cumulative(view: View, parameters: str = "weights", scale: str = RAW) -> Figure:
-    """The share of weights with |w| ≤ t against log t; where a line begins above zero, these are exact zeros and what
-    lies below the smallest t.
+    """Draw the fraction of weights with |w| ≤ t against log t.
+
+    The value at the left end of a line is the fraction of exact zeros and of weights up to the smallest t.
 
     Args:
         view: the runs.
-        parameters: `all`, `weights`, `biases`, or a regular expression for whole names.
+        parameters: `all`, `weights`, `biases`, or a regular expression that must match whole names.
         scale: `raw`, or `rms`: each tensor divided by its root mean square.
 
     Raises:
@@ -71,7 +72,7 @@ def _shares(view: View, parameters: str, scale: str, above: bool) -> Figure:
             axis.set_ylim(0, 100)
         axis.set_title(name, loc="left", family="monospace")
         if number % columns == 0:
-            axis.set_ylabel("Share with |w| > t" if above else "Weights with |w| ≤ t (%)")
+            axis.set_ylabel("Fraction of weights with |w| > t" if above else "Weights with |w| ≤ t (%)")
         if number >= len(names) - columns:
             axis.set_xlabel("t / RMS" if scale != RAW else "t")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())

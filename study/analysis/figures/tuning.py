@@ -1,4 +1,4 @@
-"""What tuning saw: the score of every trial over each key that was tuned."""
+"""The score of every trial of a tuned study, over each tuned key."""
 
 from typing import Any
 
@@ -16,20 +16,22 @@ from study.errors import ConfigError
 from study.measures.catalog import MEASURES
 
 NAMES = {"optimizer.lr": "Learning rate", "lam": "$\\lambda$"}
-STEEPER = 4.0  # how many times the distance from the best to the median trial is shown; what is worse lies on the edge
+STEEPER = 4.0  # times the distance from best to median trial: range of the axis; worse trials are on its edge
 
 
 def tuning(view: View) -> Figure:
-    """Each trial's score over the learning rate, λ, and whatever else was tuned; a ring marks the choice of each
-    regularizer. A panel a key, a row a setting. A trial that is too bad for the axis lies on its edge.
+    """Draw the score of each trial over the learning rate, λ, and every other tuned key.
+
+    There is one panel per key and one row per setting. A ring marks the chosen trial of each regularizer. A trial whose
+    score is too bad for the axis is drawn on its edge.
 
     Raises:
-        ConfigError: the study is not a tuned one, or tuned nothing.
+        ConfigError: the study is not tuned, or tunes no number.
     """
     table = view.trials
     keys = [key for key in table.columns[TRIAL_KEYS:] if pd.api.types.is_numeric_dtype(table[key])]
     if not keys:
-        raise ConfigError("figures: tuning is for tuned studies that tune a number; see experiment=tuned")
+        raise ConfigError("figures: tuning requires a tuned study that tunes a number. Example: experiment=tuned")
     contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg", view.study.runs)
     measure = table["measure"].iloc[0]
     size = (view.style.double, (0.84 * view.style.double / max(len(keys), 2)) * len(contexts))
@@ -54,19 +56,19 @@ def tuning(view: View) -> Figure:
 
 
 def _edge(scores: np.ndarray, better: int) -> float:
-    """The score at the worse edge of the axis."""
+    """Return the score at the worse edge of the axis."""
     finite = better * scores[np.isfinite(scores)]
     lowest = finite.max() - STEEPER * max(finite.max() - np.median(finite), 1e-12)
     return better * max(lowest, finite.min())
 
 
 def _draw(axis: plt.Axes, trials: pd.DataFrame, key: str, measure: str, look: Look, edge: float) -> None:
-    """The trials of one regularizer; a line where it has no such key: the score of its choice, as a reference."""
+    """Draw the trials of one regularizer; if it does not have the key, draw a line at the score of its chosen trial."""
     better, scores = MEASURES[measure].better, shown(trials["score"], measure)
     chosen = trials["chosen"].to_numpy(bool)
     values = trials[key].to_numpy(float)
     if np.isnan(values).all():
-        axis.axhline(scores[chosen][0], **look.line(), zorder=1, label=f"{look.label}: choice")
+        axis.axhline(scores[chosen][0], **look.line(), zorder=1, label=f"{look.label}: chosen trial")
         return
     scores = np.where(np.isnan(scores) | (better * scores < better * edge), edge, scores)
     style: dict[str, Any] = {"marker": look.marker, "color": look.colour, "linewidth": 0}

@@ -1,4 +1,4 @@
-"""The distribution of the weights: histograms of each parameter tensor, all variants on shared bins."""
+"""Distributions of the weights: histograms of each parameter tensor, with the same bins for all variants."""
 
 import numpy as np
 import pandas as pd
@@ -13,27 +13,26 @@ from study.analysis.drawing.style import legend_below
 from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True
-MOST_BINS = 121  # odd: zero lies in the middle of a bin
-FEW_ZEROS = 1e-3  # a share below which a panel for them would show nothing
+MOST_BINS = 121  # odd, so that zero is the centre of a bin
+FEW_ZEROS = 1e-3  # fraction up to which zeros get no panel: it would show nothing
 START = {"color": "#999999", "linewidth": 0.8, "linestyle": "solid"}
 
 
 def weights(view: View, parameters: str = "all", scale: str = RAW) -> Figure:
-    """Densities of every parameter tensor, linear beside logarithmic, and the share of exact zeros beside them, where
-    there are some.
+    """Draw the density of every parameter tensor, linear and logarithmic, and the fraction of exact zeros.
 
-    The bins of histogram.csv are spread over equal bins that all variants share, each count evenly over its bin; all
-    seeds of a variant are taken together. Exact zeros are no part of a bin: their share is a mark in a panel of its
-    own, where a thousandth of some tensor's values or more are zero. The initialized model is a faint reference.
+    All variants share equal bins: each count of histogram.csv is spread evenly over its bin. All seeds of a variant are
+    pooled. Exact zeros are in no bin. A separate panel shows their fraction if it exceeds 0.001 in some tensor. The
+    initialized model is drawn in grey as a reference.
 
     Args:
-        view: the runs; of each the latest histogram up to its epoch is drawn.
-        parameters: `all`, `weights`, `biases`, or a regular expression for whole names.
-        scale: `raw`, or `rms`: each tensor divided by its root mean square, so that only shapes are compared.
+        view: the runs; each is drawn with its latest histogram up to its epoch.
+        parameters: `all`, `weights`, `biases`, or a regular expression that must match whole names.
+        scale: `raw`, or `rms`: each tensor divided by its root mean square, which compares shapes only.
 
     Raises:
         StudyError: no run has a histogram.
-        ConfigError: there is no such parameter or scale.
+        ConfigError: `parameters` matches no name, or `scale` is not allowed.
     """
     of_part = parts(chosen(in_rms(view, view.rows, scale), parameters))
     start = parts(chosen(in_rms(view, view.rows.assign(epoch=0), scale), parameters))
@@ -52,7 +51,7 @@ def weights(view: View, parameters: str = "all", scale: str = RAW) -> Figure:
             _zeros(view, row[2], drawn)
     for axis in axes[-1, :2]:
         axis.set_xlabel("Value / RMS" if scale != RAW else "Value")
-    axes[0, 1].set_title("all values, logarithmic", loc="left")
+    axes[0, 1].set_title("All values, logarithmic", loc="left")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure
 

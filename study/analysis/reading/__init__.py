@@ -1,1 +1,1 @@
-"""From the files of a study's runs to tables in memory; what is damaged or has changed is left out by name."""
+"""Read the files of a study's runs into tables. Damaged and changed runs are left out, and named."""

@@ -1,4 +1,4 @@
-"""Read the runs of a study from their files; name those that cannot be used, and why."""
+"""Read the runs of a study from their files, and name those that cannot be used, with the reason."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ from study.records.existing import read_config
 from study.records.status import read_status
 
 ANALYSIS = "analysis"
-GROWING = ("metrics.csv", "weights.csv")  # of every run; histogram.csv is read when it is drawn
-FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # of complete runs
-OPTIONAL = ("test.csv", "label_noise.csv")  # trials of a tuned study have no test.csv
+GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
+FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
+OPTIONAL = ("test.csv", "label_noise.csv")  # for example, trials of a tuned study have no test.csv
 TABLES = (*GROWING, *FINAL, *OPTIONAL)
-CORRECT = "correct"  # in the index: how many test images there are, and which a run gets right, as bits
+CORRECT = "correct"  # in the index: the number of test images, then one bit per image: correctly classified or not
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,18 @@ class Study:
 
     Attributes:
         folder: outputs/<name>.
-        runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN where several parts have one each),
-            `takes_lam, setting` (all but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
-            `epochs_trained, scored_epoch` (whose weights are the result), `data, split, path, threads, numerics,
-            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, by comma),
-            `seal` (`fits`, `none`, or `changed`, as allowed); in the order in which variants are shown.
-        tables: the CSVs of all runs by name, each with `run, variant, seed` besides its own columns: metrics.csv (a
-            row per epoch), weights.csv (per epoch and parameter), label_noise.csv, and of complete runs val.csv,
+        runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN if several parts have a λ each),
+            `takes_lam, setting` (everything but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
+            `epochs_trained, scored_epoch` (its weights are the result), `data, split, path, threads, numerics,
+            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, separated by
+            commas), `seal` (`fits`, `none`, or `changed` if that is allowed). Rows are in the order of display.
+        tables: the CSVs of all runs by name, with the columns `run, variant, seed` added: metrics.csv (a row per
+            epoch), weights.csv (a row per epoch and parameter), label_noise.csv; for complete runs also val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
-        left_out: lines naming runs that have not ended, or failed.
-        damaged: lines naming what is in the folder and is not a sound run.
+        left_out: a line for each run that has not ended, or failed.
+        damaged: a line for each file or folder that is not a valid run.
         entries: what was read, by run.
-        known: what an earlier analysis had read.
+        known: the entries that an earlier analysis read.
     """
 
     folder: Path
@@ -71,10 +71,10 @@ class Study:
         return self.tables["weights.csv"]
 
     def test_correct(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Which test images complete runs get right, bool (images,), by run; only runs with a test score.
+        """The correctly classified test images of each complete run with a test score, bool (images,), by run.
 
         Raises:
-            StudyError: a predictions.npz is not sound, though it fits its seal.
+            StudyError: a predictions.npz is not valid, although it matches its seal.
         """
         found = {}
         for run in rows["run"]:
@@ -93,14 +93,14 @@ class Study:
         return found
 
     def of_variants(self, variants: Collection[str]) -> "Study":
-        """The same with some variants only."""
+        """The same study with some of its variants."""
         return self.of_runs(self.runs["variant"].isin(variants))
 
     def of_runs(self, mask: pd.Series) -> "Study":
-        """The same with some runs only.
+        """The same study with some of its runs.
 
         Args:
-            mask: bool, by row of `runs`.
+            mask: bool, one value per row of `runs`.
         """
         names = set(self.runs.loc[mask, "run"])
 
@@ -110,7 +110,7 @@ class Study:
         return replace(self, runs=kept(self.runs), tables={name: kept(table) for name, table in self.tables.items()})
 
     def remember(self) -> None:
-        """Keep what was read for the next analysis."""
+        """Save what was read for the next analysis."""
         if any(self.known.get(run) is not entry for run, entry in self.entries.items()):
             index.save(self.folder, self.entries)
 
@@ -118,13 +118,14 @@ class Study:
         """The histograms of some runs, each at one epoch, summed over the runs of a variant.
 
         Args:
-            rows: `run`, `variant`, `epochs` (the budget) and `epoch`: the latest recorded epoch up to it counts.
+            rows: `run`, `variant`, `epochs` (the budget) and `epoch`. The latest recorded epoch up to `epoch` is used.
 
         Returns:
-            `variant, parameter, bin_left, bin_right, count`, occupied bins only, and `runs`, how many were summed.
+            `variant, parameter, bin_left, bin_right, count` of the occupied bins, and `runs`, the number of runs
+            summed.
 
         Raises:
-            StudyError: a histogram.csv is not sound.
+            StudyError: a histogram.csv is not valid.
         """
         self._read_histograms(rows)
         sums: dict[tuple[str, str], tuple[np.ndarray, int]] = {}
@@ -146,7 +147,7 @@ class Study:
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["parameter"])
 
     def _read_histograms(self, rows: pd.DataFrame) -> None:
-        """Read those that the index does not hold."""
+        """Read the histograms that the index does not hold."""
         missing = [row for row in rows.itertuples() if int(row.epoch) not in self.entries[row.run].histograms]
         epochs = [
             [e for e in range(int(row.epoch), -1, -1) if e == row.epoch or is_histogram_epoch(e, int(row.epochs))]
@@ -164,11 +165,12 @@ class Study:
 
 
 def collect(folder: Path, allow_changed: bool = False) -> Study:
-    """Read a study's folder; what an earlier analysis has read, and has not changed, comes from its index.
+    """Read a study's folder. Unchanged runs that an earlier analysis has read come from its index.
 
     Args:
         folder: outputs/<name>.
-        allow_changed: whether runs whose files have changed since they ended are read, or left out and named.
+        allow_changed: whether to read runs whose files have changed since they ended. If not, they are left out and
+            named.
 
     Raises:
         StudyError: there is no such folder, or no usable run in it.
@@ -179,7 +181,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         )
         there = f"studies here: {', '.join(beside)}" if beside else "there are no studies here"
         raise StudyError(
-            f"{folder} does not exist; {there}. Give one with name=..., from the folder that holds outputs/"
+            f"{folder} does not exist; {there}. Name a study with name=..., in the folder that contains outputs/"
         )
     known, entries, ended = index.load(folder), {}, []
     left_out: list[str] = []
@@ -192,7 +194,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
             entries[path.name] = known[path.name]
         elif path.is_file():
             if path.suffix == ".csv":
-                damaged[path] = "is not a file of this study: move it elsewhere"
+                damaged[path] = "is not a file of this study; move it elsewhere"
         else:
             try:
                 status = _read_ended(path, left_out)
@@ -216,7 +218,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         raise StudyError(f"{folder} has no run to analyze: {reasons}")
     entries = {run: entries[run] for run in sorted(entries)}
     table = pd.DataFrame([entry.facts for entry in entries.values()]).drop(columns="parameters")
-    table["penalized"] = table["reg"] != "none"  # references come first
+    table["penalized"] = table["reg"] != "none"  # variants without a regularizer come first
     table = table.sort_values(["penalized", "reg", "lam", "variant", "seed"]).drop(columns="penalized")
     return Study(
         folder,
@@ -230,13 +232,13 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
 
 
 def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
-    """The status of a run; None for one that has not ended, or failed."""
+    """The status of a run; None if it has not ended, or failed."""
     status = read_status(path)
     if status is None:
-        raise DamagedError(f"has no readable {STATUS}: it is not a run of this project; move it elsewhere")
+        raise DamagedError(f"has no readable {STATUS}, so it is not a run of this project; move it elsewhere")
     if status.get("contract") != CONTRACT:
         raise DamagedError(
-            f"has contract {status.get('contract')}, this version reads {CONTRACT}; use the version that wrote it"
+            f"has contract {status.get('contract')}, but this version reads {CONTRACT}; use the version that wrote it"
         )
     state = status["state"]
     if state not in ("complete", "diverged"):
@@ -249,7 +251,7 @@ def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
 def _read(
     ended: Sequence[tuple[Path, Identity | None, Mapping[str, Any]]], damaged: dict[Path, str | DamagedError]
 ) -> dict[str, Entry]:
-    """The config and tables of runs, by run; what is not sound goes to `damaged`."""
+    """The config and tables of runs, by run. Runs that are not valid go to `damaged`."""
     facts, found = {}, {}
     for path, _, status in ended:
         try:
@@ -271,17 +273,17 @@ def _read(
 
 
 def _has(path: Path, name: str, state: str) -> bool:
-    """Whether a run must have a file, or may have it and does."""
+    """Whether a run must have a file, or has one that is optional."""
     return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
 
 
 def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path, str | DamagedError]) -> None:
-    """Leave out a second run of the same variant and seed, which would count twice; rather one without a sound seal."""
+    """Leave out a second run of the same variant and seed, because both would count. Keep a run with a valid seal."""
     seen: dict[tuple[str, int], str] = {}
     for run in sorted(entries, key=lambda run: (entries[run].facts["seal"] != FITS, run)):
         variant, seed = key = entries[run].facts["variant"], entries[run].facts["seed"]
         if key in seen:
-            damaged[folder / run] = f"is {variant} with seed {seed}, as {seen[key]} is; move one of them elsewhere"
+            damaged[folder / run] = f"has variant {variant} and seed {seed}, like {seen[key]}; move one elsewhere"
             del entries[run]
         else:
             seen[key] = run
@@ -295,7 +297,7 @@ def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return _facts(path.name, status, config)
     except KeyError as error:
-        raise DamagedError(f"has no {error} in {STATUS}: an earlier version wrote it; train it again") from None
+        raise DamagedError(f"has no {error} in {STATUS}, because an earlier version wrote it; {AGAIN}") from None
     except (TypeError, ValueError) as error:
         raise DamagedError(f"has values in {STATUS} that this project does not write ({error}); {AGAIN}") from None
 
@@ -330,7 +332,7 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
 
 
 def _model_regularizers(status: Mapping[str, Any]) -> list[str]:
-    """What a run's model has of regularizers outside `reg`; of runs that do not tell, what the options of `mlp` say."""
+    """The regularizers in a run's model, outside `reg`. Older runs do not record them: read the options of `mlp`."""
     names = {"model.dropout": "Dropout", "model.batch_norm": "BatchNorm"}
     setting = status["setting"]
     return status.get("model_regularizers", [name for key, name in names.items() if setting.get(key)])

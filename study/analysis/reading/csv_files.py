@@ -13,19 +13,19 @@ from study.errors import one_line
 from study.errors.faults import is_fault
 from study.records.contract import COLUMNS, PREDICTIONS
 
-TOGETHER = 200  # files that are parsed in one go: a call of pandas costs more than a short file
-TAIL = 1 << 16  # bytes of a file's end that are looked at first
+TOGETHER = 200  # files parsed at once, because a call of pandas costs more than a short file
+TAIL = 1 << 16  # bytes at the end of a file that are read first
 AGAIN = "delete the folder and train the run again"
 WORDS = ("parameter", "split", "labels", "measure")  # columns that hold words
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What one CSV holds.
+    """The content of one CSV.
 
     Attributes:
-        values: float64 (rows, columns), in the contract's order; a word is its position in `words`.
-        words: by column, for those of `WORDS` that the CSV has; all that occur, and perhaps more.
+        values: float64 (rows, columns), columns in the contract's order; a word is stored as its position in `words`.
+        words: for each column of `WORDS` in the CSV, all words that occur in it, and perhaps more.
     """
 
     values: np.ndarray
@@ -33,39 +33,41 @@ class Rows:
 
 
 class DamagedError(Exception):
-    """Why a folder is no sound run, and what to do."""
+    """A folder is not a valid run: the reason, and what to do."""
 
 
 def read_tables(runs: Sequence[Path], name: str) -> Iterator[Rows | DamagedError]:
-    """A CSV of each run, in their order; where it is missing, half-written, or not what the contract says, what is
-    wrong with it.
+    """Read one CSV of each run.
 
     Args:
         runs: folders.
-        name: of the file, a key of `COLUMNS`.
+        name: the file's name, a key of `COLUMNS`.
+
+    Yields:
+        The rows, in the order of the runs; an error if the file is missing, incomplete, or violates the contract.
     """
     return _read([partial(_whole, run / name) for run in runs], name)
 
 
 def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
-    """histogram.csv of each run at one epoch, and nothing else of it.
+    """Read histogram.csv of each run at one epoch, without parsing the other epochs.
 
     Args:
         runs: folders.
-        epochs: of each run, those that would do, the best first.
+        epochs: for each run, the acceptable epochs, preferred ones first.
 
     Yields:
-        Its rows of that epoch; none where the run has none of the epochs.
+        The rows of the first acceptable epoch in the file; no rows if it has none of them.
     """
     name = "histogram.csv"
     yield from _read([partial(_of_epoch, run / name, of) for run, of in zip(runs, epochs, strict=True)], name)
 
 
 def read_correct(run: Path, split: str) -> np.ndarray:
-    """Which images of a split a run gets right by its predictions.npz, bool (images,).
+    """The images of a split that a run classifies correctly, from its predictions.npz; bool (images,).
 
     Raises:
-        DamagedError: the file is missing, is not one of this project's, or has no such split.
+        DamagedError: the file is missing, is not a file of this project, or has no such split.
     """
     try:
         with open(run / PREDICTIONS, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -74,7 +76,7 @@ def read_correct(run: Path, split: str) -> np.ndarray:
             raise ValueError(f"shapes {label.shape} and {predicted.shape}")
     except OSError as error:
         raise DamagedError(f"has an unreadable {PREDICTIONS} ({error.strerror}); {AGAIN}") from None
-    except Exception as error:  # numpy, zipfile and zlib each have their own for bytes that are not theirs
+    except Exception as error:  # for damaged bytes, numpy, zipfile and zlib raise different exceptions
         if is_fault(error):
             raise
         reason = one_line(error).partition(".")[0]
@@ -88,9 +90,9 @@ def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[Rows |
         sound = [content for content in found if isinstance(content, bytes)]
         together = _parsed(sound, name)
         tables: list[Rows | DamagedError] = [*together] if together is not None else []
-        if together is None:  # one of them is to blame
+        if together is None:  # at least one file is damaged: parse each alone to find it
             alone = [_parsed([content], name) for content in sound]
-            half = DamagedError(f"has a half-written {name}; {AGAIN}")
+            half = DamagedError(f"has an incomplete {name}; {AGAIN}")
             tables = [half if table is None else table[0] for table in alone]
         rest = iter(tables)
         yield from (next(rest) if isinstance(content, bytes) else content for content in found)
@@ -110,22 +112,22 @@ def _whole(file: Path) -> bytes:
     except OSError as error:
         raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
     rows = _after_header(file, content)
-    if not rows and file.name != "test.csv":  # which is empty where the test set serves as val
-        raise DamagedError(f"has a half-written {file.name}; {AGAIN}")
+    if not rows and file.name != "test.csv":  # test.csv has no rows if the test set is the validation set
+        raise DamagedError(f"has an incomplete {file.name}; {AGAIN}")
     return rows
 
 
 def _after_header(file: Path, content: bytes) -> bytes:
     header = (",".join(COLUMNS[file.name]) + "\n").encode()
     if not content.startswith(header):
-        raise DamagedError(f"has a {file.name} with other columns than this project writes; {AGAIN}")
+        raise DamagedError(f"has a {file.name} whose columns this project does not write; {AGAIN}")
     if not content.endswith(b"\n"):
-        raise DamagedError(f"has a half-written {file.name}; {AGAIN}")
+        raise DamagedError(f"has an incomplete {file.name}; {AGAIN}")
     return content[len(header) :]
 
 
 def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
-    """The rows of the first of some epochs that a CSV has; epochs lie in it in their order, late ones last."""
+    """The rows of the first of some epochs that a CSV has. Rows are in ascending order of epoch."""
     try:
         size, length = file.stat().st_size, TAIL
         with open(file, "rb") as opened:
@@ -136,10 +138,10 @@ def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
                 for epoch in epochs:
                     start = b"\n%d," % epoch
                     begin = rows.find(start)
-                    if begin >= 0 and (whole or rows.find(b"\n", 0, begin) >= 0):  # a row before it: it begins here
+                    if begin >= 0 and (whole or rows.find(b"\n", 0, begin) >= 0):  # its first row is in view
                         return rows[begin + 1 : rows.find(b"\n", rows.rfind(start) + 1) + 1]
                     if begin >= 0:
-                        break  # it may have begun earlier
+                        break  # its first row may be further up: read more
                 if whole:
                     return b""
                 length *= 8
@@ -148,7 +150,7 @@ def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
 
 
 def _parsed(contents: Sequence[bytes], name: str) -> list[Rows] | None:
-    """The rows of each of the contents; None where one of them does not have the right form."""
+    """The rows of each of the contents; None if one of them does not have the right form."""
     columns = COLUMNS[name]
     kinds = dict.fromkeys([column for column in columns if column in WORDS], "category")
     counts = [content.count(b"\n") for content in contents]
@@ -159,10 +161,10 @@ def _parsed(contents: Sequence[bytes], name: str) -> list[Rows] | None:
     except ValueError:
         return None
     numeric = table.drop(columns=list(kinds)).infer_objects()
-    extra = not isinstance(table.index, pd.RangeIndex)  # pandas takes a column too many for an index
+    extra = not isinstance(table.index, pd.RangeIndex)  # pandas reads an extra column as the index
     if extra or len(table) != sum(counts) or any(dtype.kind not in "if" for dtype in numeric.dtypes):
         return None
     words = {column: (*table[column].cat.categories, "") for column in kinds}
-    codes = {column: table[column].cat.codes.astype(int) % len(words[column]) for column in kinds}  # -1 is no word
+    codes = {column: table[column].cat.codes.astype(int) % len(words[column]) for column in kinds}  # -1: the empty word
     values = table.assign(**codes).to_numpy(float)
     return [Rows(of_one, words) for of_one in np.split(values, np.cumsum(counts)[:-1])]

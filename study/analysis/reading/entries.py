@@ -1,4 +1,4 @@
-"""A run's CSVs as numbers, checked, as the index keeps them, and back again as the tables of a study."""
+"""Convert a run's CSVs to checked numbers, the form of the index, and convert these back to the tables of a study."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ SPLITS, LABELS = ("train", "val", "test"), ("given", "clean", "flipped")
 
 
 def joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
-    """One CSV of all runs that have it."""
+    """One CSV of all runs that have it, as a table."""
     having = [entry for entry in entries.values() if name in entry.tables]
     tables = [entry.tables[name] for entry in having]
     lengths = [len(rows) for rows in tables]
@@ -42,7 +42,7 @@ def _texts(words: Iterable[str]) -> pd.api.extensions.ExtensionArray:
 
 
 def _words(facts: Mapping[str, Any], column: str) -> list[str]:
-    """What the codes of a column stand for."""
+    """The words of a column, by their codes."""
     known = {"parameter": [*facts["parameters"], ALL, ""], "split": SPLITS, "labels": LABELS, "measure": INVARIANTS}
     return list(known[column])
 
@@ -50,7 +50,11 @@ def _words(facts: Mapping[str, Any], column: str) -> list[str]:
 def entry_of(
     identity: index.Identity | None, facts: Mapping[str, Any], tables: Mapping[str, Rows | DamagedError]
 ) -> Entry:
-    """A run as read, checked; raises DamagedError where rows are missing."""
+    """Check a run and return its entry.
+
+    Raises:
+        DamagedError: rows are missing or not valid.
+    """
     sound: dict[str, Rows] = {}
     for name, table in tables.items():
         if isinstance(table, DamagedError):
@@ -61,12 +65,12 @@ def entry_of(
     last, expected = len(epochs) - 1, np.arange(len(epochs))
     if not np.array_equal(epochs, expected) or (facts["state"] == "complete" and last != facts["epochs_trained"]):
         raise DamagedError(
-            f"has {len(epochs)} rows in metrics.csv, expected epochs 0 to {facts['epochs_trained']}; train it again"
+            f"has {len(epochs)} rows in metrics.csv instead of epochs 0 to {facts['epochs_trained']}; {AGAIN}"
         )
     if facts["state"] == "complete" and not 0 <= facts["scored_epoch"] <= last:
-        raise DamagedError(f"has a scored_epoch in {STATUS} that was not trained; {AGAIN}")
+        raise DamagedError(f"has a scored_epoch in {STATUS} that is not in metrics.csv; {AGAIN}")
     if not np.array_equal(np.unique(weights.values[:, 0]), expected):
-        raise DamagedError("has another set of epochs in weights.csv than in metrics.csv; delete it and train it again")
+        raise DamagedError(f"has different epochs in weights.csv and metrics.csv; {AGAIN}")
     codes = dict.fromkeys(weights.values[:, COLUMNS["weights.csv"].index("parameter")].astype(int).tolist())
     facts = {**facts, "parameters": [weights.words["parameter"][code] for code in codes]}
     if facts["state"] == "diverged":
@@ -75,18 +79,26 @@ def entry_of(
 
 
 def histogram_of(rows: Rows | DamagedError, facts: Mapping[str, Any]) -> np.ndarray:
-    """A histogram as the index keeps it, see `Entry`; raises DamagedError where it is not one of this project's."""
+    """A histogram in the form of the index; see `Entry`.
+
+    Raises:
+        DamagedError: its bins are not those of this project.
+    """
     name = "histogram.csv"
     columns = dict(zip(COLUMNS[name], coded(rows, name, facts).T, strict=True))
     left, right = columns["bin_left"], columns["bin_right"]
-    bins = np.searchsorted(_LEFT, left) + ((left == 0) & (right > 0))  # exact zeros are a bin before these
+    bins = np.searchsorted(_LEFT, left) + ((left == 0) & (right > 0))  # the bin of exact zeros comes first
     if (bins >= len(BINS)).any() or (_LEFT[bins] != left).any() or (_RIGHT[bins] != right).any():
-        raise DamagedError(f"has a {name} with other bins than this project writes; {AGAIN}")
+        raise DamagedError(f"has a {name} whose bins this project does not write; {AGAIN}")
     return np.stack([columns["parameter"], bins, columns["count"]], 1).astype(np.int32)
 
 
 def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-    """A table with its words as codes of the run, as an `Entry` has it; raises DamagedError where one is unknown."""
+    """A table whose words are replaced by the run's codes, the form of an `Entry`.
+
+    Raises:
+        DamagedError: a word is unknown, or a count is not a whole number.
+    """
     if isinstance(rows, DamagedError):
         raise rows
     values = rows.values.copy()
@@ -94,12 +106,12 @@ def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.
         if column in COLUMNS[name]:
             counts = values[:, COLUMNS[name].index(column)]
             if not (np.isfinite(counts) & (counts == np.floor(counts))).all():
-                raise DamagedError(f"has a {column} in {name} that is no whole number; {AGAIN}")
+                raise DamagedError(f"has a {column} in {name} that is not a whole number; {AGAIN}")
     for column, words in rows.words.items():
         allowed = {word: code for code, word in enumerate(_words(facts, column))}
         place = COLUMNS[name].index(column)
         codes = np.array([allowed.get(word, -1) for word in words], int)[values[:, place].astype(int)]
         if (codes < 0).any():
-            raise DamagedError(f"has an unknown {column} in {name}; delete it and train it again")
+            raise DamagedError(f"has an unknown {column} in {name}; {AGAIN}")
         values[:, place] = codes
     return values

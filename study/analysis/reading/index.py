@@ -1,6 +1,6 @@
-"""What the analysis has read of each run, kept so that the next analysis reads only what is new.
+"""The index: what the analysis has read of each run, saved so that the next analysis reads only new runs.
 
-A run's files are known by their inode, size and times of change. The index may be deleted at any time.
+Inode, size and times of change show whether a run's files are the same. You may delete the index at any time.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-HISTOGRAM = "histogram:"  # begins the name of histograms in the index, before the epoch that was asked for
+HISTOGRAM = "histogram:"  # prefix of the names of histograms in the index; the requested epoch follows
 INDEX = ".analysis-index.npz"  # in a study's folder
 VERSION = 7
-SETTLED = 2.0  # seconds: a file that changed just before it was read may change again within one tick of its clock
+SETTLED = 2.0  # seconds: a newer file may change again without a new time, within one tick of the file system's clock
 
-Identity = list[list[int] | None]  # a file that is not there is None
+Identity = list[list[int] | None]  # one item per file; None if the file does not exist
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Entry:
     """One run as it was read.
 
     Attributes:
-        identity: of the run's files; None for a run that is to be read anew each time.
-        facts: what `collect.Study.runs` says of the run, and `parameters`, the names by the codes used below.
-        tables: CSVs by name, each float64 (rows, columns), `parameter` and `split` as codes.
-        histograms: by the epoch that was asked for, int32 (rows, 3): parameter code, position in `weights.BINS`, count.
+        identity: identity of the run's files; None for a run that must be read again each time.
+        facts: the run's row of `collect.Study.runs`, and `parameters`, the names for the codes used below.
+        tables: CSVs by name, each float64 (rows, columns), with words such as `parameter` as codes.
+        histograms: by requested epoch, int32 (rows, 3): parameter code, position in `weights.BINS`, count.
     """
 
     identity: Identity | None
@@ -39,7 +39,7 @@ class Entry:
 
 
 def identity_of(run: Path, names: tuple[str, ...]) -> Identity | None:
-    """What tells a run's files from later versions of them; None where the first is missing, or one is new."""
+    """The identity of a run's files, which changes with them; None if the first is missing, or one is very new."""
     found: Identity = []
     now = time.time()
     for name in names:
@@ -55,19 +55,19 @@ def identity_of(run: Path, names: tuple[str, ...]) -> Identity | None:
 
 
 def load(study_folder: Path) -> dict[str, Entry]:
-    """The entries by run folder; none where there is no index that can be read."""
+    """The entries by run folder; empty if there is no readable index."""
     try:
         with np.load(study_folder / INDEX, allow_pickle=False) as arrays:
             head = json.loads(arrays["head"].tobytes())
             if head["version"] != VERSION:
                 return {}
             return _entries(head, {key: arrays[key] for key in arrays if key != "head"})
-    except Exception:  # what was read can be read again: whatever is wrong with the index costs time only
+    except Exception:  # any fault of the index costs only time: the runs can be read again
         return {}
 
 
 def _entries(head: Mapping[str, Any], stored: Mapping[str, np.ndarray]) -> dict[str, Entry]:
-    """The entries, from what `save` has put together."""
+    """The entries, from the arrays that `save` has concatenated."""
     entries, begin = {}, dict.fromkeys(stored, 0)
 
     def cut(name: str, length: int) -> np.ndarray:
@@ -84,7 +84,7 @@ def _entries(head: Mapping[str, Any], stored: Mapping[str, np.ndarray]) -> dict[
 
 
 def save(study_folder: Path, entries: Mapping[str, Entry]) -> None:
-    """Write the index, beside its place and then renamed; without it the next analysis merely takes longer."""
+    """Write the index beside its place, then rename it. If that fails, the next analysis only takes longer."""
     kept = {run: entry for run, entry in entries.items() if entry.identity is not None}
     if not kept:
         return

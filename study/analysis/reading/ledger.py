@@ -1,4 +1,4 @@
-"""The ledger of looks at test scores: append-only, never recomputed, so that looking often cannot be forgotten."""
+"""The ledger counts the looks at test scores. It is append-only and never recomputed, so no look is lost."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ HEADER = "when,variants,n\n"
 
 
 def look(study_folder: Path, variants: int, n: int) -> int:
-    """Note that test scores are looked at; returns how often that has been done, this time included.
+    """Record a look at test scores, and return the number of looks, this one included.
 
     Args:
         study_folder: outputs/<name>.
-        variants: how many have a test score.
+        variants: the number of variants with a test score.
         n: the number of their runs.
 
     Raises:
-        StudyError: the file is there and is no ledger, so that the count would be wrong; it is left as it is.
+        StudyError: the file is not a ledger, so the count would be wrong. The file is not changed.
     """
     ledger = study_folder / LEDGER
     looks = _looks(ledger)
@@ -28,7 +28,7 @@ def look(study_folder: Path, variants: int, n: int) -> int:
 
 
 def _looks(ledger: Path) -> int | None:
-    """How often test scores have been looked at; None if there is no ledger yet."""
+    """The number of looks at test scores; None if there is no ledger yet."""
     try:
         content = ledger.read_bytes()
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def _looks(ledger: Path) -> int | None:
     whole = all(line.endswith(b"\n") and line.count(b",") == 2 for line in lines)
     if not (content.startswith(HEADER.encode()) and whole):
         raise StudyError(
-            f"{ledger} has been damaged: it counts how often test scores were looked at. Restore it, or delete it to"
+            f"{ledger} is damaged. It counts how often test scores were looked at. Restore it, or delete it to"
             " start a new count"
         )
     return len(lines)

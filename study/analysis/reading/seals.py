@@ -1,4 +1,4 @@
-"""What the seals of a study's runs say; of many runs other processes find it out while this one reads the tables."""
+"""Check the seals of a study's runs. With many runs, other processes check while this one reads the tables."""
 
 import multiprocessing
 import os
@@ -18,9 +18,9 @@ from study.analysis.reading.unsealed import check_unsealed
 from study.records.changes import MAY_GO, MEND, changes, described
 from study.records.contract import SEALED
 
-FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # what a run's seal says
-READ = tuple(name for name in SEALED if name not in MAY_GO)  # whose checksums are taken
-MANY = 200  # runs from which on another process pays
+FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # results of the check of a run's seal
+READ = tuple(name for name in SEALED if name not in MAY_GO)  # files whose checksums are compared
+MANY = 200  # number of runs from which other processes save time
 MOST_PROCESSES = 4
 
 Changes = Sequence[list[str] | None]
@@ -28,22 +28,22 @@ Changes = Sequence[list[str] | None]
 
 @contextmanager
 def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callable[[], Changes]]:
-    """Begin to compare files with their seals.
+    """Start to compare files with their seals.
 
     Args:
         runs: folders, each with its status.
 
     Yields:
-        What waits for the changes in each run, in their order; see `changes.changes`.
+        A function that waits for the result and returns the changes of each run, in order; see `changes.changes`.
     """
-    if len(runs) < MANY or sys.platform != "linux":  # elsewhere a process does not begin where this one is
+    if len(runs) < MANY or sys.platform != "linux":  # other systems do not fork, or not safely
         yield lambda: [_changes(run) for run in runs]
         return
     workers = min(MOST_PROCESSES, max(1, len(os.sched_getaffinity(0)) - 1))
-    # A forked process has the runs already: nothing of them has to be sent.
+    # A forked process already has the runs in memory, so they need not be sent.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _take_over, (runs,)) as pool:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which takes part in forks
+            warnings.simplefilter("ignore", DeprecationWarning)  # about threads of the BLAS, which handles forks
             found = pool.map(_changes_of, range(len(runs)), chunksize=MANY // 4)
         yield lambda: _waited(found, runs)
 
@@ -59,7 +59,7 @@ def _changes(run: tuple[Path, Mapping[str, Any]]) -> list[str] | None:
     return changes(*run, READ)
 
 
-_RUNS: list[tuple[Path, Mapping[str, Any]]] = []  # of the process that checks
+_RUNS: list[tuple[Path, Mapping[str, Any]]] = []  # the runs, in a process that checks
 
 
 def _take_over(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
@@ -76,22 +76,22 @@ def heed_seals(
     entries: dict[str, Entry],
     damaged: dict[Path, str | DamagedError],
 ) -> None:
-    """Leave out runs that have changed, unless allowed, and look more closely at those that no seal vouches for.
+    """Leave out changed runs, unless they are allowed. Check runs without a valid seal more closely.
 
     Args:
-        found: changes by folder, None where there is no seal.
-        allow_changed: whether runs that have changed are read.
-        entries: by run, what was read; what is left out goes from here ...
-        damaged: ... to here, by folder, with the reason.
+        found: changes by folder; None for a run without a seal.
+        allow_changed: whether to keep changed runs.
+        entries: what was read, by run. Runs that are left out are removed from it.
+        damaged: reasons by folder. Runs that are left out are added to it.
     """
     doubtful = []
     for path, of_run in found.items():
         if of_run and not allow_changed:
-            damaged[path] = f"{described(of_run)}; {MEND}; allow=[{CHANGED}] analyzes it as it is"
+            damaged[path] = f"{described(of_run)}; {MEND}, or analyze it as it is with allow=[{CHANGED}]"
             entries.pop(path.name, None)
         elif path.name in entries and of_run != []:
             entry, seal = entries[path.name], UNSEALED if of_run is None else CHANGED
-            identity = entry.identity if of_run is None else None  # of a changed one nothing is remembered
+            identity = entry.identity if of_run is None else None  # changed runs are not kept in the index
             entries[path.name] = replace(entry, identity=identity, facts={**entry.facts, "seal": seal})
             doubtful.append(path)
     for path, histogram in zip(doubtful, read_tables(doubtful, "histogram.csv"), strict=True):

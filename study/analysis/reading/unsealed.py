@@ -1,6 +1,7 @@
-"""Further checks of a run whose files no seal vouches for: it has none, or was changed since.
+"""Further checks of a run that has no seal, or has changed since it was sealed.
 
-They find what would stop the analysis later, or be taken for a result; a number that was edited with care is not found.
+They find values that would stop the analysis later, or could be mistaken for a result. They do not find a number that
+was edited with care.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from study.analysis.reading.entries import histogram_of
 from study.analysis.reading.index import Entry
 from study.records.contract import COLUMNS, PREDICTIONS
 
-KEYS = {  # columns that tell the rows of a file apart
+KEYS = {  # columns that identify a row of a file
     "weights.csv": ("epoch", "parameter"),
     "val.csv": ("split",),
     "test.csv": ("split",),
@@ -24,15 +25,15 @@ KEYS = {  # columns that tell the rows of a file apart
 
 
 def check_unsealed(run: Path, entry: Entry, histogram: Rows | DamagedError) -> None:
-    """Check what a seal would vouch for.
+    """Check the files of a run that has no valid seal.
 
     Args:
-        run: its folder.
-        entry: its CSVs.
-        histogram: all of histogram.csv.
+        run: the run's folder.
+        entry: the run's CSVs.
+        histogram: the whole histogram.csv.
 
     Raises:
-        DamagedError: something of it cannot be what the run wrote.
+        DamagedError: a file holds something that the run cannot have written.
     """
     for name, table in entry.tables.items():
         _check_rows(name, table)
@@ -43,22 +44,22 @@ def check_unsealed(run: Path, entry: Entry, histogram: Rows | DamagedError) -> N
 
 
 def _check_rows(name: str, table: np.ndarray) -> None:
-    """No row stands twice, and accuracies are fractions."""
+    """Check that no row occurs twice, and that accuracies are fractions."""
     columns = dict(zip(COLUMNS[name], table.T, strict=True))
     if name in KEYS:
         keys = table[:, [COLUMNS[name].index(column) for column in KEYS[name]]]
         if len(np.unique(keys, axis=0)) < len(keys):
-            raise DamagedError(f"has a row twice in {name}; {AGAIN}")
+            raise DamagedError(f"has a duplicate row in {name}; {AGAIN}")
     for column, values in columns.items():
         if column.endswith("accuracy") and not ((values >= 0) & (values <= 1)).all():
-            raise DamagedError(f"has a {column} outside 0 to 1 in {name}; {AGAIN}")
+            raise DamagedError(f"has a {column} outside [0, 1] in {name}; {AGAIN}")
 
 
 def _check_predictions(run: Path, split: str, table: np.ndarray) -> None:
-    """predictions.npz gives the accuracy that the CSV of a split has."""
+    """Check that predictions.npz gives the same accuracy as the CSV of a split."""
     name = f"{split}.csv"
     for row in table:
         of_split = dict(zip(COLUMNS[name], row, strict=True))
         right = read_correct(run, split)
         if len(right) != of_split["count"] or right.sum() != round(of_split["accuracy"] * of_split["count"]):
-            raise DamagedError(f"has another {split} accuracy in {PREDICTIONS} than in {name}; {AGAIN}")
+            raise DamagedError(f"has different {split} accuracies in {PREDICTIONS} and {name}; {AGAIN}")

@@ -1,1 +1,1 @@
-"""Gaps, seed-paired differences, tests and intervals; numbers only."""
+"""Gaps, seed-paired differences, tests and intervals, as numbers."""

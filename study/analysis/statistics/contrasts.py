@@ -1,4 +1,4 @@
-"""Differences between variants and a baseline, seed by seed, with all that tells how far they can be trusted."""
+"""Seed-paired differences between variants and a baseline, with intervals, tests and their power."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,25 @@ from study.config.names import differing
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MEASURES
 
-LEVEL = 0.05  # below which a corrected p-value gets a star
-FEW = 12  # variants that a message names
+LEVEL = 0.05  # a corrected p-value below it gets a star
+FEW = 12  # most variants that a message names
 COLUMNS = (
     *("measure", "variant", "baseline", "n", "mean_difference", "ci_low", "ci_high", "t", "p_t", "p_flip", "p_holm"),
     *("wins", "unit", "sd", "wins_low", "wins_high", "correlation", "variance_ratio", "new_data_low", "new_data_high"),
     *("p_new_data", "new_images_low", "new_images_high", "detectable", "detectable_upper"),
 )
 
-Correct = Mapping[str, np.ndarray]  # by run: which test images it gets right, bool (images,)
+Correct = Mapping[str, np.ndarray]  # by run: which test images it classifies correctly, bool (images,)
 
 
 def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Series:
-    """In what settings runs differ, regularizer and λ aside, in words: only variants of one context are compared.
+    """The context of each run: the settings besides regularizer and λ in which runs differ, as text.
+
+    Only variants of one context are compared.
 
     Args:
         rows: one row per run, from `gaps.at_epoch`.
-        manifest: of a tuned study, whose contexts it names; what was tuned is no part of them.
+        manifest: the manifest of a tuned study. It defines the contexts of that study, without the tuned keys.
     """
     tuned = tuned_contexts(manifest) if manifest else {}
     settings = {text: json.loads(text) for text in rows["setting"].unique()}
@@ -43,12 +45,12 @@ def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Serie
 
 
 def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
-    """The variant that each variant is compared with.
+    """The baseline of each variant.
 
     Args:
         rows: one row per run, with `context`.
-        given: a variant's name, for all others; or an option of `reg`: in each context its variant there; `auto` is
-            `none`, where there is one variant of it.
+        given: a variant's name, which is the baseline of all others. Or an option of `reg`: its variant in a context is
+            the baseline there. `auto` means `none`, in each context with exactly one variant of it.
 
     Raises:
         ConfigError: there is no such variant, or there are several in a context.
@@ -60,12 +62,12 @@ def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
     of_option = rows[rows["reg"] == name].groupby("context")["variant"].unique()
     if of_option.empty and given != "auto":
         more = ", ..." if len(there) > FEW else ""
-        raise ConfigError(f"baseline={given}: there are {', '.join(there[:FEW])}{more}")
+        raise ConfigError(f"baseline={given}: no such variant; there are {', '.join(there[:FEW])}{more}")
     several = [list(variants) for variants in of_option if len(variants) > 1]
-    if given == "auto":  # which asks for a baseline only where it is plain which one: not among trials, for example
+    if given == "auto":  # no baseline where it would be ambiguous, for example among trials
         of_option = of_option[of_option.map(len) == 1]
     elif several:
-        raise ConfigError(f"baseline={given} may be {' or '.join(several[0])}: name one of them")
+        raise ConfigError(f"baseline={given}: could mean {' or '.join(several[0])}; name one of them")
     context_of = rows.groupby("variant", sort=False)["context"].first()
     return {
         variant: of_option[context][0]
@@ -75,13 +77,13 @@ def choose_baselines(rows: pd.DataFrame, given: str) -> dict[str, str]:
 
 
 def check_pairs(rows: pd.DataFrame, baselines: Mapping[str, str], allowed: bool) -> list[str]:
-    """Refuse variants that have other seeds than their baseline; diverged runs count as there.
+    """Refuse variants whose seeds differ from those of their baseline. Diverged runs count as present.
 
     Returns:
-        Lines naming what is incomplete, where that is allowed.
+        A note for each incomplete pair, if these are allowed.
 
     Raises:
-        StudyError: it is not.
+        StudyError: a pair is incomplete, and that is not allowed.
     """
     seeds = {variant: set(runs["seed"]) for variant, runs in rows.groupby("variant", sort=False)}
     problems = []
@@ -92,10 +94,10 @@ def check_pairs(rows: pd.DataFrame, baselines: Mapping[str, str], allowed: bool)
     problems = list(dict.fromkeys(problems))
     if problems and not allowed:
         raise StudyError(
-            f"incomplete pairs: {'; '.join(problems)}; train them, or compare the seeds that both have with"
+            f"incomplete pairs: {'; '.join(problems)}. Train the missing runs, or compare only the common seeds with"
             " allow=[pairs]"
         )
-    return [f"Incomplete pair, compared over the seeds that both have: {problem}." for problem in problems]
+    return [f"Incomplete pair, compared over the common seeds: {problem}." for problem in problems]
 
 
 def contrasts(
@@ -105,18 +107,18 @@ def contrasts(
     val_share: Mapping[str, float],
     correct: Correct,
 ) -> pd.DataFrame:
-    """Every measure of every variant against its baseline, over the seeds that are complete in both.
+    """Compare every measure of every variant with its baseline, over the seeds that are complete in both.
 
     Args:
         rows: one row per run, from `gaps.at_epoch`.
-        baselines: what each variant is compared with.
-        primary: the measure whose p-values are corrected for all contrasts (Holm); the others are exploratory.
+        baselines: the baseline of each variant.
+        primary: the measure whose p-values are corrected for all contrasts (Holm). All others are exploratory.
         val_share: n_val / n_train by variant.
-        correct: test images that runs get right, as far as runs have a test set.
+        correct: correctly classified test images, for runs with a test set.
 
     Returns:
-        One row per measure and contrast, COLUMNS; differences are variant minus baseline, in `unit`. With fewer than
-        three seeds only their mean.
+        COLUMNS, one row per measure and contrast. A difference is variant minus baseline, in `unit`. With fewer than
+        three seeds, only the mean difference is given.
     """
     complete = rows[rows["state"] == "complete"]
     by_seed = {variant: runs.set_index("seed") for variant, runs in complete.groupby("variant", sort=False)}
@@ -137,8 +139,9 @@ def contrasts(
 
 
 def _corrected(of_primary: pd.DataFrame) -> np.ndarray:
-    """Holm's p-values over all planned contrasts: one without spread counts with its sign-flip test, one without enough
-    seeds with 1.
+    """P-values of the paired t-test, corrected for all planned contrasts (Holm).
+
+    A contrast without spread enters with the p-value of its sign-flip test, one with too few seeds with p = 1.
     """
     if of_primary["p_flip"].isna().all():
         return np.full(len(of_primary), np.nan)
@@ -158,7 +161,7 @@ def _contrast(
         return row
     count, chance = inference.wins(d, better > 0)
     row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high, "p_flip": inference.sign_flip(d)}
-    if inference.no_spread(d):  # no interval and no t: seeds that agree to the last digit do not mean certainty
+    if inference.no_spread(d):  # no interval and no t: equal differences do not mean certainty
         return {**row, "sd": 0.0}
     interval, sd = inference.mean_interval(d), float(d.std(ddof=1))
     t, p = inference.paired_t(d)
@@ -180,14 +183,16 @@ def _contrast(
 
 
 def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
-    """The variants that are not significantly below the best of their context: paired t-tests, Holm over all of it.
+    """The variants that are not significantly below the best variant of their context.
+
+    Paired t-tests compare them with the best variant, corrected for all variants of the context (Holm).
 
     Args:
         rows: one row per run, with `context`.
-        measure: of which the mean decides who is the best.
+        measure: the best variant has the best mean of this measure.
 
     Returns:
-        Variants; none of a context with fewer than three seeds, since then nothing can be said.
+        The variants; none from a context with fewer than three seeds, which are too few for a test.
     """
     found: set[str] = set()
     for _, own in rows[rows["state"] == "complete"].groupby("context", sort=False):
@@ -203,7 +208,7 @@ def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
 
 
 def _p_below(differences: np.ndarray) -> float:
-    """P-value of best minus another; 1 where the other one is better over the seeds that both have."""
+    """P-value of the difference best − other; 1 if the other variant is better over the common seeds."""
     if len(differences) < 3 or differences.mean() < 0:
         return 1.0
     if inference.no_spread(differences):
@@ -212,27 +217,31 @@ def _p_below(differences: np.ndarray) -> float:
 
 
 def notes(table: pd.DataFrame, primary: str) -> list[str]:
-    """What a reader of the contrasts must know, as sentences."""
+    """The notes below the contrasts, as sentences."""
     of_primary, baselines = table[table["measure"] == primary], table["baseline"].unique()
     to = baselines[0] if len(baselines) == 1 else "the baseline in the same setting"
     lines = [
-        f"Differences to {to}, seed by seed; the paired t-test decides, the"
-        f" sign-flip test checks. Primary measure: {primary}; its p-values are corrected for"
+        f"Seed-paired differences to {to}. The paired t-test decides; the sign-flip test checks it."
+        f" Primary measure: {primary}. Its p-values are corrected for"
         f" {_counted(len(of_primary), 'contrast')} (Holm). All other measures are exploratory."
     ]
     if of_primary.empty or of_primary["n"].max() < 3:
-        return [*lines, "Fewer than three seeds: differences without interval or test."]
+        return [*lines, "Fewer than three seeds: no intervals and no tests."]
     n = int(of_primary["n"].min())
     if n < inference.STARS_FROM:
         least = min(1.0, inference.smallest_p(n) * len(of_primary))
         lines.append(
             f"No stars: with {n} seeds the sign-flip test cannot go below p = {least:.2g} after correction for"
-            f" {_counted(len(of_primary), 'contrast')}; {inference.seeds_for(len(of_primary))} seeds could."
+            f" {_counted(len(of_primary), 'contrast')}. To reach p = {LEVEL:g}, it needs"
+            f" {inference.seeds_for(len(of_primary))} seeds."
         )
     flips = inference.holm(of_primary["p_flip"].fillna(1.0).to_numpy(float))
     unlike = of_primary[(of_primary["p_holm"] < LEVEL) & (flips >= LEVEL) & (of_primary["n"] >= inference.STARS_FROM)]
     for variant in unlike["variant"]:
-        lines.append(f"The sign-flip test, corrected likewise, does not confirm {variant}: read it with care.")
+        lines.append(
+            f"The sign-flip test, with the same correction, does not confirm the difference of {variant}: interpret it"
+            " with care."
+        )
     for variant in of_primary.loc[of_primary["sd"] == 0, "variant"]:
         lines.append(f"No interval for {variant}: its difference is the same in all seeds.")
     return [*lines, *_pairing(of_primary), *_sensitivity(of_primary, n)]
@@ -243,27 +252,27 @@ def _pairing(of_primary: pd.DataFrame) -> list[str]:
     if ratios.empty:
         return []
     return [
-        f"Pairing: over seeds the correlation with the baseline is {of_primary['correlation'].median():.2f}, and the"
-        f" variance of a difference {ratios.median():.2f} of what it would be unpaired (medians over contrasts)."
+        f"Pairing: over seeds, the correlation with the baseline is {of_primary['correlation'].median():.2f}. The"
+        f" variance of a paired difference is {ratios.median():.2f} of the unpaired one (medians over contrasts)."
     ]
 
 
 def _sensitivity(of_primary: pd.DataFrame, n: int) -> list[str]:
-    """What these seeds could have seen."""
+    """The note on the smallest difference that these seeds can detect."""
     factor, unit = {"fraction": (100, " points"), "nats": (1, " nats")}.get(of_primary["unit"].iloc[0], (1, ""))
     if of_primary["detectable"].isna().all():
         return []
     half = _range((of_primary["ci_high"] - of_primary["ci_low"]) / 2 * factor)
     seen, upper = (_range(of_primary[key] * factor) for key in ("detectable", "detectable_upper"))
     return [
-        f"Sensitivity: intervals of {of_primary['measure'].iloc[0]} reach ± {half}{unit}. With these {n} seeds a"
-        f" difference below {seen}{unit} cannot be told from none with 80 % power, corrected for"
+        f"Sensitivity: intervals of {of_primary['measure'].iloc[0]} are ± {half}{unit}. With {n} seeds, the smallest"
+        f" difference detected with 80 % power is {seen}{unit}, corrected for"
         f" {_counted(len(of_primary), 'contrast')} ({upper}{unit} at the upper 80 % bound of the variance)."
     ]
 
 
 def _range(values: pd.Series) -> str:
-    """The least and the greatest of some numbers, two digits each."""
+    """The smallest and the largest of some numbers, with two digits each."""
     low, high = f"{values.min():.2g}", f"{values.max():.2g}"
     return low if low == high else f"{low} to {high}"
 
@@ -273,6 +282,6 @@ def _counted(count: int, word: str) -> str:
 
 
 def stars(table: pd.DataFrame, primary: str) -> Sequence[str]:
-    """`*` for each row of the primary measure whose corrected p-value is below .05, with six seeds or more."""
+    """`*` for each row of the primary measure with a corrected p-value below .05 and at least six seeds, else ''."""
     enough = (table["measure"] == primary) & (table["n"] >= inference.STARS_FROM)
     return ["*" if ok and p < LEVEL else "" for ok, p in zip(enough, table["p_holm"], strict=True)]

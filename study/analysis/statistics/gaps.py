@@ -1,4 +1,4 @@
-"""The gap between train and val, per run and epoch, and its summary per variant."""
+"""The gap between training and validation scores, per run and epoch, and its summary per variant."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from study.analysis.statistics.inference import half_width_factor
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MEASURES
 
-# What a comparison must hold fixed; the word of `allow=[...]` that lifts it.
+# What must be equal in a comparison. Each key is the word for `allow=[...]` that permits differences.
 FIXED = {
     "epochs": "epochs",
     "data": "data",
@@ -18,18 +18,18 @@ FIXED = {
     "checksums": "content of the data (checksums)",
     "numerics": "numerics version",
 }
-PAIRS = "pairs"  # of `allow` as well: seeds that only one variant of a pair has
-TUNING = "tuning"  # likewise: variants that were tuned unequally
+PAIRS = "pairs"  # also a word for `allow`: seeds that only one variant of a pair has
+TUNING = "tuning"  # also a word for `allow`: variants that were tuned unequally
 ALLOWED = (*FIXED, PAIRS, TUNING, CHANGED)
-PATH = "path"  # was to be allowed once: loops may be mixed
-NAMED_RUNS = 3  # at most, in a note
+PATH = "path"  # accepted without effect: earlier versions required it for studies with several training loops
+NAMED_RUNS = 3  # most runs that a note names
 SMALLER_GAP = "smaller gap, worse val"
-NAMED_VARIANTS = 6  # likewise
+NAMED_VARIANTS = 6  # most variants that a note names
 SHARES = ("zero_fraction", "near_zero_fraction")
 
 
 def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The metrics and `accuracy_gap` (train − val, in percentage points) and `loss_gap` (val − train, in nats)."""
+    """Add `accuracy_gap` (train − val, in percentage points) and `loss_gap` (val − train, in nats) to the metrics."""
     return metrics.assign(
         accuracy_gap=100 * (metrics["train_accuracy"] - metrics["val_accuracy"]),
         loss_gap=metrics["val_loss"] - metrics["train_loss"],
@@ -37,29 +37,29 @@ def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def model_notes(runs: pd.DataFrame) -> list[str]:
-    """A line for each set of regularizers that models have outside `reg`, to be printed under the table."""
+    """A note for each set of regularizers that models contain outside `reg`."""
     notes, everything = [], runs["variant"].nunique()
     for names, own in runs[runs["model_regularizers"] != ""].groupby("model_regularizers"):
         variants = list(own["variant"].unique())
         more = f" and {len(variants) - NAMED_VARIANTS} more" if len(variants) > NAMED_VARIANTS else ""
         where = "all variants" if len(variants) == everything else ", ".join(variants[:NAMED_VARIANTS]) + more
-        notes.append(f"The model itself regularizes, outside reg, in {where}: {names}.")
+        notes.append(f"The model itself contains regularizers, outside reg, in {where}: {names}.")
     return notes
 
 
 def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
-    """Refuse to compare what differs in more than its variant.
+    """Refuse to compare runs that differ in more than their variant.
 
     Returns:
-        A line for each difference that was allowed, or that may be, to be printed under the table.
+        A note for each difference that `allow` permits, or that needs no permission.
 
     Raises:
-        StudyError: runs differ in what must be fixed and is not in `allow`.
+        StudyError: the runs differ in something that must be equal and is not in `allow`.
         ConfigError: `allow` holds an unknown word.
     """
     unknown = [word for word in allow if word not in (*ALLOWED, PATH)]
     if unknown:
-        raise ConfigError(f"allow={unknown}: of {', '.join(ALLOWED)} any are allowed")
+        raise ConfigError(f"allow={unknown}: allowed: any of {', '.join(ALLOWED)}")
     notes = []
     for key, words in FIXED.items():
         values = sorted(runs[key].unique())
@@ -67,44 +67,46 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
             continue
         mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
         if key in allow:
-            notes.append(f"Compared nevertheless, as allowed: {mixed}.")
+            notes.append(f"With allow=[{key}], compared although {mixed}.")
         else:
             raise StudyError(
-                f"{mixed}; a fair comparison has one. Compare them nevertheless with allow=[{key}],"
-                " or give each its own study with name=..."
+                f"{mixed}. A fair comparison requires one value. Compare them anyway with allow=[{key}],"
+                " or train each in its own study with name=..."
             )
     paths = sorted(runs["path"].unique())
     if len(paths) > 1:
         notes.append(
-            f"Mixed training loops ({', '.join(paths)}): they differ by rounding, so differences between runs of"
-            " different loops are paired less closely."
+            f"Mixed training loops ({', '.join(paths)}): their results differ by rounding. Runs of different loops are"
+            " therefore less correlated within a seed."
         )
     changed = list(runs.loc[runs["seal"] == CHANGED, "run"])
     if changed:
         named = f" ({', '.join(changed)})" if len(changed) <= NAMED_RUNS else ""
         counted = f"{len(changed)} of {len(runs)} runs{named}"
-        notes.append(f"Compared nevertheless, as allowed: files changed since the run ended in {counted}.")
+        notes.append(f"With allow=[{CHANGED}], compared although files changed since the run ended in {counted}.")
     threads = sorted(runs["threads"].unique())
     if len(threads) > 1:
         listed = ", ".join(map(str, threads))
-        notes.append(f"Warning: the runs differ in threads: {listed}; their results differ by rounding.")
+        notes.append(f"Warning: the runs differ in threads: {listed}. Their results differ by rounding.")
     return notes
 
 
 def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
-    """One row per run: its facts, and its metrics, gaps and weights at one epoch.
+    """One row per run: its settings, and its metrics, gaps and weights at one epoch.
 
     Args:
         study: the runs.
-        at: `last`, the epoch whose weights are a run's result, which early stopping chooses; `best`, the first epoch of
-            the highest val accuracy; or an epoch's number, or the result of a run that ended itself earlier. A diverged
-            run is taken at its last epoch.
+        at: which epoch.
+            `last`: the epoch whose weights are the run's result. With early stopping, this may be an earlier epoch.
+            `best`: the first epoch with the highest validation accuracy.
+            A number: this epoch; for a run that stopped itself before it, the epoch of the run's result.
+            For a diverged run, it is always the last epoch.
 
     Returns:
-        The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`; of all
-        parameters together `abs_max`, `weights_l1` = Σ|w|, `weights_l2` = √Σw², `zero_fraction`, `near_zero_fraction`;
-        and where the epoch is that of the run's result `val_ece`, `val_brier`, `test_loss`, `test_accuracy`,
-        `test_ece` and `test_brier`.
+        The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`. Over all
+        parameters together: `abs_max`, `weights_l1` = Σ|w|, `weights_l2` = √Σw², `zero_fraction`, `near_zero_fraction`.
+        If the epoch is that of the run's result: `val_ece`, `val_brier`, `test_loss`, `test_accuracy`, `test_ece` and
+        `test_brier`.
 
     Raises:
         ConfigError: `at` is none of these.
@@ -121,11 +123,11 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
         ended_itself = (last < facts["epochs"]) & (last < at)
         chosen = result.where(ended_itself, at)
     else:
-        raise ConfigError(f"at={at}: last, best, or the number of an epoch is allowed")
+        raise ConfigError(f"at={at}: allowed: last, best, or the number of an epoch")
     chosen = chosen.where(facts["state"] != "diverged", last)
     short = last[chosen > last]
     if len(short):
-        raise StudyError(f"at={at}: {short.index[0]} has epochs 0 to {short.iloc[0]} only")
+        raise StudyError(f"at={at}: {short.index[0]} has only epochs 0 to {short.iloc[0]}")
     chosen = chosen.astype(int)
     wanted = pd.DataFrame({"run": study.runs["run"], "epoch": chosen[study.runs["run"]].to_numpy()})
     metrics = wanted.merge(with_gaps(study.metrics).drop(columns=["variant", "seed", "lam"]), on=["run", "epoch"])
@@ -146,21 +148,21 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
 
 
 def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """One row per variant, of the highest val accuracy first: mean, deviation and interval of every measure over seeds.
+    """Mean, deviation and interval of every measure over seeds; one row per variant, highest validation accuracy first.
 
-    Diverged runs are counted and have no part in the means. A penalty shrinks the gap by fitting less as well, so the
-    gap never stands alone: Δgap = Δtrain − Δval.
+    Diverged runs are counted but not averaged. A penalty can also shrink the gap by fitting less. The gap is therefore
+    always shown with its parts: Δgap = Δtrain − Δval.
 
     Args:
         rows: one row per run, from `at_epoch`.
-        baselines: the variant to which each one's differences are taken, over the seeds that both have.
+        baselines: the baseline of each variant, for the differences over the common seeds.
 
     Returns:
         `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure with `<measure>_sd` (sample
         standard deviation) and `<measure>_ci_low`, `<measure>_ci_high` (95 % t-interval), empty for n = 1; then
-        `delta_train, delta_val, delta_gap` (points) and `mark`. Accuracies and shares are fractions, the accuracy gap
-        is in percentage points, losses in nats; `epochs` is the budget, `epochs_trained` the mean number of epochs that
-        were used of it, `epoch` the mean epoch that was taken.
+        `delta_train, delta_val, delta_gap` (points) and `mark`. Accuracies are in [0, 1] like all fractions, the
+        accuracy gap is in percentage points, losses are in nats. `epochs` is the budget, `epochs_trained` the mean
+        number of epochs trained, `epoch` the mean of the epochs that the values come from.
     """
     by_variant, complete = rows.groupby("variant", sort=False), rows[rows["state"] == "complete"]
     table = by_variant[["reg", "lam"]].first()
@@ -171,7 +173,7 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
     table["epochs_trained"] = of_complete["epochs_trained"].mean()
     table["epoch"] = of_complete["epoch"].mean()
     measured = of_complete[list(MEASURES)]
-    everywhere = measured.count().eq(table["n"], axis=0)  # val may have chosen epochs of which some runs have no test
+    everywhere = measured.count().eq(table["n"], axis=0)  # with epochs chosen by val, some runs may lack test scores
     means, deviations = measured.mean().where(everywhere), measured.std(ddof=1).where(everywhere)
     half = pd.Series(half_width_factor(table["n"].to_numpy()), table.index)
     for measure in MEASURES:
@@ -184,7 +186,7 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
 
 
 def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:
-    """Mean differences to the baseline in points, over common seeds, and what is to be noted about them."""
+    """Mean differences to the baseline in points over the common seeds, and the mark of each variant."""
     found: dict[str, dict[str, float]] = {"delta_train": {}, "delta_val": {}}
     for name, measure in zip(found, ("train_accuracy", "val_accuracy"), strict=True):
         values = complete.pivot_table(index="seed", columns="variant", values=measure)

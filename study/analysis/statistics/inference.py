@@ -1,11 +1,11 @@
-"""Statistics over seeds: estimates, intervals and tests. From arrays to numbers; nothing here knows files or figures.
+"""Statistics over seeds: estimates, intervals and tests. Functions take arrays and return numbers.
 
-The unit of inference is the seed. A difference is taken within a seed, which both variants share, so its variance is
-that of the difference alone.
+The unit of inference is the seed. Both variants share a seed, and their difference is taken within it. What a seed does
+to both of them alike therefore adds nothing to the variance.
 
-Distributions are those of `scipy.special`, by its names: `stdtr` and `stdtrit` are Student's t and its inverse,
-`chdtri` the inverse of χ²'s upper tail, `betaincinv` that of the beta distribution, `ndtr` the normal one.
-`scipy.stats` has better names, and takes longer to import than a small study to be analyzed.
+Distributions come from `scipy.special`: `stdtr` and `stdtrit` are Student's t and its inverse, `chdtri` is the inverse
+of the upper tail of χ², `betaincinv` the inverse of the beta distribution, `ndtr` the normal distribution.
+`scipy.stats` has clearer names, but its import takes longer than the analysis of a small study.
 """
 
 import math
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy  # whose modules are imported where they are used first
+import scipy  # imports its modules on first use
 from scipy import special
 
 LEVEL = 0.95  # of intervals
-EXACT = 15  # seeds up to which all sign flips are counted
-SAMPLED = 100_000  # sign flips beyond
-# Gauss-Legendre on (0, 1), for a mean over a distribution by its quantiles.
+EXACT = 15  # the sign-flip test counts all patterns up to this number of seeds
+SAMPLED = 100_000  # sign patterns sampled with more seeds
+# Gauss-Legendre nodes on (0, 1), to average over a distribution through its quantiles.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 NODES, NODE_WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
-INTERVALS_FROM = 3  # seeds below which an interval would say nothing but that
-STARS_FROM = 6  # seeds below which nothing can be significant enough to be marked
+INTERVALS_FROM = 3  # fewest seeds for an interval: with two it is too wide to be useful
+STARS_FROM = 6  # fewest seeds for a star: with fewer, the sign-flip test cannot reach p < .05
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the interval around it; NaN where the seeds are too few for one."""
+    """An estimate with its interval; NaN if there are too few seeds for an interval."""
 
     mean: float
     low: float
@@ -50,8 +50,8 @@ def mean_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
     """The mean and its t-interval (Student 1908).
 
     Args:
-        values: (n,); without n ≥ 2 there is no interval.
-        level: of the interval.
+        values: (n,); an interval needs n ≥ 2.
+        level: the confidence level.
     """
     mean = float(np.mean(values)) if len(values) else float("nan")
     if len(values) < 2:
@@ -65,15 +65,16 @@ def _around(mean: float, variance: float, df: float, level: float = LEVEL) -> In
 
 
 def half_width_factor(n: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """What a standard deviation of n values is multiplied by for half of their mean's t-interval; NaN for n < 2."""
+    """The factor from the standard deviation of n values to the half-width of their t-interval; NaN for n < 2."""
     n = np.asarray(n, float)
     known = np.where(n > 1, n, np.nan)
     return special.stdtrit(known - 1, 0.5 + level / 2) / np.sqrt(known)
 
 
 def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, float]:
-    """The interval that covers another draw of the data, not just of the split: 1/n becomes 1/n + n_val/n_train
-    (Nadeau and Bengio 2003, the corrected resampled t-test).
+    """The interval that also covers another draw of the data, not only of the split.
+
+    In the variance, 1/n becomes 1/n + n_val/n_train (Nadeau and Bengio 2003, the corrected resampled t-test).
 
     Args:
         differences: (n,).
@@ -91,12 +92,12 @@ def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, 
 
 
 def no_spread(differences: np.ndarray) -> bool:
-    """Whether all differences are equal, up to the rounding of differences of fractions."""
+    """Whether all differences are equal, up to rounding."""
     return bool(np.ptp(differences) <= 1e-12 + 1e-9 * np.abs(differences).max())
 
 
 def paired_t(differences: np.ndarray) -> tuple[float, float]:
-    """t and the two-sided p-value of the paired t-test; both undefined, NaN, where all differences are equal."""
+    """t and the two-sided p-value of the paired t-test; both NaN for n < 2 or if all differences are equal."""
     if len(differences) < 2 or no_spread(differences):
         return float("nan"), float("nan")
     n = len(differences)
@@ -105,8 +106,10 @@ def paired_t(differences: np.ndarray) -> tuple[float, float]:
 
 
 def sign_flip(differences: np.ndarray) -> float:
-    """Two-sided p-value of the sign-flip test of the mean (Fisher 1935): the share of sign patterns whose |mean| is at
-    least the one found, ties with a tolerance; all 2ⁿ patterns up to n = 15, a fixed sample of them beyond.
+    """Two-sided p-value of the sign-flip test of the mean (Fisher 1935).
+
+    It is the fraction of sign patterns whose |mean| is at least the observed one, up to rounding. Up to n = 15, all 2ⁿ
+    patterns are counted; beyond that, a fixed sample of them.
     """
     n = len(differences)
     if n == 0:
@@ -114,7 +117,7 @@ def sign_flip(differences: np.ndarray) -> float:
     values = np.asarray(differences, float)
     if n <= EXACT:
         signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:  # the pattern found counts as one of the sample, or p could be 0
+    else:  # the sample includes the observed pattern, because p must not be 0
         signs = np.random.default_rng(n).choice([-1, 1], size=(SAMPLED, n))
         signs[0] = 1
     sums = np.abs(signs @ values)
@@ -122,12 +125,12 @@ def sign_flip(differences: np.ndarray) -> float:
 
 
 def smallest_p(n: int) -> float:
-    """The smallest p-value that the sign-flip test can give with n seeds: all differences of one sign."""
+    """The smallest p-value of the sign-flip test with n seeds, reached if all differences have one sign."""
     return min(1.0, 2.0 ** (1 - n))
 
 
 def seeds_for(contrasts: int, level: float = 0.05) -> int:
-    """Seeds with which a sign-flip test can reach a level after Holm's correction over so many contrasts."""
+    """The number of seeds with which a sign-flip test can reach a level after Holm's correction for the contrasts."""
     n = 1
     while smallest_p(n) * contrasts > level:
         n += 1
@@ -135,7 +138,7 @@ def seeds_for(contrasts: int, level: float = 0.05) -> int:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """P-values corrected for all of them together (Holm 1979), in their order; NaN stays NaN and is not counted."""
+    """P-values corrected for multiple tests (Holm 1979), in the given order; NaN stays NaN and is not counted."""
     p = np.asarray(p, float)
     corrected = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))
@@ -146,8 +149,9 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def wins(differences: np.ndarray, larger_is_better: bool = True) -> tuple[float, Interval]:
-    """Seeds in which the variant is better, ties counting half, and the share of them with its exact interval
-    (Clopper and Pearson 1934).
+    """The number of seeds in which the variant is better, and its fraction with the exact interval.
+
+    A tie counts as half a win. The interval is that of Clopper and Pearson (1934).
     """
     signed = np.asarray(differences, float) * (1 if larger_is_better else -1)
     n, count = len(signed), float((signed > 0).sum() + 0.5 * (signed == 0).sum())
@@ -160,11 +164,11 @@ def wins(differences: np.ndarray, larger_is_better: bool = True) -> tuple[float,
 def crossed(differences: np.ndarray) -> Crossed:
     """The variance of a mean over seeds and examples, both drawn at random.
 
-    It is (MS_seeds + MS_examples − MS_residual)/(ab), never below MS_seeds/(ab), which is that of the seeds alone;
-    degrees of freedom by Satterthwaite (1946).
+    It is (MS_seeds + MS_examples − MS_residual)/(ab), but at least MS_seeds/(ab), the variance of the seeds alone. The
+    degrees of freedom follow Satterthwaite (1946).
 
     Args:
-        differences: of each seed and example, (a, b), both at least 2.
+        differences: one per seed and example, (a, b), a and b at least 2.
     """
     a, b = differences.shape
     mean, by_seed, by_example = differences.mean(), differences.mean(axis=1), differences.mean(axis=0)
@@ -180,7 +184,7 @@ def crossed(differences: np.ndarray) -> Crossed:
 
 
 def new_images_interval(differences: np.ndarray) -> Interval:
-    """The interval of a mean that covers other seeds and other examples; see `crossed`.
+    """The interval of a mean that covers both other seeds and other examples; see `crossed`.
 
     Args:
         differences: (seeds, examples).
@@ -192,10 +196,15 @@ def new_images_interval(differences: np.ndarray) -> Interval:
 
 
 def power(effect: float, n: float, level: float = 0.05) -> float:
-    """Probability that a two-sided paired t-test finds an effect, in standard deviations of the difference.
+    """Probability that a two-sided paired t-test finds an effect.
 
-    The noncentral t-distribution as a mean over the estimated standard deviation, whose square has a χ²-distribution;
-    SciPy's own is undefined for large effects and few seeds.
+    This averages over the estimated standard deviation, whose square has a χ²-distribution. The noncentral
+    t-distribution of SciPy is not used, because it returns NaN for large effects with few seeds.
+
+    Args:
+        effect: in standard deviations of the difference.
+        n: the number of seeds.
+        level: the level of the test.
     """
     critical, shift = special.stdtrit(n - 1, 1 - level / 2), effect * math.sqrt(n)
     estimated = critical * np.sqrt(special.chdtri(n - 1, 1 - NODES) / (n - 1))
@@ -203,7 +212,7 @@ def power(effect: float, n: float, level: float = 0.05) -> float:
 
 
 def seeds_needed(effect: float, wanted: float = 0.8) -> float:
-    """Seeds with which an effect is found with some probability, at least 2, not rounded.
+    """The number of seeds that a t-test needs to find an effect with some probability; at least 2, not rounded.
 
     Args:
         effect: in standard deviations of the difference.
@@ -216,13 +225,13 @@ def seeds_needed(effect: float, wanted: float = 0.8) -> float:
 
 
 def detectable(sd: float, n: int, wanted: float = 0.8, level: float = 0.05) -> float:
-    """The smallest effect that a t-test at some level finds with some probability from n seeds, in the unit of sd."""
+    """The smallest effect that a t-test finds with n seeds, with probability `wanted`, in the unit of sd."""
     return sd * _detectable_effect(n, wanted, level)
 
 
 @lru_cache(maxsize=256)
 def _detectable_effect(n: int, wanted: float, level: float) -> float:
-    """The same in standard deviations."""
+    """The same effect in standard deviations."""
     if n < 2:
         return float("nan")
     enough = 0.5
@@ -232,21 +241,21 @@ def _detectable_effect(n: int, wanted: float, level: float) -> float:
 
 
 def sd_upper(sd: float, n: int, level: float = 0.8) -> float:
-    """The one-sided upper bound of a standard deviation of normal values, from n of them."""
+    """The one-sided upper bound of the standard deviation of normal values, from the sd of n values."""
     return sd * math.sqrt((n - 1) / float(special.chdtri(n - 1, level))) if n > 1 else float("nan")
 
 
 def best_of(scores: np.ndarray) -> np.ndarray:
-    """The expected best of n trials, for n from 1 to all of them.
+    """The expected best of n trials, for n from 1 to N.
 
-    It is the mean over all choices of n, which is unbiased (Tang et al. 2020); Dodge et al. (2019) draw with
-    replacement, and so estimate too low.
+    It is the mean over all choices of n trials, an unbiased estimate (Tang et al. 2020). Dodge et al. (2019) draw with
+    replacement, so their estimate is too low.
 
     Args:
-        scores: of each trial, larger being better, (N,).
+        scores: one per trial, larger is better, (N,).
 
     Returns:
-        (N,); the last ones rest on few choices.
+        (N,); the last values average over few choices.
     """
     ordered, total = np.sort(np.asarray(scores, float)), len(scores)
     ranks = np.arange(total)  # trials below each one
@@ -258,12 +267,15 @@ def best_of(scores: np.ndarray) -> np.ndarray:
 
 
 def leave_one_seed_out(scores: np.ndarray) -> float:
-    """What the best of several candidates is worth: each seed scores the one that the other seeds choose.
+    """The score of the best candidate without selection bias: each seed scores the candidate that the others choose.
 
-    Without this the best of many noisy means is too high (the winner's curse).
+    The best of many noisy means is too high (the winner's curse).
 
     Args:
-        scores: larger being better, (candidates, seeds), ties to the later candidate.
+        scores: (candidates, seeds), larger is better; in a tie, the later candidate is chosen.
+
+    Returns:
+        The mean over seeds; NaN for fewer than two seeds.
     """
     candidates, seeds = scores.shape
     if seeds < 2:

@@ -1,10 +1,9 @@
-"""Regularizers at matched strength: λ of L1 and λ of L2 are not the same thing, so they are compared where they fit
-alike.
+"""Comparison of regularizers at matched strength: at equal training loss, and at equal validation accuracy.
 
-Along its λ path each regularizer's val accuracy is a function of its train loss. Within each seed that function is
-interpolated (PCHIP: Fritsch and Carlson 1980) on the longest branch where more λ means more train loss, and read off at
-train losses that all seeds and regularizers reach; nothing is extrapolated. Likewise sparsity as a function of val
-accuracy.
+The same λ does not mean the same strength in L1 and L2. But along the λ path of a regularizer, validation accuracy is a
+function of training loss. Within each seed, this function is interpolated (PCHIP: Fritsch and Carlson 1980) on the
+longest branch where training loss rises with λ. It is evaluated at training losses that all seeds and regularizers
+reach, without extrapolation. Sparsity as a function of validation accuracy is compared in the same way.
 """
 
 import itertools
@@ -14,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy  # whose modules are imported where they are used first
+import scipy  # imports its modules on first use
 
 from study.analysis.statistics import inference
 
-FEWEST = 3  # values of λ that make a path
-LEVELS = 5  # at which paths are compared
+FEWEST = 3  # fewest values of λ in a path
+LEVELS = 5  # number of levels at which paths are compared
 COLUMNS = (
     *("matched_on", "level", "measure", "reg", "other", "n", "mean", "other_mean", "mean_difference"),
     *("ci_low", "ci_high"),
@@ -28,7 +27,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Match:
-    """What is held equal, and what is then compared: columns of `gaps.at_epoch`; `rises` with λ, or falls."""
+    """A comparison at equal values of one column.
+
+    Attributes:
+        on: the column of `gaps.at_epoch` that is held equal.
+        rises: whether `on` rises with λ; else it falls.
+        measures: the columns to compare.
+    """
 
     on: str
     rises: bool
@@ -42,13 +47,13 @@ MATCHES = (
 
 
 def paths(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The complete runs of each regularizer with three or more λ, and those without a regularizer as λ = 0 of each.
+    """The complete runs of each regularizer with three or more values of λ. Runs without a regularizer are λ = 0.
 
     Args:
         rows: one row per run.
 
     Returns:
-        By regularizer rows sorted by seed and λ; nothing where variants differ in more than regularizer and λ.
+        By regularizer, its rows sorted by seed and λ. Regularizers whose variants differ in more than λ are left out.
     """
     complete = rows[(rows["state"] == "complete") & rows["lam"].notna()]
     none = complete[complete["reg"] == "none"]
@@ -61,12 +66,13 @@ def paths(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def branch(x: np.ndarray, rises: bool) -> slice:
-    """The longest part of a path, in the order of λ, on which x strictly rises (or falls); of equally long ones the one
-    over which x changes most.
+    """The longest part of a path, in order of λ, on which x strictly rises (or falls).
+
+    Of equally long parts, it is the one on which x changes most.
 
     Args:
-        x: by λ, (k,).
-        rises: whether it rises with λ.
+        x: values in order of λ, (k,).
+        rises: whether x must rise; else it must fall.
     """
     signed = x if rises else -x
     cuts = [0, *(np.flatnonzero(np.diff(signed) <= 0) + 1), len(x)]
@@ -79,14 +85,14 @@ def branch(x: np.ndarray, rises: bool) -> slice:
 
 
 def matched(rows: pd.DataFrame) -> pd.DataFrame:
-    """Differences between regularizers at equal train loss, and at equal val accuracy, paired by seed.
+    """Seed-paired differences between regularizers at equal training loss, and at equal validation accuracy.
 
     Args:
         rows: one row per run, from `gaps.at_epoch`.
 
     Returns:
-        COLUMNS, a row per match, level, measure and pair of regularizers; none where there are no two paths, or where
-        they have no range in common.
+        COLUMNS, a row per match, level, measure and pair of regularizers. Empty if there are fewer than two paths, or
+        if their ranges do not overlap.
     """
     lines = []
     for match in MATCHES:
@@ -100,16 +106,16 @@ def matched(rows: pd.DataFrame) -> pd.DataFrame:
 def interpolated(
     rows: pd.DataFrame, match: Match, measure: str, points: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """A measure along each path, at equally spaced levels of what is held equal, for drawing.
+    """Interpolate a measure along each path, at equally spaced levels of the column that is held equal.
 
     Args:
         rows: one row per run.
         match: what is held equal.
-        measure: what is read off.
-        points: how many levels.
+        measure: the column to interpolate.
+        points: the number of levels.
 
     Returns:
-        The levels, (points,), and by regularizer the values, (seeds, points); no levels where nothing can be compared.
+        The levels, (points,), and by regularizer the values, (seeds, points). No levels if nothing can be compared.
     """
     found, branches = _branches(rows, match)
     levels = (
@@ -121,7 +127,7 @@ def interpolated(
 
 
 def _branches(rows: pd.DataFrame, match: Match) -> tuple[bool, dict[str, list[pd.DataFrame]]]:
-    """Whether there is something to compare, and the branch of each regularizer and of each seed that all have."""
+    """Whether a comparison is possible, and the branches of each regularizer, one for each common seed."""
     found = paths(rows)
     seeds = sorted(set.intersection(*(set(path["seed"]) for path in found.values()))) if len(found) > 1 else []
     return bool(seeds), {reg: [_branch_of(path, seed, match) for seed in seeds] for reg, path in found.items()}
@@ -133,13 +139,13 @@ def _branch_of(path: pd.DataFrame, seed: int, match: Match) -> pd.DataFrame:
 
 
 def _common_levels(branches: Sequence[np.ndarray], points: int) -> np.ndarray | None:
-    """Equally spaced values within the range of all branches; None where they have none in common."""
+    """Equally spaced values within the common range of all branches; None if there is no common range."""
     low, high = max(b.min() for b in branches), min(b.max() for b in branches)
     return np.linspace(low, high, points) if low < high else None
 
 
 def _read_off(branches: Sequence[pd.DataFrame], on: str, measure: str, levels: np.ndarray) -> np.ndarray:
-    """A measure at some levels, (seeds, levels)."""
+    """The interpolated measure at the levels, (seeds, levels)."""
     values = []
     for own in branches:
         ordered = own.sort_values(on)
@@ -166,7 +172,7 @@ def _compared(
 
 
 NOTES = (
-    "Matched strength: within each seed, interpolated (PCHIP) between λ on the longest monotone branch, over the range"
-    " that all seeds and regularizers have in common.",
-    "Σ|w| favours L1, and ‖w‖₂ favours L2, each being what its penalty makes small: read them side by side only.",
+    "Matched strength: within each seed, interpolated (PCHIP) between values of λ on the longest monotone branch, over"
+    " the common range of all seeds and regularizers.",
+    "Σ|w| favours L1, and ‖w‖₂ favours L2, because each penalty shrinks its own norm: always read both.",
 )

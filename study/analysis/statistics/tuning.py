@@ -1,4 +1,4 @@
-"""A tuned study in numbers: its choices on tuning and on fresh seeds, its trials, the expected best of n trials."""
+"""Numbers of a tuned study: its choices on tuning seeds and on fresh seeds, its trials, expected best of n trials."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,32 +15,32 @@ COLUMNS = (
     *("context", "reg", "values", "trials", "trainings", "tuned", "tuned_leave_one_seed_out", "fresh", "fresh_n"),
     *("fresh_ci_low", "fresh_ci_high", "winners_curse", "search", "searched", "trial", "boundary"),
 )
-TRIAL_KEYS = 7  # columns of `trial_table` before those of the keys
+TRIAL_KEYS = 7  # number of columns of `trial_table` before those of the tuned keys
 
 
 def fresh_ids(manifest: Mapping[str, Any]) -> list[str]:
-    """Ids of the runs that are compared."""
+    """Ids of the runs on fresh seeds, which are the ones to compare."""
     return [run_id for winner in manifest["winners"] for run_id in winner["runs"].values()]
 
 
 def tuned_contexts(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The context of each run by its id, in words: what the choices were made apart for."""
+    """The context of each run as text, by run id. Each context has its own choices."""
     parts = [*manifest["trials"], *manifest["winners"]]
     return {run_id: in_words(part["context"]) for part in parts for run_id in part["runs"].values()}
 
 
 def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
-    """A row per choice: its score on the seeds that chose it, and on fresh ones.
+    """A row per choice: its score on the tuning seeds and on fresh seeds.
 
     Args:
-        manifest: of the study.
-        rows: one row per run, the fresh ones among them.
+        manifest: the manifest of the study.
+        rows: one row per run, including those on fresh seeds.
 
     Returns:
-        COLUMNS, scores in the measure's own unit. `tuned_leave_one_seed_out` is the score of the choice that the other
-        seeds make, on the seed left out; `winners_curse` is tuned minus fresh, in the direction of better. `searched`
-        has each key with its range, `trial` the number of the choice, `boundary` the keys whose choice lies within 5 %
-        of an end of their range.
+        COLUMNS, scores in the measure's own unit. `tuned_leave_one_seed_out`: one seed is left out, the other seeds
+        choose, and the choice is scored on the seed left out. `winners_curse`: tuned minus fresh, positive if tuned is
+        better. `searched`: each key with its range. `trial`: the number of the chosen trial. `boundary`: the keys whose
+        chosen value lies within 5 % of an end of the range.
     """
     select = manifest["tuning"]["select"]
     better, by_id = MEASURES[select].better, rows.set_index("run_id")
@@ -70,13 +70,16 @@ def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame
 
 
 def space_of(manifest: Mapping[str, Any], reg: str) -> dict[str, Dimension]:
-    """What a regularizer tuned; nothing in the manifest of an earlier version."""
+    """The search space of a regularizer; empty for the manifest of an earlier version, which does not store it."""
     return tuning_of(manifest).space_of(reg) if "trial" in next(iter(manifest["trials"]), {}) else {}
 
 
 def trial_table(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """A row per trial: `context, reg, trial, measure, score` (the mean over the tuning seeds, empty if a run diverged),
-    `score_sd`, `chosen`, and a column for each key that was tuned.
+    """A row per trial.
+
+    Returns:
+        `context, reg, trial, measure, score` (the mean over the tuning seeds, empty if a run diverged), `score_sd`,
+        `chosen`, and a column for each tuned key.
     """
     chosen = {(in_words(w["context"]), w["reg"], in_words(w["values"])) for w in manifest["winners"]}
     lines = []
@@ -96,10 +99,12 @@ def trial_table(manifest: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def best_of_n(manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """What n trials of each regularizer give in expectation, for n up to half of its trials: `context, reg, measure,
-    n, expected`.
+    """The expected best score of n trials of each regularizer, for n up to half of its trials.
 
-    A method that wins only after more trials than another is seen by the crossing of their curves.
+    If one method needs more trials than another to be better, their curves cross.
+
+    Returns:
+        `context, reg, measure, n, expected`.
     """
     measure = manifest["tuning"]["select"]
     better, lines = MEASURES[measure].better, []
@@ -119,7 +124,7 @@ def _trials_of(manifest: Mapping[str, Any], winner: Mapping[str, Any]) -> list[M
 
 
 def in_words(values: Mapping[str, Any]) -> str:
-    """Keys with their values, separated by commas."""
+    """Keys and their values as text, separated by commas."""
     return ", ".join(
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()
     )

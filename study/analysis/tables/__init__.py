@@ -1,1 +1,1 @@
-"""Results as the text of tables, with the notes below them."""
+"""The text of tables, and the notes below them."""

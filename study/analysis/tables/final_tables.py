@@ -1,4 +1,4 @@
-"""What runs write of their result alone, per variant: sparsity, pruning, invariants; and train by its labels."""
+"""Tables of the final results per variant: sparsity, pruning, invariants, and training accuracy by kind of labels."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from study.analysis.reading.collect import Study
 from study.analysis.text.formats import number
 from study.measures.weights import ALL, THRESHOLDS
 
-# Of one network: header, measure of invariants.csv, decimals
+# Values of the whole network: header, measure of invariants.csv, significant digits
 OF_NETWORK = (
     ("ℓ1 path norm", "path_norm_l1", 4),
     ("ℓ2 path norm", "path_norm_l2", 4),
@@ -19,22 +19,25 @@ OF_NETWORK = (
 )
 RANKS = (("Stable rank", "stable_rank"), ("Effective rank", "effective_rank"))
 SPARSITY_NOTES = (
-    "Exact zeros apart from small weights; under Adam a subgradient L1 leaves weights near zero at the scale of the"
-    " learning rate, so the shares below a threshold partly measure Adam. Hoyer and Gini: 0 for equal weights, 1 for a"
-    " single one. Dead units: never active on train. Accuracy: on val, with all weights below the threshold removed.",
+    "Exact zeros and small weights are counted separately. With Adam, a subgradient of L1 does not set weights to zero:"
+    " they move around zero by about the learning rate. The fractions below a threshold therefore partly measure Adam."
+    " Hoyer and Gini: 0 for equal weights, 1 for a single nonzero weight. Dead units: never active on the training set."
+    " Accuracy: on the validation set, after all weights below the threshold are set to 0.",
 )
 INVARIANT_NOTES = (
-    "None of these changes when the weights into a ReLU unit are multiplied and those out of it divided by the same"
-    " number, except the ranks; norms and histograms of weights do. Margins are those of train.",
+    "Multiply the weights into a ReLU unit by a number and divide those out of it by the same number: none of these"
+    " values changes, except the ranks. Norms and histograms of weights do change. Margins are those of the training"
+    " set.",
 )
 LABEL_NOTES = (
-    "Train at the scored epoch, by the labels that training was given, by the true ones, and, of the images whose"
-    " labels were flipped, by the flipped ones: how many were learned by heart. Gaps elsewhere use the true labels.",
+    "Training accuracy at the scored epoch. Given: by the labels used in training. Clean: by the true labels. Flipped:"
+    " by the wrong labels, over the images that got one; it shows how many were memorized. Gaps in other tables use the"
+    " true labels.",
 )
 
 
 def sparsity_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
-    """Mean and sd over seeds of sparsity.csv (all parameters together) and pruning.csv, a row per variant."""
+    """Mean and sd over seeds of sparsity.csv (all parameters together) and pruning.csv; a row per variant."""
     whole = study.tables["sparsity.csv"].query("parameter == @ALL", local_dict={"ALL": ALL})
     columns = ["zero_fraction", *(f"below_{t:g}" for t in THRESHOLDS), "hoyer", "gini", "units", "dead_units"]
     pruned = study.tables["pruning.csv"].query("split == 'val'")
@@ -45,7 +48,7 @@ def sparsity_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
 
 
 def sparsity_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The same as text, accuracies and shares in percent."""
+    """The sparsity table as text, accuracies and fractions in percent."""
     text = pd.DataFrame({"Variant": table["variant"]})
     text["w = 0 (%)"] = _column(table, "zero_fraction", 100, 1)
     for threshold in THRESHOLDS:
@@ -59,7 +62,7 @@ def sparsity_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def invariant_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
-    """Mean and sd over seeds of invariants.csv, a row per variant; ranks by parameter."""
+    """Mean and sd over seeds of invariants.csv; a row per variant, a column per rank and parameter."""
     rows = study.tables["invariants.csv"]
     names = rows["measure"] + rows["parameter"].map(lambda parameter: f" {parameter}" if parameter else "")
     wide = rows.assign(name=names).pivot(index="run", columns="name", values="value")
@@ -67,7 +70,7 @@ def invariant_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
 
 
 def invariant_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The same as text, with three or four significant digits."""
+    """The table of invariants as text, with three or four significant digits."""
     text = pd.DataFrame({"Variant": table["variant"]})
     for header, measure, digits in OF_NETWORK:
         if measure in table:
@@ -81,14 +84,14 @@ def invariant_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_table(study: Study, rows: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
-    """Mean and sd over seeds of train accuracy by given, clean and flipped labels, at the epochs in `rows`."""
+    """Mean and sd over seeds of training accuracy by given, clean and flipped labels, at the epochs in `rows`."""
     noise = study.tables["label_noise.csv"].merge(rows[["run", "epoch"]], on=["run", "epoch"])
     wide = noise.pivot(index="run", columns="labels", values="accuracy")
     return _summary(noise.drop_duplicates("run").set_index("run")[["variant"]].join(wide), variants)
 
 
 def label_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The same as text, in percent."""
+    """The table of labels as text, in percent."""
     text = pd.DataFrame({"Variant": table["variant"]})
     for labels in ("given", "clean", "flipped"):
         if labels in table:

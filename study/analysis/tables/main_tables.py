@@ -1,4 +1,4 @@
-"""The tables of a study as text: what is shown of it, with units, rounding, and what a reader must know."""
+"""The gap table and the contrasts as text, with units, rounding and notes."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -28,8 +28,8 @@ DELTAS = (("Δtrain (points)", "delta_train"), ("Δval (points)", "delta_val"), 
 SD = "sd"
 SPREADS = {SD: "the standard deviation over seeds", "interval": "half of the 95 % t-interval of the mean over seeds"}
 SELECTED = (
-    "Val chose the epoch of some runs: their val scores are selected, and too high; test scores are shown where every"
-    " run has one of that epoch."
+    "The validation set chose the epoch of some runs, so their validation scores are too high. Test scores are shown"
+    " only if every run has one for that epoch."
 )
 SHOWN_CONTRASTS = ("val_accuracy", "test_accuracy", "accuracy_gap", "val_loss", "loss_gap", "train_accuracy")
 NAMES = {
@@ -43,12 +43,12 @@ NAMES = {
 
 
 def gap_text(table: pd.DataFrame, best: Collection[str], selected: bool, spread: str = SD) -> pd.DataFrame:
-    """The gap table as text: mean, and what is asked for behind ± where there are several seeds.
+    """The gap table as text: mean and, with several seeds, ± the requested spread.
 
     Args:
         table: from `gaps.gap_table`.
-        best: variants whose val accuracy is bold: those that are not significantly below the best one.
-        selected: whether val chose the epoch of some runs.
+        best: variants whose validation accuracy is bold: those not significantly below the best one.
+        selected: whether the validation set chose the epoch of some runs.
         spread: `sd`, the standard deviation, or `interval`, half of the 95 % t-interval of the mean.
 
     Raises:
@@ -88,20 +88,20 @@ def _behind(table: pd.DataFrame, column: str, spread: str) -> pd.Series:
 def gap_notes(
     rows: pd.DataFrame, at: str | int, notes: Sequence[str], looks: int | None, spread: str = SD
 ) -> list[str]:
-    """What a reader of the gap table must know, as sentences.
+    """The notes below the gap table, as sentences.
 
     Args:
         rows: one row per run.
-        at: which epoch.
+        at: the requested epoch.
         notes: further sentences.
-        looks: how often test scores have been looked at; None where the table shows none.
-        spread: what stands behind ±.
+        looks: the number of looks at test scores; None if the table shows none.
+        spread: the number after ±.
     """
-    words = {"last": "the end of training", "best": "the epoch of the highest val accuracy"}
+    words = {"last": "the end of training", "best": "the epoch of the highest validation accuracy"}
     where = words.get(str(at), f"epoch {at}")
     lines = [
-        f"All values at {where}, sorted by val; train and val by one scorer, in eval mode; losses without the penalty."
-        " Accuracy gap: train − val; loss gap: val − train."
+        f"All values are those at {where}. Rows are sorted by validation accuracy. All splits are scored in eval mode"
+        " by the same code; losses are without the penalty. Accuracy gap: train − val. Loss gap: val − train."
     ]
     if chosen_by_val(rows, at):
         lines.append(SELECTED)
@@ -110,15 +110,18 @@ def gap_notes(
     else:
         lines.append("One seed per variant: differences of this size may be noise.")
     if rows["seed"].nunique() >= 3:
-        lines.append("Bold: not significantly below the best val accuracy (paired t-tests, Holm).")
+        lines.append("Bold: not significantly below the best validation accuracy (paired t-tests, Holm).")
     seeds = sorted(rows.groupby("variant")["seed"].nunique().unique())
-    counts = [f"{_listed(rows[key])} {words}" for key, words in (("train_images", "training"), ("val_images", "val"))]
+    images = {"train_images": "training", "val_images": "validation"}
+    counts = [f"{_listed(rows[key])} {words}" for key, words in images.items()]
     lines.append(
         f"Seeds per variant: {_listed(seeds)}; budget: {_listed(rows['epochs'])} epochs; data: {_listed(rows['data'])},"
         f" data.split={_listed(rows['split'])}, {' and '.join(counts)} images."
     )
     if "textbook" in set(rows["split"]):
-        lines.append("Val is the official test set (data.split=textbook): nothing here is an untouched test score.")
+        lines.append(
+            "The validation set is the official test set (data.split=textbook): there is no separate test score."
+        )
     return [*lines, *test_note(looks), *notes]
 
 
@@ -127,34 +130,35 @@ def _listed(values: Iterable[Any]) -> str:
 
 
 def scale_notes(study: Study) -> list[str]:
-    """Where sizes of weights are compared across models in which they may be rescaled without changing the output."""
+    """A note on max |w| and norms, for models whose weights can be rescaled without a change in the output."""
     if study.weights["parameter"].str.startswith("norms.").any():
         return [
-            "Max |w| and norms: before batch normalization the scale of weights changes nothing, so they are no measure"
-            " of capacity there."
+            "Max |w| and norms: the scale of weights before batch normalization has no effect, so they do not measure"
+            " capacity there."
         ]
     if (study.tables["sparsity.csv"]["units"] > 0).any():
         return [
-            "Max |w| and norms: ReLU units can be rescaled without changing the output; invariants.csv has what stays."
+            "Max |w| and norms: they change if ReLU units are rescaled, although the output does not. invariants.csv"
+            " has measures that do not change."
         ]
     return []
 
 
 def test_note(looks: int | None) -> list[str]:
-    """How often test scores have been looked at, if the study has any."""
+    """The note on the number of looks at test scores; empty if the study has none."""
     if looks is None:
         return []
-    times = "once, just now" if looks == 1 else f"{looks} times, this one included"
+    times = "once, by this analysis" if looks == 1 else f"{looks} times, this analysis included"
     return [f"Test scores of this study have been looked at {times} (ledger.csv)."]
 
 
 def chosen_by_val(rows: pd.DataFrame, at: str | int) -> bool:
-    """Whether val chose the epoch of some runs."""
+    """Whether the validation set chose the epoch of some runs."""
     return at == "best" or (at == "last" and bool((rows["scored_epoch"] < rows["epochs"]).any()))
 
 
 def contrast_text(table: pd.DataFrame, primary: str) -> pd.DataFrame:
-    """The contrasts as text: the primary measure first, then the usual ones; all are in significance.csv."""
+    """The contrasts as text: the primary measure, then those of SHOWN_CONTRASTS. significance.csv has all measures."""
     measures = list(dict.fromkeys((primary, *SHOWN_CONTRASTS)))
     marks = pd.Series(stars(table, primary), table.index)
     lines = []
@@ -191,20 +195,20 @@ def _p(value: float) -> str:
 
 
 def scope_notes(rows: pd.DataFrame) -> list[str]:
-    """What the intervals cover."""
+    """The notes on what the intervals cover."""
     textbook = "textbook" in set(rows["split"])
-    val = "these val images, with" if textbook else "this pool of data, with another split,"
+    val = "hold for these images, and cover" if textbook else "cover another split of the same data,"
     if rows.groupby("variant")["seed"].nunique().max() < 3:
         return []
     lines = [
-        f"Intervals of val cover {val} other initial weights and another order of batches; 'and new data' another"
-        " draw of the data as well (Nadeau and Bengio 2003)."
+        f"Intervals of validation measures {val} other initial weights and another order of batches. 'and new data'"
+        " also covers another draw of the data (Nadeau and Bengio 2003)."
     ]
     if rows["test_accuracy"].notna().any():
         lines.append(
-            "Intervals of test cover these test images; 'and new data' other images as well (seeds crossed with images,"
-            " Satterthwaite's degrees of freedom)."
+            "Intervals of test measures hold for these test images. 'and new data' also covers other images (seeds"
+            " crossed with images, Satterthwaite's degrees of freedom)."
         )
     if rows["seed"].nunique() >= inference.STARS_FROM:
-        lines.append("*: p < .05 after Holm's correction, in the primary measure.")
+        lines.append("*: p < .05 after Holm's correction, for the primary measure only.")
     return lines

@@ -1,4 +1,4 @@
-"""Regularizers at matched strength, as text."""
+"""The comparison of regularizers at matched strength, as text."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from study.analysis.text.formats import signed
 
 
 def matched_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison as text."""
+    """The table from `matched.matched` as text."""
     units = {"val_accuracy": (100, 2), "near_zero_fraction": (100, 1), "zero_fraction": (100, 1)}
     lines = []
     for row in table.itertuples():

@@ -1,4 +1,4 @@
-"""What a tuned study's choices were worth: the tuned score, the fresh one, and how much more tuning could help."""
+"""The tables of a tuned study as text: choices, trials, and the expected best of n trials."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from study.measures.catalog import MEASURES
 
 
 def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:
-    """The choices as text."""
+    """The table of choices as text."""
     factor, decimals = (100, 2) if MEASURES[select].unit == "fraction" else (1, 4)
 
     def shown(value: float) -> str:
@@ -41,23 +41,21 @@ def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:
 
 
 def unequal_notes(manifest: Mapping[str, Any] | None) -> list[str]:
-    """In what the variants were tuned unequally, a sentence each, for the footer of every table."""
-    return [
-        f"Tuned unequally, as allowed: {line.removeprefix('tune: ')}." for line in (manifest or {}).get("unequal", ())
-    ]
+    """A note for each way in which the variants were tuned unequally."""
+    return [f"Tuned unequally: {line.removeprefix('tune: ')}." for line in (manifest or {}).get("unequal", ())]
 
 
 def tuned_notes(manifest: Mapping[str, Any]) -> list[str]:
-    """What a reader of the choices must know, as sentences."""
+    """The notes below the table of choices, as sentences."""
     tuning = manifest["tuning"]
     lines = [
-        f"Chosen by {tuning['select']}, the mean over the tuning seeds {_listed(tuning['tuning_seeds'])}; compared on"
-        f" the fresh seeds {_listed(tuning['fresh_seeds'])}, whose number was fixed beforehand. Trials never scored the"
-        " test set. Winner's curse: tuned minus fresh, in the direction of better."
+        f"Chosen by the mean {tuning['select']} over the tuning seeds {_listed(tuning['tuning_seeds'])}. Compared on"
+        f" the fresh seeds {_listed(tuning['fresh_seeds'])}; their number was fixed in advance. Trials never score the"
+        " test set. Winner's curse: tuned minus fresh, positive if tuned is better."
     ]
     lines.append(_search_note(tuning))
     if manifest["fixed_learning_rate"]:
-        lines.append("Fixed learning rate: it is not among what all variants tuned.")
+        lines.append("Fixed learning rate: not all variants tune it.")
     on_boundary = [
         f"{_named(winner)} ({', '.join(keys)})"
         for winner in manifest["winners"]
@@ -65,17 +63,17 @@ def tuned_notes(manifest: Mapping[str, Any]) -> list[str]:
     ]
     if on_boundary:
         lines.append(
-            "Best value on the boundary of the range (within 5 % of an end), so that a better one may lie beyond it:"
+            "Best value on the boundary of the range (within 5 % of an end), so a better value may lie beyond it:"
             f" {'; '.join(on_boundary)}."
         )
     return lines
 
 
-TRIAL_NOTES = ("Score: the mean over the tuning seeds, and its standard deviation. Bold: chosen.",)
+TRIAL_NOTES = ("Score: mean ± standard deviation over the tuning seeds. Bold: chosen.",)
 
 
 def trial_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The trials as text."""
+    """The table of trials as text."""
     measure = MEASURES[table["measure"].iloc[0]]
     decimals = 2 if measure.unit == "fraction" else 4
     text = pd.DataFrame({"Regularizer": [_named_row(row) for row in table[["reg", "context"]].itertuples()]})
@@ -83,18 +81,19 @@ def trial_text(table: pd.DataFrame) -> pd.DataFrame:
     for key in table.columns[TRIAL_KEYS:]:
         text[key] = [_plain(value) for value in table[key]]
     scores = zip(measure.factor * table["score"], measure.factor * table["score_sd"], table["chosen"], strict=True)
-    text[measure.label] = [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores]
+    header = measure.label.replace("Validation", "Val")  # headers are short
+    text[header] = [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores]
     return text
 
 
 BEST_NOTES = (
-    "Each number is the expected best mean over the tuning seeds among n trials drawn at random (Tang et al. 2020),"
-    " for n up to half of the trials.",
+    "Each number is the expected best score of n random trials (Tang et al. 2020), for n up to half of the trials. The"
+    " score of a trial is its mean over the tuning seeds.",
 )
 
 
 def best_text(curves: pd.DataFrame, select: str) -> pd.DataFrame:
-    """The expected best of n trials as text, a row per regularizer."""
+    """The expected best of n trials as text; a row per regularizer."""
     factor, decimals = (100, 2) if MEASURES[select].unit == "fraction" else (1, 4)
     wide = curves.pivot_table(index=["context", "reg"], columns="n", values="expected", sort=False)
     text = pd.DataFrame({"Regularizer": [reg + (f" ({context})" if context else "") for context, reg in wide.index]})
@@ -104,12 +103,12 @@ def best_text(curves: pd.DataFrame, select: str) -> pd.DataFrame:
 
 
 def _search_note(tuning: Mapping[str, Any]) -> str:
-    """How the trials were drawn."""
+    """The note on how the trials were drawn."""
     if tuning["search"] == "grid":
         return "Trials: all combinations of the listed values."
     drawn = "one scrambled Sobol' sequence" if tuning["search"] == "sobol" else "one sequence of independent points"
     shared = ", ".join(tuning["shared"])
-    return f"Trials: {drawn}, of which all variants share {shared or 'no key'}: trial k has the same values for all."
+    return f"Trials: {drawn}. Trial k has the same values of {shared or 'no key'} in all variants."
 
 
 def _named_row(row: Any) -> str:

@@ -1,1 +1,1 @@
-"""Text of tables and figures: numbers, Markdown, LaTeX, and the characters that each needs escaped."""
+"""Text of tables and figures: numbers, Markdown, LaTeX, and how to escape characters for each."""

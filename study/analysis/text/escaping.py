@@ -1,9 +1,9 @@
-"""Text from outside, such as the name of an option, in formats that have a syntax of their own."""
+"""Escape text that a user chose, such as the name of an option, for LaTeX, mathtext and Markdown."""
 
 import re
 import unicodedata
 
-# What has another spelling in LaTeX; of two that fit, the longer one is taken.
+# Characters that are written differently in LaTeX. If two entries match, the longer one is used.
 SPELLINGS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -20,7 +20,7 @@ SPELLINGS = {
     "<": "$<$",
     ">": "$>$",
     "|": "$|$",
-    "--": "-{}-",  # which LaTeX would draw as one dash
+    "--": "-{}-",  # LaTeX would print one dash
     "''": "'{}'",
     ",,": ",{},",
     "Σ|w|": r"$\Sigma|w|$",
@@ -62,12 +62,12 @@ ACCENTS = {  # by combining mark
     **{"\u0327": r"\c", "\u0328": r"\k", "\u0331": r"\b"},
 }
 OGONEK = "\u0328"
-EVERYWHERE = "ßæÆøØœŒłŁıȘșȚț¡¿§¶©®£‘’“”†‡•"  # in both encodings of fonts, OT1 and T1, and no letter with an accent
+EVERYWHERE = "ßæÆøØœŒłŁıȘșȚț¡¿§¶©®£‘’“”†‡•"  # in both font encodings, OT1 and T1; not accented letters
 IN_T1 = "ðÐþÞđĐŋŊ«»„‚‹›"
 GREEK_ACCENTS = {"\u0301": r"\acute", "\u0308": r"\ddot", "\u0300": r"\grave", "\u0342": r"\tilde"}
 GREEK_CAPITALS = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega")
 LIKE_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))
-# A character where the document can show it (a font encoding that has it; XeLaTeX, LuaLaTeX), and its number elsewhere.
+# Prints a character if the document can show it (the font encoding has it; XeLaTeX, LuaLaTeX), else its number.
 UNICODE_OR = (
     r"\providecommand*{\unicodeor}[2]{\ifdefined\Umathchar\iffontchar\font`#1 #1\else#2\fi\else"
     r"\ifcsname u8:\detokenize{#1}\endcsname#1\else#2\fi\fi}"
@@ -75,32 +75,32 @@ UNICODE_OR = (
 
 
 def latex(text: str) -> str:
-    """Plain text as LaTeX, for pdflatex with utf8 and any font encoding.
+    """Convert plain text to LaTeX, for pdflatex with utf8 and any font encoding.
 
-    Letters with accents stay or become accent commands, Greek becomes mathematics. Any other character needs the
-    command UNICODE_OR, and is shown as `[U+4E2D]` where the document has no font for it.
+    Letters with accents stay as they are or become accent commands. Greek letters become mathematics. All other
+    characters need the command UNICODE_OR. It prints `[U+4E2D]` if the document has no font for the character.
     """
     whole = unicodedata.normalize("NFC", text)
     return TOKEN.sub(lambda found: SPELLINGS.get(found[0]) or _character(found[0]), whole)
 
 
 def latex_of_mathtext(text: str) -> str:
-    """A label of a figure as LaTeX: mathematics between dollar signs stays, `\\$` is a dollar sign."""
+    """Convert a figure's label to LaTeX. Mathematics between dollar signs stays; `\\$` is a dollar sign."""
     parts = [part.replace(r"\$", "$") for part in re.split(r"(?<!\\)\$", text)]
-    if len(parts) % 2 == 0:  # a dollar sign of its own
+    if len(parts) % 2 == 0:  # an unpaired dollar sign
         return latex("$".join(parts))
     return "$".join(part if number % 2 else latex(part) for number, part in enumerate(parts))
 
 
 def mathtext(text: str) -> str:
-    """Plain text as a label of a figure: a dollar sign is one, and begins no mathematics."""
+    """Convert plain text to a figure's label: a dollar sign stays a dollar sign and does not start mathematics."""
     return text.replace("$", r"\$")
 
 
 def markdown(text: str) -> str:
-    """Plain text as Markdown: nothing in it is emphasis, code, a link, HTML or mathematics."""
+    """Convert plain text to Markdown without emphasis, code, links, HTML or mathematics."""
     text = re.sub(r"[\\`*~^$]", r"\\\g<0>", text)
-    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # within a word it is no emphasis
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word, _ is not emphasis
     text = re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text)
     text = re.sub(r"&(?=#|[A-Za-z][A-Za-z0-9]*;)", r"\\&", text)
     return re.sub(r"\](?=[(\[:])", r"\\]", text)
@@ -112,7 +112,7 @@ def _character(char: str) -> str:
     if char.isspace():
         return " "
     number = f"[U+{ord(char):04X}]"
-    if unicodedata.category(char).startswith("C"):  # of control, or nothing
+    if unicodedata.category(char).startswith("C"):  # a control character, or unassigned
         return number
     base, *marks = list(unicodedata.normalize("NFD", char))
     if unicodedata.name(base, "").startswith("GREEK") and all(mark in GREEK_ACCENTS for mark in marks):
@@ -138,7 +138,7 @@ def _character(char: str) -> str:
 
 
 def _greek(letter: str) -> str | None:
-    """A Greek letter in mathematics; None where LaTeX has no such letter."""
+    """The mathematics command of a Greek letter; None if LaTeX has no such letter."""
     if letter in LIKE_LATIN:
         return rf"\mathrm{{{LIKE_LATIN[letter]}}}"
     if letter in "ος":

@@ -1,4 +1,4 @@
-"""Numbers as text, and a table of text as Markdown, as LaTeX, and on the terminal."""
+"""Format numbers as text, and tables of text as Markdown, as LaTeX, and for the terminal."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,19 +10,19 @@ from rich.text import Text
 
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown
 
-LEFT = ("Variant", "Measure", "Note", "Regularizer", "Searched", "Chosen")  # columns of words; all others are numbers
-WIDE = 400  # characters of a line where the output is no terminal
+LEFT = ("Variant", "Measure", "Note", "Regularizer", "Searched", "Chosen")  # columns of words; all others hold numbers
+WIDE = 400  # characters per line if the output is not a terminal
 
 
 def number(mean: float, decimals: int, sd: float = float("nan")) -> str:
-    """A number, with ± its deviation where there is one."""
+    """Format a number, followed by ± and its deviation if there is one."""
     if pd.isna(mean):
         return "–"
     return f"{mean:.{decimals}f}".replace("-", "−") + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
 
 
 def signed(value: float, decimals: int) -> str:
-    """A difference with its sign."""
+    """Format a difference with its sign."""
     if pd.isna(value):
         return "–"
     text = f"{value:+.{decimals}f}"
@@ -30,12 +30,12 @@ def signed(value: float, decimals: int) -> str:
 
 
 def to_markdown(text: pd.DataFrame, notes: Sequence[str], bold: str = "**") -> str:
-    """A Markdown table with its footer.
+    """Format a Markdown table with its notes.
 
     Args:
         text: cells; see `is_bold`.
         notes: sentences below the table.
-        bold: what stands around a bold cell.
+        bold: the mark before and after the text of a bold cell.
     """
 
     def cell(value: str, header: str = "") -> str:
@@ -50,12 +50,12 @@ def to_markdown(text: pd.DataFrame, notes: Sequence[str], bold: str = "**") -> s
 
 
 def to_latex(text: pd.DataFrame, notes: Sequence[str], labels: Mapping[str, str]) -> str:
-    """A booktabs table with its footer below it, to be used within `table`; needs \\usepackage{booktabs}.
+    """Format a booktabs table with its notes, for use inside `table`; requires \\usepackage{booktabs}.
 
     Args:
         text: cells; see `is_bold`.
         notes: sentences below the table.
-        labels: what variants are called, as in figures.
+        labels: the labels of variants, as in figures.
     """
 
     def cell(value: str, header: str) -> str:
@@ -63,7 +63,8 @@ def to_latex(text: pd.DataFrame, notes: Sequence[str], labels: Mapping[str, str]
             code = latex_of_mathtext(labels[value])
         else:
             code = rf"\textbf{{{latex(value[1:])}}}" if is_bold(value, header) else latex(value)
-        return f"{{}}{code}" if code.startswith(("[", "*")) else code  # which would belong to the \\ before it
+        # Without {}, LaTeX reads a leading [ or * as an argument of the previous \\
+        return f"{{}}{code}" if code.startswith(("[", "*")) else code
 
     shown = text.apply(lambda column: [cell(value, column.name) for value in column]).rename(columns=latex)
     columns = "".join("l" if header in LEFT else "r" for header in text.columns)
@@ -74,12 +75,12 @@ def to_latex(text: pd.DataFrame, notes: Sequence[str], labels: Mapping[str, str]
 
 
 def is_bold(value: str, header: str) -> bool:
-    """Whether a cell is bold: one of numbers that begins with `*`."""
+    """Whether a cell is bold: its column holds numbers, and it begins with `*`."""
     return header not in LEFT and value.startswith("*")
 
 
 def show(text: pd.DataFrame, notes: Sequence[str]) -> None:
-    """Print the table to the terminal; wide enough for every column where the output is no terminal."""
+    """Print a table with its notes. If the output is not a terminal, lines are wide enough for every column."""
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     if not console.is_terminal:
         console.width = WIDE
@@ -90,7 +91,7 @@ def show(text: pd.DataFrame, notes: Sequence[str]) -> None:
             Text(header), justify="left" if left else "right", overflow="fold", no_wrap=header == "Variant"
         )
     for row in text.itertuples(index=False):
-        cells = zip(row, text.columns, strict=True)  # as Text, or rich would take [red] for markup
+        cells = zip(row, text.columns, strict=True)  # as Text: rich reads [red] in a string as markup
         table.add_row(*(Text(v[1:], style="bold") if is_bold(v, header) else Text(v) for v, header in cells))
     console.print(table)
     for note in notes:

@@ -165,7 +165,7 @@ _listed = WeakTensorKeyDictionary()
 
 def listed(images: Tensor) -> "Entries":
     """List the non-zero pixels of images (n, *image_shape). The list is kept for later calls."""
-    from study.training.compiled.sparse_products import list_entries
+    from study.training.compiled.sparse_products import list_entries  # Numba may be missing
 
     if images not in _listed:
         _listed[images] = list_entries(images.flatten(1).numpy())
@@ -176,7 +176,7 @@ def _coefficients(
     model: MLP, regularizers: Sequence[Regularizer], tensors: Sequence[tuple[Tensor, Tensor]]
 ) -> np.ndarray:
     """The coefficients of the regularizers for each weight and bias, (layers, 2, 7); see `steps.COEFFICIENTS`."""
-    from study.training.compiled.steps import CAP, COEFFICIENTS, GROUP
+    from study.training.compiled.steps import CAP, COEFFICIENTS, GROUP  # Numba may be missing
 
     place = {id(tensor): (layer, kind) for layer, pair in enumerate(tensors) for kind, tensor in enumerate(pair)}
     result = np.zeros((len(tensors), 2, len(COEFFICIENTS)))
