@@ -18,7 +18,10 @@ MODELS = {
     "deep": ["model.hidden=[8,6]"],
     "dropout": ["model.hidden=[8]", "model.dropout=0.3"],
     "batch_norm": ["model.hidden=[8]", "model.norm=batch"],
+    "tanh": ["model.hidden=[8]", "model.activation=tanh", "model.norm=layer"],
     "linear": ["model=linear"],
+    "cnn": ["model=cnn"],
+    "vit": ["model=vit_tiny", "model.width=8", "model.heads=2", "model.depth=2"],
 }
 CHOICES = {
     "reg": REGS,
@@ -56,10 +59,14 @@ def overrides(choice):
 def refusal(choice):
     """Why a choice makes no sense, in words of the message; None where it does."""
     reg, model = choice.get("reg"), choice.get("model")
-    if reg == "dropout" and choice.get("schedule", "constant") != "constant":
-        return "must be constant, because the lam of reg=dropout is an option of the model"
+    if reg in ("dropout", "stochastic_depth") and choice.get("schedule", "constant") != "constant":
+        return f"must be constant, because the lam of reg={reg} is an option of the model"
     if model == "linear" and reg in ("group_lasso", "max_norm"):
         return "this model has no hidden units"
+    if reg == "stochastic_depth" and model is not None and model != "vit":
+        return "has no such option. Allowed: model=resnet18, model=vit_tiny"
+    if model == "tanh" and reg == "batch_norm":
+        return "contradicts reg="
     if model == "linear" and reg in ("dropout", "batch_norm", "combine"):
         return "and model=linear has no such option"
     if model == "batch_norm" and reg == "gradient_penalty":
@@ -93,7 +100,7 @@ def covering_sample():
 
 
 SAMPLE = covering_sample()
-ALONE = [{**DEFAULTS, "reg": reg} for reg in REGS]
+ALONE = [{**DEFAULTS, "reg": reg, "model": "vit" if reg == "stochastic_depth" else "mlp"} for reg in REGS]
 REFUSED = [
     {**DEFAULTS, "reg": reg, "model": model, "schedule": schedule}
     for reg in REGS
