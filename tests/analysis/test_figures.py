@@ -251,7 +251,7 @@ def test_variants_that_are_no_patterns_are_refused(study, finished, tmp_path):
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
     refused = study("analyze", "name=small", "variants=5", "figures=[]")
     assert refused.code == 1
-    assert "variants=5: must be a list of patterns, or labels by pattern" in refused.err
+    assert "variants=5: must be a list of patterns, or a mapping from patterns to labels" in refused.err
 
 
 @pytest.mark.slow
