@@ -18,7 +18,7 @@ from study.analysis.drawing.bands import summarized
 from study.analysis.drawing.draw import lay_out
 from study.analysis.drawing.specs import read_specs
 from study.analysis.drawing.style import STYLES, looks, variant_label
-from study.analysis.drawing.view import View, matches
+from study.analysis.drawing.view import View, difference_label, matches
 from study.analysis.reading.collect import collect
 from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import at_epoch
@@ -337,3 +337,9 @@ def test_many_variants_with_long_names_have_their_text_inside(paths, tmp_path, k
         assert figure.bbox.x0 - 1 <= box.x0, text
         assert box.x1 <= figure.bbox.x1 + 1, text
     plt.close(figure)
+
+
+def test_a_symbol_in_a_label_keeps_its_case():
+    assert difference_label("weights_l1") == r"Δ $\Sigma|w|$"
+    assert difference_label("val_accuracy") == "Δ validation accuracy (points)"
+    assert difference_label("val_loss", "\n") == "Δ validation loss\n(nats)"
