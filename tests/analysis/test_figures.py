@@ -276,7 +276,7 @@ def test_a_line_never_averages_variants_as_if_they_were_seeds(study, paths, tmp_
     assert refused.code == 1
     assert f"figure {kind}: the line" in refused.err
     assert "would average" in refused.err
-    assert "Train and val" in refused.out  # tables come first
+    assert "Training and validation" in refused.out  # tables come first
 
 
 @pytest.mark.parametrize("kind", ["best_of_n", "tuning"])
