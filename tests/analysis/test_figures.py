@@ -343,3 +343,11 @@ def test_a_symbol_in_a_label_keeps_its_case():
     assert difference_label("weights_l1") == r"Δ $\Sigma|w|$"
     assert difference_label("val_accuracy") == "Δ validation accuracy (points)"
     assert difference_label("val_loss", "\n") == "Δ validation loss\n(nats)"
+
+
+def test_variants_of_one_label_each_have_a_panel(study, finished, tmp_path):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    result = study("analyze", "name=small", "variants={l*: Penalty}", "figures=[ridgeline]")
+    assert result.code == 0, result.err
+    drawing = (tmp_path / "outputs" / "small" / "analysis" / "figures" / "ridgeline.svg").read_text()
+    assert drawing.count(">Penalty<") == 2
