@@ -77,7 +77,7 @@ def make_sections(
         table, contrasts.near_best(rows, "val_accuracy"), main_tables.chosen_by_val(rows, at), spread
     )
     lines = main_tables.gap_notes(rows, at, notes, looks, spread) + main_tables.scale_notes(study)
-    found = [Section("gap_table", "Train and val", table, text, lines, len(text))]
+    found = [Section("gap_table", "Training and validation", table, text, lines, len(text))]
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         compared = contrasts.contrasts(rows, baselines, primary, shares, study.test_correct(tested))
@@ -107,7 +107,7 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
     noise = final_tables.label_table(study, rows, variants)
     if len(noise):
         text, lines = final_tables.label_text(noise), [*final_tables.LABEL_NOTES, *notes]
-        found.append(Section("label_noise", "Train by its labels", noise, text, lines, len(text)))
+        found.append(Section("label_noise", "Training accuracy by kind of labels", noise, text, lines, len(text)))
     sparsity = final_tables.sparsity_table(study, variants)
     text, lines = final_tables.sparsity_text(sparsity), [*final_tables.SPARSITY_NOTES, *notes]
     found.append(Section("sparsity", "Sparsity and pruning", sparsity, text, lines, 0))

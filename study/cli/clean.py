@@ -7,27 +7,31 @@ from pathlib import Path
 from study.cli.arguments import key_values, study_folder
 from study.config.identity import identify
 from study.config.run_config import check_name
-from study.errors import USER_ERRORS
+from study.errors import USER_ERRORS, one_line
 from study.errors.faults import is_fault
 from study.records.claims import is_held, work_folders
 from study.records.contract import OUTPUTS
-from study.records.existing import existing_runs
+from study.records.existing import Existing, existing_runs
 from study.sweep.progress import console
 
 
 def study_clean(arguments: list[str]) -> int:
     """study clean name=mine: list interrupted and outdated runs. With remove=true, delete them.
 
-    A run is outdated when its config now gives another run id, because the code or the data have changed. No command
-    uses such a run again. Runs in training, complete runs that are not outdated, and other folders are kept.
+    A run is outdated when its config now gives another run id, because the code or the data have changed. A sweep
+    trains such a run anew; study analyze still reads the old one. Runs in training, runs whose code cannot be loaded,
+    complete runs that are not outdated, and other folders are kept.
     """
     given = key_values(arguments, {"name": "default", "remove": "false"}, {"remove": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))
-    found = list(removable(folder))
+    found, unknown = list(removable(folder)), list(unknown_runs(folder))
     for run, reason in found:
         console.print(f"{'deleted' if given['remove'] == 'true' else 'to delete'}: {run} ({reason})", markup=False)
         if given["remove"] == "true":
             shutil.rmtree(run)
+    for reason in dict.fromkeys(reason for _, reason in unknown):
+        runs = [run for run, why in unknown if why == reason]
+        console.print(f"kept: {len(runs)} runs, such as {runs[0]}, cannot be checked: {reason}", markup=False)
     if not found:
         console.print(f"{folder}: nothing to delete")
     elif given["remove"] != "true":
@@ -41,13 +45,26 @@ def removable(folder: Path) -> Iterator[tuple[Path, str]]:
         if not is_held(work):
             yield work, "interrupted; the same sweep would resume it"
     for run in existing_runs(folder).values():
-        if run.folder != run.published or run.config is None:
-            continue
-        try:
-            current = identify(run.config).run_id
-        except USER_ERRORS as error:  # the user's own code may no longer exist
-            if is_fault(error):
-                raise
-            current = None
-        if current != run.status["run_id"]:
+        current = _current_id(run)
+        if isinstance(current, str) and current != run.status["run_id"]:
             yield run.folder, "outdated: its config now gives another run id"
+
+
+def unknown_runs(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the folders of runs that may be outdated or not, because their code cannot be loaded, with the reason."""
+    for run in existing_runs(folder).values():
+        current = _current_id(run)
+        if isinstance(current, Exception):
+            yield run.folder, one_line(current)
+
+
+def _current_id(run: Existing) -> str | Exception | None:
+    """Return the id that a run's config gives now, or the error that prevents it; None for a run in training."""
+    if run.folder != run.published or run.config is None:
+        return None
+    try:
+        return identify(run.config).run_id
+    except USER_ERRORS as error:  # the user's own code may be elsewhere
+        if is_fault(error):
+            raise
+        return error

@@ -16,7 +16,7 @@ from study.errors import ConfigError
 
 WIDTH = 80
 HEADER = "study trains neural networks with and without regularization, and compares them."
-KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_]\w*):(?P<value>[^#]*?)(?:\s+#\s*(?P<text>.*))?$")
+KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_][\w.]*):(?P<value>[^#]*?)(?:\s+#\s*(?P<text>.*))?$")
 EXAMPLES = (
     ("study reg=l1 lam=1e-4", "one run"),
     ("study -m reg=none,l1,l2 lam=1e-4,1e-3 name=mine", "a sweep"),
@@ -26,7 +26,7 @@ EXAMPLES = (
 TO_ANALYZE = (
     ("study analyze name=mine", "the last epoch of every run"),
     ("study analyze name=mine at=best", "the best epoch of every run"),
-    ("study analyze name=mine figures=[forest,matched]", "other figures"),
+    ('study analyze name=mine "figures=[forest,matched]"', "other figures"),
 )
 
 
@@ -190,11 +190,11 @@ def _page(key: Explained, command: str) -> str:
     known = key.alternatives
     details, _, given = key.details.partition("Example: ")
     other = next((value for value in known if value not in (key.default, "a number") and " " not in value), key.default)
-    example = given or f"{key.name}={other}"
+    example = given or (_quoted(f"{key.name}={other}") if other else "")
     lines = [key.name, *_wrapped(_sentence(key.text)), *_wrapped(details.strip())]
     lines += [f"  default: {key.default}"] if "${" not in key.default else []
     lines += [f"  allowed: {', '.join(known)}"] if known else []
-    return "\n".join([*lines, f"  example: {command} {example}"])
+    return "\n".join([*lines, *([f"  example: {command} {example}"] if example else [])])
 
 
 def _option_page(group: str, option: Explained, keys: Sequence[Explained], flag: str) -> str:
@@ -202,9 +202,14 @@ def _option_page(group: str, option: Explained, keys: Sequence[Explained], flag:
     own = [key for key in keys if not key.name.endswith(("_target_", "defaults"))]
     own = [replace(key, name="lam") if key.name == "reg.lam" else key for key in own]  # a command line sets it as lam
     lines += ["", *_keys(own)] if own else []
-    figure = f"study analyze{flag} name=mine figures=[{option.name}]"
+    figure = f'study analyze{flag} name=mine "figures=[{option.name}]"'
     command = figure if group == "figure" else f"study{flag} {group}={option.name}"
     return "\n".join([*lines, "", f"  example: {command}"])
+
+
+def _quoted(override: str) -> str:
+    """Return an override as a shell requires it: in quotes if it has brackets or spaces."""
+    return f'"{override}"' if re.search(r"[\[\]{} *]", override) else override
 
 
 def _sentence(text: str) -> str:

@@ -39,7 +39,7 @@ def study_status(arguments: list[str]) -> int:
     """study status name=mine: count the runs by state and list those that are not complete.
 
     check=true compares the size and SHA-256 of all files of complete and diverged runs with the runs' seals. It names
-    each file that has changed since its run ended, and exits with 1 if there is one.
+    each file that has changed since its run ended. If a file has changed, it exits with 1.
     """
     given = key_values(arguments, {"name": "default", "check": "false"}, {"check": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))

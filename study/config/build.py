@@ -33,6 +33,9 @@ def locate(group: str, path: Any) -> Callable[..., Any]:
         target = pydoc.locate(str(path))
     except pydoc.ErrorDuringImport as error:
         raise ConfigError(f"{group}._target_={path} cannot be imported: {one_line(error)}") from None
+    module, _, name = str(path).rpartition(".")
+    if target is None and module and _imported(module):
+        raise ConfigError(f"{group}._target_={path}: {module} has no {name}. Correct the name of the class or function")
     if target is None:
         raise ConfigError(
             f"{group}._target_={path} does not exist. Give the dotted name of a class or function, and add the folder"
@@ -41,6 +44,14 @@ def locate(group: str, path: Any) -> Callable[..., Any]:
     if not callable(target):
         raise ConfigError(f"{group}._target_={path} must be a class or function. Example: my_module.my_function")
     return target
+
+
+def _imported(module: str) -> bool:
+    """Whether a dotted name can be imported."""
+    try:
+        return pydoc.locate(module) is not None
+    except pydoc.ErrorDuringImport:
+        return False
 
 
 @contextmanager

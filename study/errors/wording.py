@@ -85,7 +85,8 @@ def _unknown_option(error: MissingConfigException) -> str | None:
     options = list(error.options or ())
     allowed = f"Allowed: {', '.join(options)}" if options else "study --help lists all options"
     close = max(options, key=lambda option: SequenceMatcher(None, name.lower(), option).ratio(), default="")
-    hint = f". Did you mean {close}?" if SequenceMatcher(None, name.lower(), close).ratio() >= CLOSE else ""
+    near = SequenceMatcher(None, name.lower(), close).ratio() >= CLOSE
+    hint = f". Did you mean {close}?" if near else ". Options of your own require --config-dir DIR"
     return f"{group}={name}{where}: there is no such option. {allowed}{hint}"
 
 

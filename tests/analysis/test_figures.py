@@ -18,7 +18,7 @@ from study.analysis.drawing.bands import summarized
 from study.analysis.drawing.draw import lay_out
 from study.analysis.drawing.specs import read_specs
 from study.analysis.drawing.style import STYLES, looks, variant_label
-from study.analysis.drawing.view import View, matches
+from study.analysis.drawing.view import View, difference_label, matches
 from study.analysis.reading.collect import collect
 from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import at_epoch
@@ -251,7 +251,7 @@ def test_variants_that_are_no_patterns_are_refused(study, finished, tmp_path):
     shutil.copytree(finished / "outputs", tmp_path / "outputs")
     refused = study("analyze", "name=small", "variants=5", "figures=[]")
     assert refused.code == 1
-    assert "variants=5: must be a list of patterns, or labels by pattern" in refused.err
+    assert "variants=5: must be a list of patterns, or a mapping from patterns to labels" in refused.err
 
 
 @pytest.mark.slow
@@ -276,7 +276,7 @@ def test_a_line_never_averages_variants_as_if_they_were_seeds(study, paths, tmp_
     assert refused.code == 1
     assert f"figure {kind}: the line" in refused.err
     assert "would average" in refused.err
-    assert "Train and val" in refused.out  # tables come first
+    assert "Training and validation" in refused.out  # tables come first
 
 
 @pytest.mark.parametrize("kind", ["best_of_n", "tuning"])
@@ -337,3 +337,17 @@ def test_many_variants_with_long_names_have_their_text_inside(paths, tmp_path, k
         assert figure.bbox.x0 - 1 <= box.x0, text
         assert box.x1 <= figure.bbox.x1 + 1, text
     plt.close(figure)
+
+
+def test_a_symbol_in_a_label_keeps_its_case():
+    assert difference_label("weights_l1") == r"Δ $\Sigma|w|$"
+    assert difference_label("val_accuracy") == "Δ validation accuracy (points)"
+    assert difference_label("val_loss", "\n") == "Δ validation loss\n(nats)"
+
+
+def test_variants_of_one_label_each_have_a_panel(study, finished, tmp_path):
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    result = study("analyze", "name=small", "variants={l*: Penalty}", "figures=[ridgeline]")
+    assert result.code == 0, result.err
+    drawing = (tmp_path / "outputs" / "small" / "analysis" / "figures" / "ridgeline.svg").read_text()
+    assert drawing.count(">Penalty<") == 2

@@ -46,7 +46,7 @@ def failing(view):
 """
 REFUSED_FIGURES = {  # by content of the file
     "_target_: study.analysis.figures.lines": "study.analysis.figures.lines is not a function that draws a figure",
-    "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: str is allowed",
+    "_target_: study.analysis.figures.tails.tails\nparameters: {a: b}": "parameters={'a': 'b'}: must be of type str",
     "_target_: study.analysis.figures.comparisons.forest\nmeasures: {}": "measures={}: must be a name or a list of",
     "_target_: study.analysis.figures.curves.curves\nfilter: none": "filter=none: must be a mapping",
     "_target_: study.analysis.figures.lines.lines\nx: lam\ny: context\ncolour: reg": "context holds text: a column",

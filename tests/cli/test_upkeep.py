@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 
 from study.records import claims
 from tests.cli.test_status import as_work
@@ -110,6 +111,22 @@ def test_clean_lists_first_and_removes_only_what_is_interrupted_or_outdated(stud
     assert live.exists()
     assert (small / "notes").exists()
     assert len(run_folders(small)) == 3
+
+
+def test_clean_keeps_runs_whose_code_cannot_be_loaded(study, tmp_path, monkeypatch):
+    (tmp_path / "mine" / "reg").mkdir(parents=True)
+    (tmp_path / "mine" / "bridge.py").write_text("def bridge(w):\n    return w.abs().sqrt().sum()\n")
+    (tmp_path / "mine" / "reg" / "bridge.yaml").write_text("_target_: bridge.bridge\nlam: 1e-4\n")
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+    few = ("data=digits", "epochs=1", "model.hidden=[5]", "name=own")
+    assert study("--config-dir", "mine", "reg=bridge", *few).code == 0
+    monkeypatch.delitem(sys.modules, "bridge")
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(tmp_path / "mine")])
+    cleaned = study("clean", "name=own", "remove=true")
+    assert "kept: 1 runs" in cleaned.out
+    assert "PYTHONPATH" in cleaned.out
+    assert "nothing to delete" in cleaned.out
+    assert len(run_folders(tmp_path / "outputs" / "own")) == 1
 
 
 def test_merge_takes_studies_only(study, small, tmp_path):

@@ -72,5 +72,5 @@ def test_behind_batch_normalization_norms_have_no_meaning_and_tables_say_so(stud
     (run,) = run_folders(tmp_path / "outputs" / "scale")
     assert ("path_norm_l1" in set(pd.read_csv(run / "invariants.csv")["measure"])) == there
     out = study("analyze", "name=scale", "figures=[]").out
-    assert ("before batch normalization the scale of weights changes nothing" in out) == (not there)
-    assert ("ReLU units can be rescaled without changing the output" in out) == there
+    assert ("the scale of weights before batch normalization has no effect" in out) == (not there)
+    assert ("they change if ReLU units are rescaled, although the output does not" in out) == there

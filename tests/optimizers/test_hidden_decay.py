@@ -79,7 +79,7 @@ MESSAGES = {
     "decays.Decaying": "a step without a gradient shrinks hidden.0.weight, hidden.0.bias, output.weight, output.bias",
     "decays.Third": "use reg=weight_decay lam=0.01 if it shrinks weights separately from the gradient,"
     " reg=l2 lam=0.005 if",
-    "decays.none": "returns no torch.optim.Optimizer",
+    "decays.none": "must return a torch.optim.Optimizer",
     "decays.fails": "decays.fails fails (ValueError: Muon only supports 2D parameters",
 }
 

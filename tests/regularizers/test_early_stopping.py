@@ -95,5 +95,5 @@ def test_the_table_shows_epochs_used_and_the_chosen_epoch_s_scores(fitted):
     assert row["val_loss"] == metrics["val_loss"][status["scored_epoch"]]
     text = (analysis / "gap_table.md").read_text()
     assert "| Used |" in text
-    assert "their val scores are selected, and too high" in text
+    assert "so their validation scores are too high" in text
     assert run_here("analyze", "figures=[]", "at=30", cwd=fitted).code == 0

@@ -201,9 +201,13 @@ def variant_label(variant: str, reg: str, lam: float, model_regularizers: str) -
     parts = [option_label(reg, model_regularizers)]
     if variant.startswith(f"{option}-lam"):
         parts.append(f"$\\lambda$ = {power(lam)}")
+    identity = re.search(r"(?:^|-)([0-9a-f]{6})$", rest)  # tells variants apart whose settings look alike
+    rest = rest[: identity.start()] if identity else rest
     if rest:  # train_size500-lr0.01
         rest = mathtext(re.sub(r"-(?!\d)", ", ", rest).replace("_", " "))
         parts.append(re.sub(r"(?<=[a-z])(?=\d)", " ", rest))
+    if identity:
+        parts.append(identity[1])
     return ", ".join(parts)
 
 

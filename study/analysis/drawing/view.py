@@ -14,13 +14,13 @@ from study.analysis.statistics.gaps import with_gaps
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
 
+NORMS = {"weights_l1": "$\\Sigma|w|$", "weights_l2": "$\\|w\\|_2$"}  # the fonts of some venues lack the character ₂
 LABELS = {
     **{
         name: f"{measure.label} ({measure.shown_unit})" if measure.shown_unit else measure.label
         for name, measure in MEASURES.items()
     },
-    "weights_l1": "$\\Sigma|w|$",
-    "weights_l2": "$\\|w\\|_2$",  # the fonts of some venues lack the character ₂
+    **NORMS,
     "epoch": "Epoch",
     "lam": "$\\lambda$",
     "train_images": "Training images",
@@ -149,3 +149,15 @@ def shown(values: pd.Series | Sequence[float], column: str) -> np.ndarray:
 def label(column: str) -> str:
     """Return the axis label of a column."""
     return LABELS.get(column, column.replace("_", " ").capitalize())
+
+
+def in_sentence(words: str) -> str:
+    """Return a label as it stands within other words: without its capital, unless it begins with a symbol."""
+    return words[0].lower() + words[1:] if words[0].isascii() else words
+
+
+def difference_label(measure: str, separator: str = " ") -> str:
+    """Return the axis label of differences in a measure, with a separator before the unit."""
+    unit = MEASURES[measure].difference_unit
+    name = NORMS.get(measure, MEASURES[measure].label)
+    return f"Δ {in_sentence(name)}" + (f"{separator}({unit})" if unit else "")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.style import group_looks, legend_below
-from study.analysis.drawing.view import View, known, label, listed, shown
+from study.analysis.drawing.view import View, difference_label, in_sentence, known, label, listed, shown
 from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
@@ -116,7 +116,7 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
         separator, height = "\n", height + 0.2 * view.style.size / 9
     figure, axes = plt.subplots(1, len(measures), figsize=(view.style.double, height), sharey=True, squeeze=False)
     for axis, measure in zip(axes[0], measures, strict=True):
-        factor, unit = MEASURES[measure].factor, MEASURES[measure].difference_unit
+        factor = MEASURES[measure].factor
         own = table[table["measure"] == measure].set_index("variant")
         for place, variant in enumerate(variants):
             row, look = own.loc[variant], view.looks[variant]
@@ -124,17 +124,14 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
                 axis.plot([factor * low, factor * high], [place, place], color=look.colour, linewidth=width)
             axis.plot(factor * row["mean_difference"], place, look.marker, color=look.colour)
         axis.axvline(0, color="#777777", linewidth=0.8, zorder=1)
-        axis.set_xlabel(
-            f"Δ {MEASURES[measure].label[0].lower()}{MEASURES[measure].label[1:]}"
-            + (f"{separator}({unit})" if unit else "")
-        )
+        axis.set_xlabel(difference_label(measure, separator))
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(visible=False, axis="y")
     axes[0, 0].set_yticks(range(len(variants)), [view.looks[variant].label for variant in variants])
     axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
     baselines = table["baseline"].unique()
     against = view.looks[baselines[0]].label if len(baselines) == 1 and baselines[0] in view.looks else "the baseline"
-    title = f"Difference to {against[0].lower()}{against[1:]}"
+    title = f"Difference to {in_sentence(against)}"
     if table["ci_low"].notna().any():
         title += "; 95 % intervals: over seeds (thick), with new data (thin)"
     figure.suptitle(title, fontsize=view.style.size)
@@ -171,6 +168,6 @@ def best_of_n(view: View) -> Figure:
         axis.set_title(mathtext(context))
         axis.set_xlabel("Trials")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes[0, 0].set_ylabel(f"Expected best\n{label(measure)[0].lower()}{label(measure)[1:]}")
+    axes[0, 0].set_ylabel(f"Expected best\n{in_sentence(label(measure))}")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure

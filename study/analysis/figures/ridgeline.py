@@ -43,23 +43,23 @@ def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weigh
         raise ConfigError(
             "figures: ridgeline with over=lam requires a regularizer with at least two λ. Or set over=epoch"
         )
-    drawn = {
-        title: (colour, {name: _one_parameter(view, rows, parameter) for name, rows in ridges.items()})
-        for title, (colour, ridges) in panels.items()
-    }
-    tables = [table for _, ridges in drawn.values() for table in ridges.values()]
+    drawn = [
+        (title, colour, {name: _one_parameter(view, rows, parameter) for name, rows in ridges.items()})
+        for title, colour, ridges in panels
+    ]
+    tables = [table for *_, ridges in drawn for table in ridges.values()]
     name = tables[0]["parameter"].iloc[0]
     limit = max(extent(table, 1.0 if logarithmic else 0.999) for table in tables)
     edges = np.geomspace(SMALLEST, limit, BINS + 1) if logarithmic else np.linspace(-limit, limit, BINS + 1)
     rows, columns = grid_shape(len(drawn), COLUMNS)
-    most = max(len(ridges) for _, ridges in drawn.values())
+    most = max(len(ridges) for *_, ridges in drawn)
     width = view.style.double * min(1.0, columns / COLUMNS + 0.1)
     size = (width, (0.2 * most * view.style.size / 9 + 0.6) * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True)
     for axis in axes.ravel()[len(drawn) :]:
         axis.set_axis_off()
     title_width = int(26 * (width / columns / 2.3) * 9 / view.style.size)
-    for number, (title, (colour, ridges)) in enumerate(drawn.items()):
+    for number, (title, colour, ridges) in enumerate(drawn):
         axis = axes.ravel()[number]
         _draw(axis, ridges, colour, edges)
         if logarithmic:
@@ -73,26 +73,30 @@ def ridgeline(view: View, over: str = EPOCH, parameter: str = r"hidden\.0\.weigh
     return figure
 
 
-def _over_epochs(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
-    """Return colour and ridges by panel title; a ridge is a label and the rows for `Study.histograms`."""
-    found = {}
+Panel = tuple[str, str, dict[str, pd.DataFrame]]  # title, colour, and the rows for `Study.histograms` by ridge
+
+
+def _over_epochs(view: View) -> list[Panel]:
+    """Return a panel per variant, with a ridge per epoch of histogram.csv."""
+    found = []
     for variant, look in view.looks.items():
         own = view.rows[view.rows["variant"] == variant]
         last = int(own["epoch"].min())
         epochs = [epoch for epoch in range(last + 1) if is_histogram_epoch(epoch, int(own["epochs"].iloc[0]))]
-        found[look.label] = look.colour, {str(epoch): own.assign(epoch=epoch) for epoch in epochs}
+        found.append((look.label, look.colour, {str(epoch): own.assign(epoch=epoch) for epoch in epochs}))
     return found
 
 
-def _over_lam(view: View) -> dict[str, tuple[str, dict[str, pd.DataFrame]]]:
+def _over_lam(view: View) -> list[Panel]:
+    """Return a panel per regularizer, with a ridge per λ."""
     rows, styles = view.complete(), group_looks(list(view.study.runs["reg"].unique()), "reg", view.study.runs)
     none = rows[rows["reg"] == "none"]
-    found = {}
+    found: list[Panel] = []
     for reg, own in rows[rows["takes_lam"]].groupby("reg", sort=False):
         if own["lam"].nunique() > 1:
             ridges = {"0": none} if len(none) else {}
             ridges |= {power(lam): of_lam for lam, of_lam in own.groupby("lam")}
-            found[styles[reg].label] = styles[reg].colour, ridges
+            found.append((styles[reg].label, styles[reg].colour, ridges))
     return found
 
 
