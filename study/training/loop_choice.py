@@ -71,13 +71,16 @@ def _report_compiling(say: Callable[[str], None]) -> Iterator[None]:
 
 def _as_json(config: RunConfig) -> str:
     """The parts of a config that decide the loop, as JSON. Most runs of a sweep have the same."""
-    return json.dumps([config.data, config.model, config.optimizer["_target_"], reg_parts(config), config.device])
+    return json.dumps([config.data, config.model, config.optimizer, reg_parts(config), config.device])
 
 
 @lru_cache(maxsize=1_000)
 def _mlp_fits(content: str) -> bool:
     """Whether the compiled loop can train a run, given `_as_json` of its config."""
     data, model, optimizer, parts, device = json.loads(content)
+    if optimizer.get("nesterov"):
+        return False
     with torch.device("meta"):
         network = build_model(model, build_dataset(data))
-    return mlp.fits(network, [build_regularizer(part) for part in parts], optimizer, choose_device(device))
+    regularizers = [build_regularizer(part) for part in parts]
+    return mlp.fits(network, regularizers, optimizer["_target_"], choose_device(device))
