@@ -5,9 +5,9 @@
 
 A/A comparisons: several variants train on digits. Those of one seed share the split and differ only in initial weights
 and batch order, so no variant is better. Each group of seeds is one study, and groups have no seed in common. For the
-first n seeds of each group, the table has the rate at which each test rejects at 5 %, beside the level that the test can attain
-with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several contrasts gets a
-star after Holm's correction. Coverage and power are simulated.
+first n seeds of each group, the table has the rate at which each test rejects at 5 %, beside the level that the test
+can attain with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several
+contrasts gets a star after Holm's correction. Coverage and power are simulated.
 
 Rates have an exact 99 % interval. `too often` marks a rate whose whole interval is above its level; then the script
 exits with 1. Writes outputs/validation/validation.md.
