@@ -23,7 +23,7 @@ import pandas as pd
 from benchmarks import contestants, engine
 from benchmarks.agreement import agreement
 from benchmarks.analysis import analysis
-from benchmarks.race import lap, race, summary
+from benchmarks.race import race, summary, time_run
 
 OUT = Path(__file__).parent.parent / "outputs" / "benchmark"
 REGS = ("none", "l1", "l2", "l2_norm")
@@ -43,11 +43,11 @@ def peers(options: argparse.Namespace) -> None:
         ]
         name = f"peers_{options.reg}" + "_running" * options.running
         raw, floors = OUT / f"{name}.jsonl", []
-        laps = race(
+        timings = race(
             entered, options.repeats, options.few, options.many, raw, lambda: floors.append(contestants.floor())
         )
     parts = pd.DataFrame([floor["parts"] for floor in floors]).median()
-    table, floor = summary(laps, SWEEP), parts.sum()
+    table, floor = summary(timings, SWEEP), parts.sum()
     _write(table.assign(floor=floor / table["seconds"]), name)
     ours = table.loc[SWEEP]
     lines = [
@@ -62,8 +62,8 @@ def peers(options: argparse.Namespace) -> None:
 def penalties(options: argparse.Namespace) -> None:
     """Compare the penalties in regstudy, interleaved."""
     entered = [contestants.ours(reg, reg) for reg in REGS]
-    laps = race(entered, options.repeats, options.few, options.many, OUT / "penalties.jsonl")
-    _write(summary(laps, "none"), "penalties")
+    timings = race(entered, options.repeats, options.few, options.many, OUT / "penalties.jsonl")
+    _write(summary(timings, "none"), "penalties")
 
 
 def growth(options: argparse.Namespace) -> None:
@@ -79,14 +79,16 @@ def growth(options: argparse.Namespace) -> None:
             jax = contestants.peers(data, options.reg, ["jax"], hidden, batch)[1]
             name = f"growth_{hidden}_{batch}"
             many = options.few + times * (options.many - options.few)
-            laps = race([own, jax], options.repeats, options.few, many, OUT / f"{name}.jsonl")
-            _write(summary(laps, SWEEP), name, f"hidden width {hidden}, batch {batch}")
+            timings = race([own, jax], options.repeats, options.few, many, OUT / f"{name}.jsonl")
+            _write(summary(timings, SWEEP), name, f"hidden width {hidden}, batch {batch}")
 
 
 def by_runs(options: argparse.Namespace) -> None:
     """Time whole commands by number of runs."""
     counts = (1, 2, 4, 8, 16, 32)
-    walls = [lap(contestants.ours(f"{runs} runs", options.reg, runs=runs), 0, options.many).wall for runs in counts]
+    walls = [
+        time_run(contestants.ours(f"{runs} runs", options.reg, runs=runs), 0, options.many).wall for runs in counts
+    ]
     table = pd.DataFrame({"runs": counts, "seconds": walls}).assign(per_run=lambda t: t["seconds"] / t["runs"])
     OUT.mkdir(parents=True, exist_ok=True)
     table.to_csv(OUT / "growth_runs.csv", index=False, float_format="%.4g")

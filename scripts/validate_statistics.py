@@ -3,11 +3,11 @@
     python scripts/validate_statistics.py                    # all checks; minutes on two cores
     python scripts/validate_statistics.py --groups 40        # fewer repetitions of the trainings
 
-A/A comparisons: several arms train on digits. Arms of one seed share the split and differ only in initial weights and
-batch order, so no arm is better. Each group of seeds is one study, and groups have no seed in common. For the first n
-seeds of each group, the table has the rate at which each test rejects at 5 %, beside the level that the test can attain
-with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several contrasts gets a
-star after Holm's correction. Coverage and power are simulated.
+A/A comparisons: several variants train on digits. Those of one seed share the split and differ only in initial weights
+and batch order, so no variant is better. Each group of seeds is one study, and groups have no seed in common. For the
+first n seeds of each group, the table has the rate at which each test rejects at 5 %, beside the level that the test
+can attain with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several
+contrasts gets a star after Holm's correction. Coverage and power are simulated.
 
 Rates have an exact 99 % interval. `too often` marks a rate whose whole interval is above its level; then the script
 exits with 1. Writes outputs/validation/validation.md.
@@ -34,21 +34,25 @@ from study.training.compiled import mlp
 from study.training.process import prepare_process
 
 TARGET = Path("outputs/validation/validation.md")
-SEEDS, ARMS, EPOCHS = 10, 5, 5  # seeds per group; arms per seed, the first is the baseline; epochs per training
+SEEDS, VARIANTS, EPOCHS = 10, 5, 5  # seeds per group; variants per seed, the first is the baseline; epochs per training
 SIZES = (3, 5, 6, 7, 10)
 DRAWS = 4_000  # simulated studies
 LEVEL = 0.05
 TRAIN_IMAGES, VAL_IMAGES = 1249, 249  # of digits
 
 
-def train_arms(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Train the arms of a seed; return val accuracies (ARMS,) and which test images are correct (ARMS, images)."""
+def train_variants(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Train the variants of a seed.
+
+    Returns:
+        Validation accuracies (VARIANTS,), and which test images are correct (VARIANTS, images).
+    """
     device = prepare_process(1, "cpu")
     options = {"root": "", "split": "holdout", "train_size": None, "label_noise": 0.0}
     splits = load_splits(digits(), options, seed, device)
     val, test = [], []
-    for arm in range(ARMS):
-        own = 1_000_000 + ARMS * seed + arm  # seed of the streams that the arms do not share
+    for variant in range(VARIANTS):
+        own = 1_000_000 + VARIANTS * seed + variant  # seed of the streams that the variants do not share
         with global_stream(own, Stream.INITIALIZATION):
             model = MLP(64, [50], 10)
         optimizer, order = optimizers.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
@@ -71,9 +75,9 @@ def rate(hits: np.ndarray, level: float | None = None) -> list[str]:
 def same_and_same(groups: int) -> list[list[str]]:
     """Return rows with rejection rates of A/A comparisons: of one contrast, and of several after Holm's correction."""
     with multiprocessing.get_context("spawn").Pool() as pool:
-        found = pool.map(train_arms, range(groups * SEEDS), chunksize=SEEDS)
-    val = np.array([v for v, _ in found]).reshape(groups, SEEDS, ARMS)
-    test = np.array([t for _, t in found], float).reshape(groups, SEEDS, ARMS, -1)
+        found = pool.map(train_variants, range(groups * SEEDS), chunksize=SEEDS)
+    val = np.array([v for v, _ in found]).reshape(groups, SEEDS, VARIANTS)
+    test = np.array([t for _, t in found], float).reshape(groups, SEEDS, VARIANTS, -1)
     lines = []
     for n in SIZES:
         differences = [group[:n, 1] - group[:n, 0] for group in val]
@@ -92,9 +96,11 @@ def same_and_same(groups: int) -> list[list[str]]:
         if n >= inference.STARS_FROM:
             starred = []
             for group in val:
-                p = [inference.paired_t(group[:n, arm] - group[:n, 0])[1] for arm in range(1, ARMS)]
+                p = [inference.paired_t(group[:n, variant] - group[:n, 0])[1] for variant in range(1, VARIANTS)]
                 starred.append(bool(np.any(inference.holm(np.array(p)) < LEVEL)))
-            lines.append([f"A/A, n = {n}: a star among {ARMS - 1} contrasts (Holm)", *rate(np.array(starred), LEVEL)])
+            lines.append(
+                [f"A/A, n = {n}: a star among {VARIANTS - 1} contrasts (Holm)", *rate(np.array(starred), LEVEL)]
+            )
     return lines
 
 

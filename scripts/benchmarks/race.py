@@ -40,7 +40,7 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Lap:
+class Timing:
     """One timing.
 
     It has the wall time in seconds, the largest summed proportional memory (PSS) in MB, the mean val accuracy, and the
@@ -76,24 +76,24 @@ def race(
         between: called after each repeat.
 
     Returns:
-        The columns of `Lap`, a row per timing.
+        The columns of `Timing`, a row per timing.
     """
-    laps = []
-    memory = {c.label: lap(c, -1, 1, watched=True).memory for c in contestants}  # also warms up caches
+    timings = []
+    memory = {c.label: time_run(c, -1, 1, watched=True).memory for c in contestants}  # also warms up caches
     raw.parent.mkdir(parents=True, exist_ok=True)
     with open(raw, "w") as file:
         for repeat in range(repeats):
             for contestant in contestants:
                 for epochs in (few, many):
-                    laps.append(replace(lap(contestant, repeat, epochs), memory=memory[contestant.label]))
-                    file.write(json.dumps(vars(laps[-1])) + "\n")
+                    timings.append(replace(time_run(contestant, repeat, epochs), memory=memory[contestant.label]))
+                    file.write(json.dumps(vars(timings[-1])) + "\n")
                     file.flush()
-                    print(f"{contestant.label}, {epochs} epochs: {laps[-1].wall:.1f} s", flush=True)
+                    print(f"{contestant.label}, {epochs} epochs: {timings[-1].wall:.1f} s", flush=True)
             between()
-    return pd.DataFrame([vars(one) for one in laps])
+    return pd.DataFrame([vars(one) for one in timings])
 
 
-def lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False) -> Lap:
+def time_run(contestant: Contestant, repeat: int, epochs: int, watched: bool = False) -> Timing:
     """Time a contestant once, or measure its memory, which slows it down."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -111,25 +111,25 @@ def lap(contestant: Contestant, repeat: int, epochs: int, watched: bool = False)
         accuracies = contestant.accuracies(Path(folder), [printed for printed, _ in outputs])
         busy = contestant.busy(Path(folder)) if contestant.busy else float("nan")
     accuracy = statistics.mean(accuracies) if accuracies else float("nan")
-    return Lap(contestant.label, repeat, epochs, contestant.runs, wall, memory, accuracy, busy)
+    return Timing(contestant.label, repeat, epochs, contestant.runs, wall, memory, accuracy, busy)
 
 
-def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
+def summary(timings: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Return a row per contestant, with medians over repeats.
 
     The columns are seconds per epoch and run with minimum and maximum, their ratio to the reference in the same repeat,
     start-up time, memory, val accuracy, and seconds of training and scoring alone.
     """
-    few, many = laps["epochs"].min(), laps["epochs"].max()
-    runs = laps.groupby("label")["runs"].first()
+    few, many = timings["epochs"].min(), timings["epochs"].max()
+    runs = timings.groupby("label")["runs"].first()
 
     def per_epoch(column: str) -> pd.DataFrame:
-        seconds = laps.pivot(index=["label", "repeat"], columns="epochs", values=column)
+        seconds = timings.pivot(index=["label", "repeat"], columns="epochs", values=column)
         return ((seconds[many] - seconds[few]) / (many - few)).div(runs, level="label").unstack("label")
 
-    walls, epoch = laps.pivot(index=["label", "repeat"], columns="epochs", values="wall"), per_epoch("wall")
+    walls, epoch = timings.pivot(index=["label", "repeat"], columns="epochs", values="wall"), per_epoch("wall")
     startup = walls[few].unstack("label") - few * epoch * runs
-    accuracy = laps[laps["epochs"] == many].groupby("label")["accuracy"].mean()
+    accuracy = timings[timings["epochs"] == many].groupby("label")["accuracy"].mean()
     table = pd.DataFrame(
         {
             "seconds": epoch.median(),
@@ -137,12 +137,12 @@ def summary(laps: pd.DataFrame, reference: str) -> pd.DataFrame:
             "greatest": epoch.max(),
             "ratio": epoch.div(epoch[reference], axis=0).median(),
             "startup": startup.median(),
-            "memory": laps.groupby("label")["memory"].max(),
+            "memory": timings.groupby("label")["memory"].max(),
             "accuracy": accuracy,
             "busy": per_epoch("busy").median(),
         }
     )
-    return table.loc[laps["label"].unique()]
+    return table.loc[timings["label"].unique()]
 
 
 class MemoryWatch:

@@ -1,7 +1,6 @@
 """`study clean`: list or delete the runs that a study no longer needs."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from study.cli.arguments import key_values, study_folder
@@ -11,7 +10,7 @@ from study.errors import USER_ERRORS, one_line
 from study.errors.faults import is_fault
 from study.records.claims import is_held, work_folders
 from study.records.contract import OUTPUTS
-from study.records.existing import Existing, existing_runs
+from study.records.existing import existing_runs
 from study.sweep.progress import console
 
 
@@ -24,13 +23,12 @@ def study_clean(arguments: list[str]) -> int:
     """
     given = key_values(arguments, {"name": "default", "remove": "false"}, {"remove": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))
-    found, unknown = list(removable(folder)), list(unknown_runs(folder))
+    found, unknown = checked_runs(folder)
     for run, reason in found:
         console.print(f"{'deleted' if given['remove'] == 'true' else 'to delete'}: {run} ({reason})", markup=False)
         if given["remove"] == "true":
             shutil.rmtree(run)
-    for reason in dict.fromkeys(reason for _, reason in unknown):
-        runs = [run for run, why in unknown if why == reason]
+    for reason, runs in unknown.items():
         console.print(f"kept: {len(runs)} runs, such as {runs[0]}, cannot be checked: {reason}", markup=False)
     if not found:
         console.print(f"{folder}: nothing to delete")
@@ -39,32 +37,24 @@ def study_clean(arguments: list[str]) -> int:
     return 0
 
 
-def removable(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the run folders that can be deleted, each with the reason."""
-    for work in work_folders(folder):
-        if not is_held(work):
-            yield work, "interrupted; the same sweep would resume it"
+def checked_runs(folder: Path) -> tuple[list[tuple[Path, str]], dict[str, list[Path]]]:
+    """Return the run folders that can be deleted, each with the reason, and those whose code cannot be loaded.
+
+    The latter are listed by the error. They may be outdated or not.
+    """
+    reason = "interrupted; the same sweep would resume it"
+    deletable = [(work, reason) for work in work_folders(folder) if not is_held(work)]
+    unknown: dict[str, list[Path]] = {}
     for run in existing_runs(folder).values():
-        current = _current_id(run)
-        if isinstance(current, str) and current != run.status["run_id"]:
-            yield run.folder, "outdated: its config now gives another run id"
-
-
-def unknown_runs(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the folders of runs that may be outdated or not, because their code cannot be loaded, with the reason."""
-    for run in existing_runs(folder).values():
-        current = _current_id(run)
-        if isinstance(current, Exception):
-            yield run.folder, one_line(current)
-
-
-def _current_id(run: Existing) -> str | Exception | None:
-    """Return the id that a run's config gives now, or the error that prevents it; None for a run in training."""
-    if run.folder != run.published or run.config is None:
-        return None
-    try:
-        return identify(run.config).run_id
-    except USER_ERRORS as error:  # the user's own code may be elsewhere
-        if is_fault(error):
-            raise
-        return error
+        if run.folder != run.published or run.config is None:
+            continue
+        try:
+            current = identify(run.config).run_id
+        except USER_ERRORS as error:  # the user's own code may be elsewhere
+            if is_fault(error):
+                raise
+            unknown.setdefault(one_line(error), []).append(run.folder)
+            continue
+        if current != run.status["run_id"]:
+            deletable.append((run.folder, "outdated: its config now gives another run id"))
+    return deletable, unknown

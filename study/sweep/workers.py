@@ -305,8 +305,15 @@ def _serve(connection: Connection) -> None:
     for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    with suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, _interrupt)
+        threading.Thread(target=_die_with_parent, daemon=True).start()
+        _train_what_comes(connection)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends now
+
+
+def _train_what_comes(connection: Connection) -> None:
+    """Train each run that the parent sends, until it closes the connection."""
 
     def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
         connection.send((epoch, row))
@@ -315,23 +322,21 @@ def _serve(connection: Connection) -> None:
     while True:
         try:
             message = connection.recv()
-        except (EOFError, OSError, KeyboardInterrupt):
+        except (EOFError, OSError):
             return
         if message == "stop":
             continue  # it came after the last epoch
         task, claim = message
         try:
-            try:
-                with claim.heartbeat():
-                    message = train_run(task, claim.work, on_epoch)
-            except MachineFaultError as fault:
-                message = fault
-            connection.send(message)
-        except KeyboardInterrupt:
-            return
+            with claim.heartbeat():
+                message = train_run(task, claim.work, on_epoch)
+        except MachineFaultError as fault:
+            message = fault
+        connection.send(message)
 
 
-def _interrupt(_signal: int, _frame: Any) -> None:
+def _interrupt(number: int, _frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)  # the parent may send it too; a second one must not disturb the clean-up
     raise KeyboardInterrupt
 
 

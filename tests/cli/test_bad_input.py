@@ -26,7 +26,7 @@ MISTAKES = {
     "model.hidden=abc": "must be of type list[int]",
     "model.hiddn=[3]": "model.hiddn is not a key",
     "+model.hiddn=[3]": "study.models.mlp has no such argument. Allowed: hidden",
-    "model=cnn": "model=cnn: there is no such option. Allowed: linear, mlp\n",
+    "model=cnn": "there is no such option. Allowed: linear, mlp. Options of your own require --config-dir DIR\n",
     "reg=l3": "reg=l3: there is no such option. Allowed: batch_norm, combine, dropout",
     "reg=dropout lam=1": "lam=1.0: a number in [0, 1) is allowed",
     "reg=max_norm lam=0": "any finite number above 0 is allowed",

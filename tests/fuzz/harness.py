@@ -27,9 +27,9 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
 }
 FEW = settings(max_examples=10, **COMMON)  # in every run of the tests
-# Parts of the many examples, shared among pytest's workers. All take 20 minutes on two cores: .ci/run runs a tenth.
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.longest) for part in range(1, 10))]
-MANY = settings(max_examples=200, **COMMON)  # of each part
+# Parts of the many examples, shared among pytest's workers. All take 20 minutes on two cores: .ci/run runs a twentieth.
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.longest) for part in range(1, 20))]
+MANY = settings(max_examples=100, **COMMON)  # of each part
 
 # What a user cannot make sense of: names of exceptions, and words of Python's own messages.
 INTERNAL = re.compile(

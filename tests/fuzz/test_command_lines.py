@@ -125,7 +125,7 @@ def test_a_command_that_trains_is_planned_or_refused(place, before, line, edits)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", PARTS[:5])
+@pytest.mark.parametrize("part", PARTS[:10])
 @MANY
 @given(line=st.sampled_from(PLANNED), edits=edits)
 def test_many_commands_that_train_are_planned_or_refused(place, before, part, line, edits):
@@ -139,7 +139,7 @@ def test_a_command_that_reads_damages_nothing(place, before, runs, line, edits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", PARTS[:5])
+@pytest.mark.parametrize("part", PARTS[:10])
 @MANY
 @given(line=st.sampled_from(KEPT), edits=edits)
 def test_many_commands_that_read_damage_nothing(place, before, runs, part, line, edits):
