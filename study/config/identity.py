@@ -18,7 +18,7 @@ from study.data import DataSet
 from study.regularizers import Regularizer
 
 # A maintainer raises it when the same config gives other numbers than before, and says so in the changelog.
-NUMERICS = 7
+NUMERICS = 8
 
 
 @dataclass(frozen=True)
