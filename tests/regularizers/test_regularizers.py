@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from study.config.build import build_regularizer
 from study.errors import ConfigError
 from study.models import MLP
-from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Orthogonal, Penalty, Spectral
+from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Lp, Orthogonal, Penalty, Spectral
 from study.regularizers.projections import WeightDecay
 from study.regularizers.scope import in_scope, names_in_scope
 from tests.regularizers.regularizing import combined
@@ -18,6 +18,7 @@ FORMULAS = {
     "l2": (L2(), lambda w: (w * w).sum()),
     "l2_norm": (L2Norm(), torch.linalg.vector_norm),  # its subgradient at zero is zero
     "elastic_net": (ElasticNet(0.3), lambda w: 0.3 * torch.abs(w).sum() + 0.7 * (w * w).sum()),
+    "lp": (Lp(0.3, 1e-4), lambda w: torch.hypot(w, torch.tensor(1e-2, dtype=w.dtype)).pow(0.3).sum()),
 }
 MATRIX_FORMULAS = {
     "orthogonal": (Orthogonal(), lambda w: ((torch.linalg.svdvals(w) ** 2 - 1) ** 2).sum()),
@@ -51,6 +52,18 @@ def test_value_and_gradient_are_those_of_the_written_formula(name, case):
     torch.testing.assert_close(penalty.value_and_gradient(w, gradient), expected)
     torch.testing.assert_close(penalty.value(w), expected)
     torch.testing.assert_close(gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.5, 0.99])
+def test_lp_is_the_sum_of_powers_away_from_zero_and_finite_at_zero(p):
+    penalty, gradient = Lp(p), torch.empty(2)
+    w = torch.tensor([0.09, -4.0])
+    torch.testing.assert_close(penalty.value_and_gradient(w, gradient), torch.tensor(0.09**p + 4.0**p))
+    torch.testing.assert_close(gradient, torch.tensor([p * 0.09 ** (p - 1), -p * 4.0 ** (p - 1)]))
+    smallest = Lp(p, Lp.SMALLEST)
+    assert torch.isfinite(smallest.value_and_gradient(torch.tensor([0.0, 1e-20]), gradient))
+    assert float(gradient[0]) == 0
+    assert torch.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (5, 7), (6, 2, 3, 3)])
