@@ -51,6 +51,7 @@ class Regularizer:
         lam_range: the allowed λ.
         acts: False if it only sets options of the model, or does nothing.
         selects: whether it chooses the epoch whose weights are the result.
+        of_models: the options of `model` that have the options which `model_options` sets, for messages.
         in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
             `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
             requires the general loop.
@@ -64,7 +65,7 @@ class Regularizer:
     acts: ClassVar[bool] = True
     selects: ClassVar[bool] = False
     of_models: ClassVar[Sequence[str]] = ()
-    lam_range: ClassVar[LamRange] = LamRange()
+    lam_range: LamRange = LamRange()
     in_step: Mapping[str, float] | None = None
 
     lam: float = 0.0

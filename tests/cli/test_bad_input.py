@@ -31,6 +31,7 @@ MISTAKES = {
     "reg=dropout lam=1": "lam=1.0: a number in [0, 1) is allowed",
     "reg=max_norm lam=0": "any finite number above 0 is allowed",
     "reg=elastic_net reg.ratio=2": "a number in [0, 1] is allowed",
+    "reg=weight_decay reg.independent=true lam=1": "lam=1.0: a number in [0, 1) is allowed",
     "reg=lp reg.p=1": "reg.p=1.0: must be above 0 and below 1. Use reg=l1 for p=1, and reg=l2 for p=2",
     "reg=lp reg.p=0": "must be above 0 and below 1",
     "reg=lp reg.p=nan": "must be above 0 and below 1",

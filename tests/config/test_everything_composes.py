@@ -13,6 +13,7 @@ from study.training.task import Task
 from tests.config.test_identity import config, resolved
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
+REGS += ["weight_decay reg.independent=true lam=1e-3"]  # another loop trains it
 MODELS = {
     "mlp": ["model.hidden=[8]"],
     "deep": ["model.hidden=[8,6]"],
@@ -42,7 +43,7 @@ DEFAULTS = {key: values[0] for key, values in CHOICES.items()}
 def overrides(choice):
     scoped = choice["reg"] != "combine"  # whose parts have these
     return [
-        f"reg={choice['reg']}",
+        *f"reg={choice['reg']}".split(),
         *MODELS[choice["model"]],
         f"data={choice['data']}",
         f"data.split={choice['split']}",

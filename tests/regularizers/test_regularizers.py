@@ -174,6 +174,35 @@ def test_decoupled_decay_is_l2_of_half_lam_under_sgd_and_not_under_adam(optimize
     assert same == (optimizer is torch.optim.SGD)
 
 
+def test_independent_decay_removes_the_share_lam_at_every_step_whatever_the_learning_rate():
+    model = MLP(6, [4], 3).double()
+    start = [p.detach().clone() for p in model.parameters()]
+    hooks = combined(WeightDecay(independent=True), 0.03, model, scope={"weights": 1.0, "output.bias": 0.5})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for lr in (0.01, 0.5, 0.0):  # a schedule
+        optimizer.param_groups[0]["lr"] = lr
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        hooks.before_step(optimizer)
+        optimizer.step()
+        decays = (0.03, 0.0, 0.03, 0.015)
+        start = [w - decay * w - lr for w, decay in zip(start, decays, strict=True)]
+    for parameter, expected in zip(model.parameters(), start, strict=True):
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-12, atol=0)
+
+
+def test_independent_decay_of_a_constant_learning_rate_is_that_of_adamw():
+    ours, theirs = train_both(
+        lambda model: (
+            torch.optim.Adam(model.parameters(), lr=0.01),
+            combined(WeightDecay(independent=True), 0.003, model),
+        ),
+        lambda model: (torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), None),
+    )
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
+
+
 def test_a_function_of_one_tensor_is_a_penalty_with_autograd_gradient():
     penalty = FunctionPenalty(lambda w: w.abs().pow(1.5).sum())
     w, gradient = torch.tensor([4.0, -1.0]), torch.empty(2)
