@@ -30,7 +30,7 @@ CHOICES = {
     "data": ["digits", "fashion_mnist_mini"],
     "split": ["holdout", "textbook"],
     "optimizer": ["adam", "sgd", "sgd optimizer.momentum=0.9"],
-    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}"],
+    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}", "Linear"],
     "schedule": ["constant", "warmup", "anneal"],
     "batch_size": [32, 45],
     "budget": ["epochs", "steps"],

@@ -222,6 +222,69 @@ def test_scope_selects_by_kind_or_by_whole_name():
         names_in_scope(model, "[")
 
 
+class Shown(torch.nn.Conv2d):
+    """A subclass of a type of torch."""
+
+
+@pytest.fixture
+def typed():
+    """A model with modules of several types, and names of parameters that look like types."""
+    block = torch.nn.Sequential(Shown(1, 2, 3), torch.nn.BatchNorm2d(2))
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), block, torch.nn.ReLU(), torch.nn.Linear(2, 2))
+    model.add_module("Linear", torch.nn.Conv2d(2, 2, 1))
+    return model
+
+
+CONVOLUTIONS = ["0.weight", "0.bias", "1.0.weight", "1.0.bias", "Linear.weight", "Linear.bias"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    {
+        "Conv2d": CONVOLUTIONS,
+        "Shown": ["1.0.weight", "1.0.bias"],
+        "Conv2d.weight": CONVOLUTIONS[::2],
+        "BatchNorm2d": ["1.1.weight", "1.1.bias"],
+        "Linear": ["3.weight", "3.bias"],
+        "Linear.weight": ["3.weight"],  # the type, not the module of this name
+        "Linear[.]weight": ["Linear.weight"],
+        "Linear.*": ["Linear.weight", "Linear.bias"],
+    }.items(),
+)
+def test_a_type_selects_the_own_parameters_of_its_modules(typed, scope, names):
+    assert names_in_scope(typed, scope) == names
+    kinds = {"Conv2d": torch.nn.Conv2d, "BatchNorm2d": torch.nn.BatchNorm2d, "Linear": torch.nn.Linear}
+    if scope in kinds:
+        modules = [module for module in typed.modules() if isinstance(module, kinds[scope])]
+        selected = [id(s.parameter) for s in in_scope(typed, scope)]
+        assert selected == [id(p) for module in modules for p in module.parameters(recurse=False)]
+
+
+def test_a_type_leaves_out_the_parameters_of_modules_inside():
+    model = torch.nn.MultiheadAttention(4, 2)
+    assert names_in_scope(model, "MultiheadAttention") == ["in_proj_weight", "in_proj_bias"]
+    assert names_in_scope(model, "Linear") == ["out_proj.weight", "out_proj.bias"]
+
+
+def test_types_with_factors_give_each_its_own_lam(typed):
+    hooks = combined(L2(), 0.5, typed, scope={"Conv2d": 1, "Linear.weight": 0.1})
+    squares = {name: float((p.detach() ** 2).sum()) for name, p in typed.named_parameters()}
+    expected = 0.5 * sum(squares[name] for name in CONVOLUTIONS) + 0.05 * squares["3.weight"]
+    assert float(hooks.penalty(typed, None, None).detach()) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ConfigError, match=r"two entries select 1\.0\.weight"):
+        in_scope(typed, {"Conv2d": 1, "Shown": 2})
+
+
+@pytest.mark.parametrize("scope", ["Conv1d", "ReLU", "Conv2d.scale", "Module"])
+def test_a_type_that_the_model_lacks_is_refused_with_those_that_it_has(typed, scope):
+    with pytest.raises(ConfigError) as error:
+        names_in_scope(typed, scope)
+    assert str(error.value) == (
+        f"reg.scope={scope}: this model has no such parameters. Types of its modules with parameters: Conv2d, Shown,"
+        " BatchNorm2d, Linear"
+    )
+
+
 def test_normalization_parameters_are_no_weights():
     assert names_in_scope(MLP(3, [2], 2, norm="batch"), "weights") == ["hidden.0.weight", "output.weight"]
 
