@@ -7,6 +7,7 @@ from torch import nn
 from study.data import Part
 from study.measures.scoring import logits_of  # noqa: F401  every loop has this function
 from study.regularizers import Combined
+from study.training.state import State
 
 PATH = "general"  # recorded in status.json
 GRADIENT_IMAGES = 1_000  # number of training images for the gradient ratio
@@ -14,31 +15,26 @@ GRADIENT_BATCH = 500  # of these, images at a time
 
 
 def train_epoch(
-    model: nn.Module,
-    regularizer: Combined,
-    optimizer: torch.optim.Optimizer,
+    state: State,
     train: Part,
     batch_size: int,
-    order: torch.Generator,
     images: int | None = None,
 ) -> float:
     """Train for one epoch in minibatches, by default with every image once. The short last batch is kept.
 
     Args:
-        model: maps images to logits; trained in place.
-        regularizer: its hooks are called in each step; see `regularizers.base.Regularizer`.
-        optimizer: has the model's parameters.
+        state: model, regularizer, optimizer and more; changed in place.
         train: the training split.
         batch_size: images per step.
-        order: CPU generator of the batch order; each permutation advances it.
         images: number of images in an epoch; None: every image of the split once. An epoch with more images than the
             split uses several permutations, one after the other.
 
     Returns:
         The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
     """
+    model, regularizer, optimizer = state.model, state.regularizer, state.optimizer
     model.train()
-    shuffled = batch_order(len(train), images, order).to(train.all_labels.device)
+    shuffled = batch_order(len(train), images, state.order).to(train.all_labels.device)
     objective = []
     for batch in shuffled.split(batch_size):
         inputs, targets = regularizer.on_batch(*train.take(batch))
@@ -47,8 +43,12 @@ def train_epoch(
         loss = loss + regularizer.on_loss(loss, inputs)
         loss.backward()
         objective.append(loss.detach() + regularizer.before_step(optimizer))
+        if state.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), state.clip_norm)
         optimizer.step()
         regularizer.after_step(optimizer)
+        if state.schedule is not None:
+            state.schedule.step()
     return float(torch.stack(objective).cpu().double().mean())
 
 

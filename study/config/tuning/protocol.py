@@ -21,7 +21,19 @@ TRIALS = 16
 MOST_TRIALS = 10_000  # more would take months, and are probably a typing error
 ALLOWED = ("tuning",)  # words of `allow` for a command that trains
 # Keys that a trial may not change: the task, the budget, and the keys that the protocol itself sets.
-NOT_TUNED = ("reg", "seed", "epochs", "budget", "data", "model", "optimizer", "experiment", *ENGINE_KEYS)
+NOT_TUNED = (
+    "reg",
+    "seed",
+    "epochs",
+    "budget",
+    "data",
+    "model",
+    "optimizer",
+    "schedule",
+    "precision",
+    "experiment",
+    *ENGINE_KEYS,
+)
 
 
 @dataclass(frozen=True)
