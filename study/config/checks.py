@@ -81,9 +81,9 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         model = _with_options(model, part, regularizer)
     with torch.device("meta"):
         network = build_model(model, dataset)
-    _check_logits(model, network, dataset)
     if not any(True for _ in network.parameters()):
         raise ConfigError(f"model={model['option']}: {model['_target_']} must have parameters to train")
+    _check_logits(model, network, dataset)
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization requires batches of at least 2 images")
     steps = _checked_optimizer(optimizer, network)
