@@ -1,11 +1,13 @@
 """The general training loop, for any model. It is short, uses no DataLoader, and does not wait for the device."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from study.data import Part
-from study.measures.scoring import logits_of  # noqa: F401  every loop has this function
+from study.measures.scoring import logits_of  # noqa: F401  every loop has this function, too
 from study.regularizers import Combined
 from study.training.state import State
 
@@ -58,12 +60,23 @@ def batch_order(count: int, images: int | None, order: torch.Generator) -> torch
     return torch.cat([torch.randperm(count, generator=order) for _ in range(passes)])[:images]
 
 
-def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: Part) -> tuple[float, float]:
+def penalty_and_gradient_ratio(
+    model: nn.Module,
+    regularizer: Combined,
+    train: Part,
+    data_gradient_norm: Callable[[nn.Module, Part], float],
+) -> tuple[float, float]:
     """Compute λR, and ‖∇penalty‖/‖∇data loss‖ on a fixed batch in eval mode.
 
     The ratio is the strength of the penalty relative to the data. The batch is the first 1,000 training images, which
     are a stratified sample, because the training set is kept in drawn order. A penalty that depends on images uses the
     same batch. Both norms include all parameters. The gradients and the mode of the model do not change.
+
+    Args:
+        model: the model.
+        regularizer: the run's regularizers.
+        train: the training split.
+        data_gradient_norm: the training loop's own.
 
     Returns:
         The penalty in nats, and the ratio. The ratio is infinite if the gradient of the data loss is zero.
@@ -76,19 +89,30 @@ def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: P
         pull = torch.autograd.grad(penalty, parameters, allow_unused=True) if penalty.requires_grad else ()
     pull_norm, ratio = _norm([gradient for gradient in pull if gradient is not None]), 0.0
     if pull_norm != 0:  # without a penalty, the gradient of the data loss is not needed
-        data = [torch.zeros_like(parameter) for parameter in parameters]
-        for start in range(0, count, GRADIENT_BATCH):
-            images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
-            with torch.enable_grad():
-                data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
-                gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
-            for total, gradient in zip(data, gradients, strict=True):
-                if gradient is not None:
-                    total.add_(gradient)
-        data_norm = _norm(data)
+        data_norm = data_gradient_norm(model, train)
         ratio = pull_norm / data_norm if data_norm else float("inf")
     model.train(was_training)
     return float(penalty.detach()), ratio
+
+
+def data_gradient_norm(model: nn.Module, train: Part) -> float:
+    """The norm over all parameters of the gradient of the mean data loss of the first 1,000 training images.
+
+    Args:
+        model: in eval mode.
+        train: the training split.
+    """
+    count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    for start in range(0, count, GRADIENT_BATCH):
+        images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
+        with torch.enable_grad():
+            data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
+            gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
+        for of_parameter, gradient in zip(total, gradients, strict=True):
+            if gradient is not None:
+                of_parameter.add_(gradient)
+    return _norm(total)
 
 
 def _norm(gradients: list[torch.Tensor]) -> float:

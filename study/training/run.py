@@ -268,7 +268,9 @@ class _Training:
             self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
             train, val = self.train.score(), self.val.score()
         with self._timed("statistics"):
-            penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
+            penalty, ratio = penalty_and_gradient_ratio(
+                model, regularizer, self.splits.train, self.loop.data_gradient_norm
+            )
         row = {
             "epoch": epoch,
             "train_loss": train.loss,

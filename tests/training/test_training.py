@@ -254,10 +254,12 @@ def test_the_scorer_is_in_eval_mode_and_leaves_the_mode_alone():
     torch.testing.assert_close(predictions.probability, probability)
 
 
-def test_gradient_ratio_is_the_ratio_of_the_two_norms(train):
-    model = MLP(64, [30], 10).double()
+@pytest.mark.parametrize(("loop", "hidden"), LOOPS, ids=lambda part: str(getattr(part, "PATH", part)))
+def test_gradient_ratio_is_the_ratio_of_the_two_norms(train, loop, hidden):
+    model = MLP(64, hidden, 10).double()
+    train = Part(train.all_images.double(), train.all_labels, train.rows)
     regularizer = combined(L2(), 0.01, model)
-    value, ratio = penalty_and_gradient_ratio(model, regularizer, train)
+    value, ratio = penalty_and_gradient_ratio(model, regularizer, train, loop.data_gradient_norm)
     penalty = 0.01 * sum((p**2).sum() for p in model.parameters())
     data = F.cross_entropy(model(train.images[:1000]), train.labels[:1000])
     norms = [

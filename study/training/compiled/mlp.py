@@ -19,6 +19,7 @@ from study.models import MLP
 from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
+from study.training.compiled.gradient import data_gradient_norm  # noqa: F401  as every loop has it
 from study.training.general import batch_order
 from study.training.state import State
 
