@@ -21,6 +21,7 @@ class Stream(IntEnum):
     DROPOUT = 3
     LABEL_NOISE = 4
     AUGMENT = 5
+    CUTOUT = 6
 
 
 def numpy_generator(seed: int, stream: Stream) -> np.random.Generator:

@@ -104,6 +104,46 @@ class Augment(RandomChange):
         return resized(images, draws[:, 2] * (1 - height), draws[:, 3] * (1 - width), height, width)
 
 
+class Cutout(RandomChange):
+    """Sets one square of each image to 0 with probability λ, drawn anew in each step (DeVries and Taylor 2017).
+
+    arXiv:1708.04552. The square has a side of `size` pixels and covers all channels. Its centre is uniform over the
+    pixels of the image, and what lies outside the image is cut off. For an even side, the centre is the pixel below
+    and right of the middle. With `data.standardize=dataset`, the 0 is the mean of all values, as in the paper; with
+    `feature`, it is the mean of each pixel; without, it is black. λ is a probability in [0, 1]: 1 changes every image.
+    """
+
+    stream = Stream.CUTOUT
+    lam_range = LamRange(high=1.0, high_included=True)
+
+    def __init__(self, size: int | None = None):
+        if size is not None and size < 1:
+            raise ConfigError(f"reg.size={size}: a whole number of pixels of at least 1 is allowed")
+        self.size = size
+
+    def check_size(self, height: int, width: int) -> None:
+        if self.size is not None and self.size > min(height, width):
+            raise ConfigError(f"reg.size={self.size}: must not be larger than the images, {height}x{width} pixels")
+
+    def change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = images.shape[-2:]
+        size = self.size or max(1, min(height, width) // 2)
+        draws = self.uniform(len(images), 3, like=images)
+        rows, columns = (
+            _within(length, torch.floor(draws[:, i] * length).long() - size // 2, size)
+            for i, length in ((1, height), (2, width))
+        )
+        changed = (draws[:, 0] < self.lam)[:, None, None]
+        covered = changed & rows[:, :, None] & columns[:, None, :]
+        return images.masked_fill(covered[:, None], 0.0), targets
+
+
+def _within(length: int, start: Tensor, size: int) -> Tensor:
+    """Whether each of `length` pixels is one of the `size` pixels from a start (n,) on, bool (n, length)."""
+    pixels = torch.arange(length, device=start.device)
+    return (pixels >= start[:, None]) & (pixels < start[:, None] + size)
+
+
 def on_device_of(like: Tensor, drawn: Tensor) -> Tensor:
     """Copy a drawn CPU tensor to the device of another tensor. With CUDA, the program does not wait for the copy."""
     return drawn.to(like.device, non_blocking=like.is_cuda)

@@ -10,7 +10,7 @@ from scipy.ndimage import map_coordinates
 from study.config.build import build_combined
 from study.errors import ConfigError
 from study.models import MLP
-from study.regularizers.augmentation import Augment, moved, resized
+from study.regularizers.augmentation import Augment, Cutout, moved, resized
 from study.regularizers.data_side import GradientPenalty
 from study.training.run import train_run
 from study.training.task import Task
@@ -109,6 +109,38 @@ def test_crops_have_areas_from_the_given_share_to_1_and_places_all_over_the_imag
     assert float(room.mean()) == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_cutout_covers_one_square_whose_centre_is_uniform_over_the_pixels(images, size):
+    hooks, seen = hooks_for(Cutout(size)), Counter()
+    for _ in range(4):
+        batch = images.reshape(450, 2, 6, 7)
+        changed, _ = hooks.on_batch(batch, torch.zeros(450, dtype=torch.int64))
+        covered = (changed != batch).numpy()
+        assert (changed.numpy()[covered] == 0).all()
+        assert (covered[:, 0] == covered[:, 1]).all()
+        seen.update(square.tobytes() for square in covered[:, 0])
+    expected = Counter()
+    for row in range(6):
+        for column in range(7):
+            square = np.zeros((6, 7), dtype=bool)
+            for down in range(row - size // 2, row - size // 2 + size):
+                for right in range(column - size // 2, column - size // 2 + size):
+                    if 0 <= down < 6 and 0 <= right < 7:
+                        square[down, right] = True
+            expected[square.tobytes()] += 1800 / 42
+    assert seen.keys() == expected.keys()
+    excess = sum((seen[square] - count) ** 2 / count for square, count in expected.items())
+    assert excess < 74.7  # 0.999 quantile of χ² with 41 degrees
+
+
+def test_cutout_has_half_the_shorter_side_by_default_and_lam_is_its_probability(images):
+    for lam in (0.0, 0.4, 1.0):
+        changed, _ = hooks_for(Cutout(), lam).on_batch(images, torch.zeros(900, dtype=torch.int64))
+        covered = (changed != images).flatten(1).sum(dim=1)
+        assert float((covered > 0).double().mean()) == pytest.approx(lam, abs=0.05 if 0 < lam < 1 else 0)
+        assert int(covered.max()) == (9 if lam else 0)
+
+
 def trained(tmp_path, *overrides):
     run = resolved("model.hidden=[8]", "model.dropout=0.3", "data.train_size=100", "epochs=2", *overrides)
     folder = tmp_path / run.run_id
@@ -119,8 +151,9 @@ def trained(tmp_path, *overrides):
 
 def test_batches_initial_weights_and_dropout_are_those_of_a_run_without_it(tmp_path):
     alone = trained(tmp_path, "reg=none")
-    assert trained(tmp_path, "reg=augment", "lam=0") == alone
-    assert trained(tmp_path, "reg=augment") != alone
+    for reg in ("augment", "cutout"):
+        assert trained(tmp_path, f"reg={reg}", "lam=0") == alone
+        assert trained(tmp_path, f"reg={reg}") != alone
 
 
 def test_two_parts_of_one_kind_draw_different_numbers_and_the_first_those_of_one_alone():
@@ -147,17 +180,20 @@ def test_the_gradient_penalty_of_changed_images_works_in_either_order(images):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     {
-        ("data=mnist1d",): "reg=augment cannot be used here: it requires images, and the examples of this data set have"
-        " the shape (40,)",
-        ("reg.shift=8",): "reg.shift=8: must be smaller than the images, 8x8 pixels",
-        ("reg.shift=-1",): "reg.shift=-1: a whole number of pixels of at least 0 is allowed",
-        ("reg.crop=0",): "reg.crop=0.0: a number in (0, 1] is allowed",
-        ("reg.shift=0", "reg.flip=false"): "no change is left. Set one of them",
-        ("lam=1.1",): "lam=1.1: a number in [0, 1] is allowed",
+        ("reg=augment", "data=mnist1d"): "cannot be used here: it requires images, and the examples of this data set"
+        " have the shape (40,)",
+        ("reg=augment", "reg.shift=8"): "reg.shift=8: must be smaller than the images, 8x8 pixels",
+        ("reg=augment", "reg.shift=-1"): "reg.shift=-1: a whole number of pixels of at least 0 is allowed",
+        ("reg=augment", "reg.crop=0"): "reg.crop=0.0: a number in (0, 1] is allowed",
+        ("reg=augment", "reg.shift=0", "reg.flip=false"): "no change is left. Set one of them",
+        ("reg=augment", "lam=1.1"): "lam=1.1: a number in [0, 1] is allowed",
+        ("reg=cutout", "data=mnist1d"): "reg=cutout cannot be used here: it requires images",
+        ("reg=cutout", "reg.size=0"): "reg.size=0: a whole number of pixels of at least 1 is allowed",
+        ("reg=cutout", "reg.size=9"): "reg.size=9: must not be larger than the images, 8x8 pixels",
     }.items(),
 )
 def test_what_cannot_work_is_refused_in_one_line(overrides, message):
     with pytest.raises(ConfigError) as error:
-        config("reg=augment", *overrides)
+        config(*overrides)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
