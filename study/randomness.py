@@ -22,6 +22,7 @@ class Stream(IntEnum):
     LABEL_NOISE = 4
     AUGMENT = 5
     CUTOUT = 6
+    CUTMIX = 7
 
 
 def numpy_generator(seed: int, stream: Stream) -> np.random.Generator:

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from scipy.special import betaincinv
 from torch import Tensor
 
 from study.errors import ConfigError
 from study.randomness import Stream
 from study.regularizers.base import LamRange, Regularizer
+from study.regularizers.data_side import as_probabilities
 
 ASPECT = 4 / 3  # of a random resized crop: the ratio of width to height is between 1/ASPECT and ASPECT
 
@@ -136,6 +138,37 @@ class Cutout(RandomChange):
         changed = (draws[:, 0] < self.lam)[:, None, None]
         covered = changed & rows[:, :, None] & columns[:, None, :]
         return images.masked_fill(covered[:, None], 0.0), targets
+
+
+class CutMix(RandomChange):
+    """Replaces a rectangle of each image by that of another image, and mixes their targets (Yun et al. 2019).
+
+    arXiv:1905.04899, α there is λ. (x', y') is the batch in another random order. In each step, c ~ Beta(λ, λ) sets one
+    rectangle for all images: for H x W pixels its height is H√(1 − c) and its width W√(1 − c), rounded down. Its centre
+    is uniform over the pixels, and what lies outside the image is cut off. The targets are (1 − a) y + a y', where a is
+    the fraction of pixels replaced. λ = 0 mixes nothing; λ = 1 draws c uniformly from [0, 1].
+    """
+
+    stream = Stream.CUTMIX
+
+    def change(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if self.lam == 0:
+            return images, targets
+        height, width = images.shape[-2:]
+        draw = float(torch.rand((), generator=self.generator, dtype=torch.float64))
+        side = math.sqrt(1 - betaincinv(self.lam, self.lam, draw))  # the quantile function of Beta(λ, λ)
+        rows, columns = (self._interval(length, int(length * side)) for length in (height, width))
+        other = on_device_of(images, torch.randperm(len(images), generator=self.generator))
+        mixed = images.clone()
+        mixed[:, :, rows, columns] = images[other, :, rows, columns]
+        replaced = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+        targets = as_probabilities(targets, self.classes, images.dtype)
+        return mixed, torch.lerp(targets, targets[other], replaced)
+
+    def _interval(self, length: int, size: int) -> slice:
+        """Draw the centre of `size` of `length` pixels, and return those that are within the image."""
+        start = int(torch.randint(length, (), generator=self.generator)) - size // 2
+        return slice(max(start, 0), min(start + size, length))
 
 
 def _within(length: int, start: Tensor, size: int) -> Tensor:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import map_coordinates
+from scipy.stats import beta
 
 from study.config.build import build_combined
 from study.errors import ConfigError
 from study.models import MLP
-from study.regularizers.augmentation import Augment, Cutout, moved, resized
+from study.regularizers.augmentation import Augment, CutMix, Cutout, moved, resized
 from study.regularizers.data_side import GradientPenalty
 from study.training.run import train_run
 from study.training.task import Task
@@ -141,6 +142,58 @@ def test_cutout_has_half_the_shorter_side_by_default_and_lam_is_its_probability(
         assert int(covered.max()) == (9 if lam else 0)
 
 
+@pytest.mark.parametrize("lam", [1e-3, 1.0, 1e300])
+def test_cutmix_replaces_one_rectangle_and_mixes_the_targets_by_its_pixels(images, lam):
+    hooks, labels = hooks_for(CutMix(), lam), torch.arange(12) % 4
+    batch = images[:24].reshape(12, 2, 6, 7)
+    numbers = torch.arange(12, dtype=torch.float64)[:, None, None, None].expand(12, 2, 6, 7)
+    for _ in range(5):
+        state = hooks.state_dict()
+        mixed, targets = hooks.on_batch(batch, labels)
+        hooks.load_state_dict(state)
+        sources = hooks.on_batch(numbers, labels)[0].long()  # by the same draws: the image of each pixel
+        torch.testing.assert_close(mixed, batch.gather(0, sources), rtol=0, atol=0)
+        for i in range(12):
+            of_others = sources[i] != i
+            rows, columns = of_others[0].any(dim=1).nonzero(), of_others[0].any(dim=0).nonzero()
+            if len(rows):
+                rectangle = sources[i, :, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+                assert len(rectangle.unique()) == 1
+                assert rectangle.numel() == of_others.sum()
+            shares = torch.zeros(4, dtype=torch.float64)
+            for pixel in sources[i].flatten():
+                shares[labels[pixel]] += 1 / 84
+            torch.testing.assert_close(targets[i], shares)
+
+
+@pytest.mark.parametrize("lam", [0.3, 1.0, 5.0])
+def test_cutmix_draws_rectangles_of_beta_distributed_areas_with_uniform_centres(lam):
+    """The mean and the mean square of the share replaced are those of all quantiles of c and all centres."""
+    hooks, images = hooks_for(CutMix(), lam), torch.arange(20.0)[:, None, None].expand(20, 12, 10)
+    found = []
+    for _ in range(1500):
+        mixed, _ = hooks.on_batch(images, torch.zeros(20, dtype=torch.int64))
+        found.append(float((mixed != images).float().mean(dim=(1, 2)).max()))  # an image may be its own partner
+    for power in (1, 2):
+        expected = []
+        for c in beta.ppf((np.arange(200) + 0.5) / 200, lam, lam):
+            means = []
+            for length in (12, 10):
+                size = int(length * np.sqrt(1 - c))
+                starts = np.arange(length) - size // 2
+                covered = np.minimum(starts + size, length) - np.maximum(starts, 0)
+                means.append(np.mean((covered / length) ** power))
+            expected.append(np.prod(means))
+        assert np.mean(np.power(found, power)) == pytest.approx(np.mean(expected), rel=0.08)
+
+
+def test_cutmix_of_lam_0_mixes_nothing(images):
+    labels = torch.zeros(900, dtype=torch.int64)
+    mixed, targets = hooks_for(CutMix(), 0.0).on_batch(images, labels)
+    assert torch.equal(mixed, images)
+    assert targets is labels
+
+
 def trained(tmp_path, *overrides):
     run = resolved("model.hidden=[8]", "model.dropout=0.3", "data.train_size=100", "epochs=2", *overrides)
     folder = tmp_path / run.run_id
@@ -151,9 +204,16 @@ def trained(tmp_path, *overrides):
 
 def test_batches_initial_weights_and_dropout_are_those_of_a_run_without_it(tmp_path):
     alone = trained(tmp_path, "reg=none")
-    for reg in ("augment", "cutout"):
-        assert trained(tmp_path, f"reg={reg}", "lam=0") == alone
-        assert trained(tmp_path, f"reg={reg}") != alone
+    assert trained(tmp_path, "reg=augment", "lam=0") == alone
+    assert trained(tmp_path, "reg=augment") != alone
+
+
+@pytest.mark.parametrize("kind", [Augment, Cutout, CutMix])
+def test_no_draw_is_torch_s_global_generator_s(images, kind):
+    hooks, before = hooks_for(kind()), torch.get_rng_state()
+    changed, _ = hooks.on_batch(images, torch.zeros(900, dtype=torch.int64))
+    assert not torch.equal(changed, images)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_two_parts_of_one_kind_draw_different_numbers_and_the_first_those_of_one_alone():
