@@ -113,8 +113,14 @@ class Regularizer:
         """Return the batch for training: images (n, *image_shape), and labels (n,) or probabilities (n, classes)."""
         return images, targets
 
-    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
-        """Return a term, in nats, to add to the mean data loss of a batch before the backward pass."""
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor | float:
+        """Return a term, in nats, to add to the mean data loss of a batch before the backward pass.
+
+        Args:
+            loss: the mean data loss of the batch, a scalar.
+            images: the batch as `on_batch` returned it, (n, *image_shape).
+            logits: what the model made of it, (n, classes).
+        """
         return 0.0
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:

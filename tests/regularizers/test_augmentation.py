@@ -233,8 +233,9 @@ def test_the_gradient_penalty_of_changed_images_works_in_either_order(images):
         seen = images[:9].clone()
         for hooks in reversed(parts) if order else parts:
             seen, _ = hooks.on_batch(seen, labels)
-        loss = torch.nn.functional.cross_entropy(model(seen), labels)
-        torch.testing.assert_close(parts[1].on_loss(loss, seen), parts[1].penalty(model, seen, labels))
+        logits = model(seen)
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        torch.testing.assert_close(parts[1].on_loss(loss, seen, logits), parts[1].penalty(model, seen, labels))
 
 
 @pytest.mark.parametrize(
