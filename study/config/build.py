@@ -4,6 +4,7 @@ import copy
 import inspect
 import math
 import pydoc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from study.data.splits import val_count
 from study.errors import USER_ERRORS, ConfigError, faults, one_line
 from study.optimizers.hidden_decay import refuse_decay
 from study.optimizers.schedules import after_warmup
+from study.randomness import Stream, torch_generator
 from study.regularizers import Combined, LamRange, Part, Regularizer
 from study.regularizers.penalties import FunctionPenalty
 from study.regularizers.scope import in_scope
@@ -269,9 +271,13 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
 
 def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combined:
     """Build all regularizers of a checked config, and attach them to its model."""
-    parts = []
+    parts, drawing = [], Counter[Stream]()
     for part in reg_parts(config):
         regularizer = build_regularizer(part)
+        stream = regularizer.stream
+        if stream is not None:  # two parts of one stream must not draw the same numbers
+            regularizer.generator = torch_generator(config.seed, stream, drawing[stream])
+            drawing[stream] += 1
         scoped = in_scope(model, part["scope"]) if part["scope"] is not None else []
         regularizer.attach(model, scoped, classes)
         parts.append(Part(regularizer, part["lam"], part["schedule"], part["ramp"] or 1))

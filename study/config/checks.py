@@ -93,6 +93,7 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
             with errors_of_target("reg", part):
+                regularizer.check_examples(tuple(dataset.image_shape))
                 regularizer.check(network, steps, scoped)
         except ConfigError as reason:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None

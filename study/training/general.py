@@ -41,8 +41,9 @@ def train_epoch(
     for batch in shuffled.split(batch_size):
         inputs, targets = regularizer.on_batch(*train.take(batch))
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(inputs), targets)
-        loss = loss + regularizer.on_loss(loss, inputs)
+        logits = model(inputs)
+        loss = F.cross_entropy(logits, targets)
+        loss = loss + regularizer.on_loss(loss, inputs, logits)
         loss.backward()
         objective.append(loss.detach() + regularizer.before_step(optimizer))
         if state.clip_norm is not None:
