@@ -11,6 +11,7 @@ from omegaconf.errors import InterpolationKeyError
 from study.config.run_config import BUDGETS, GROUPS, LOOPS, ON_FAILURE, ResolvedRun, RunConfig, check_name
 from study.config.schema import StudySchema
 from study.errors import ConfigError
+from study.tasks import TASKS
 
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
@@ -48,6 +49,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS}.items():
         if values[key] not in allowed:
             raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")
+    if values["task"] not in (None, *TASKS):
+        raise ConfigError(f"task={values['task']}: allowed: {', '.join(TASKS)}")
     lam = values["lam"]
     if lam is not None and not (math.isfinite(lam) and lam >= 0):
         raise ConfigError(f"lam={lam}: must be a finite number ≥ 0. Example: lam=1e-4")
@@ -86,7 +89,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         keep_checkpoint=values["keep_checkpoint"],
         keep_model=values["keep_model"],
     )
-    return checks.checked(config)
+    return checks.checked(config, values["task"])
 
 
 def _combination(

@@ -50,13 +50,14 @@ class Regularizer:
         takes_scope: False if the option does not work on single parameters; it then has no scope.
         lam_range: the allowed λ.
         acts: False if it only sets options of the model, or does nothing.
+        classification_only: the reason why it cannot be used for regression; empty if it can.
         selects: whether it chooses the epoch whose weights are the result.
         in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
             `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
             requires the general loop.
         lam: the current λ; a schedule changes it from epoch to epoch.
         scoped: the parameters in scope.
-        classes: number of classes.
+        classes: number of classes; for regression, number of outputs.
     """
 
     takes_lam: ClassVar[bool] = True
@@ -65,6 +66,7 @@ class Regularizer:
     selects: ClassVar[bool] = False
     of_models: ClassVar[Sequence[str]] = ()
     lam_range: ClassVar[LamRange] = LamRange()
+    classification_only: str = ""
     in_step: Mapping[str, float] | None = None
 
     lam: float = 0.0
@@ -90,16 +92,19 @@ class Regularizer:
         Args:
             model: the model to train.
             scoped: its parameters in scope.
-            classes: number of classes.
+            classes: number of classes; for regression, number of outputs.
         """
         self.scoped, self.classes = scoped, classes
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the batch for training: images (n, *image_shape), and labels (n,) or probabilities (n, classes)."""
+        """Return the batch for training: images (n, *image_shape), and labels (n,) or probabilities (n, classes).
+
+        For regression, targets are numbers (n, outputs).
+        """
         return images, targets
 
     def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
-        """Return a term, in nats, to add to the mean data loss of a batch before the backward pass."""
+        """Return a term, in the unit of the loss, to add to the mean data loss of a batch before the backward pass."""
         return 0.0
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:

@@ -1,12 +1,12 @@
 """The general training loop, for any model. It is short, uses no DataLoader, and does not wait for the device."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from study.data import Part
 from study.measures.scoring import logits_of  # noqa: F401  every loop has this function
 from study.regularizers import Combined
+from study.tasks import data_loss
 
 PATH = "general"  # recorded in status.json
 GRADIENT_IMAGES = 1_000  # number of training images for the gradient ratio
@@ -25,7 +25,7 @@ def train_epoch(
     """Train for one epoch in minibatches, by default with every image once. The short last batch is kept.
 
     Args:
-        model: maps images to logits; trained in place.
+        model: maps images to logits (for regression, to outputs); trained in place.
         regularizer: its hooks are called in each step; see `regularizers.base.Regularizer`.
         optimizer: has the model's parameters.
         train: the training split.
@@ -35,15 +35,15 @@ def train_epoch(
             split uses several permutations, one after the other.
 
     Returns:
-        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
+        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them.
     """
     model.train()
     shuffled = batch_order(len(train), images, order).to(train.all_labels.device)
-    objective = []
+    objective, loss_of = [], data_loss(train.task)
     for batch in shuffled.split(batch_size):
         inputs, targets = regularizer.on_batch(*train.take(batch))
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(inputs), targets)
+        loss = loss_of(model(inputs), targets)
         loss = loss + regularizer.on_loss(loss, inputs)
         loss.backward()
         objective.append(loss.detach() + regularizer.before_step(optimizer))
@@ -66,11 +66,11 @@ def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: P
     same batch. Both norms include all parameters. The gradients and the mode of the model do not change.
 
     Returns:
-        The penalty in nats, and the ratio. The ratio is infinite if the gradient of the data loss is zero.
+        The penalty in the unit of the loss, and the ratio, which is infinite if the gradient of the data loss is zero.
     """
     was_training = model.training
     model.eval()
-    count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
+    count, parameters, loss_of = min(GRADIENT_IMAGES, len(train)), list(model.parameters()), data_loss(train.task)
     with torch.enable_grad():
         penalty = regularizer.penalty(model, *train.take(slice(0, count)))
         pull = torch.autograd.grad(penalty, parameters, allow_unused=True) if penalty.requires_grad else ()
@@ -80,8 +80,8 @@ def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: P
         for start in range(0, count, GRADIENT_BATCH):
             images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
             with torch.enable_grad():
-                data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
-                gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
+                loss = loss_of(model(images), labels, reduction="sum") / count
+                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
             for total, gradient in zip(data, gradients, strict=True):
                 if gradient is not None:
                     total.add_(gradient)
