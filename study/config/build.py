@@ -102,6 +102,11 @@ def asks_for_root(target: Callable[..., Any]) -> bool:
     return "root" in _parameters(target)
 
 
+def reads_either_task(target: Callable[..., Any]) -> bool:
+    """Whether the target of a data set has an option `task`, because its files can hold labels or numbers."""
+    return "task" in _parameters(target)
+
+
 def build_model(model: Mapping[str, Any], dataset: DataSet) -> nn.Module:
     """Build the model of a checked `model` group. Torch's global generator draws its initial weights.
 
@@ -120,7 +125,8 @@ FACTS = ("in_features", "in_channels", "image_size", "num_classes")
 def asked_facts(target: Callable[..., Any]) -> tuple[str, ...]:
     """Names of the facts of the data set that a model's target has arguments for.
 
-    A target that asks for none gets the shape of an example and the number of classes as its first two arguments.
+    A target that asks for none gets the shape of an example and the number of classes as its first two arguments. For
+    regression, `num_classes` is the number of outputs.
     """
     return tuple(name for name in FACTS if name in _parameters(target))
 

@@ -34,6 +34,7 @@ class GroupFacts:
         takes_lam: whether all regularizers use λ.
         may_grow: whether a longer run starts with the same epochs as this one. This requires that nothing depends on
             the number of epochs, and that no regularizer chooses an epoch.
+        task: that of the data set.
     """
 
     checksums: Mapping[str, str]
@@ -43,6 +44,7 @@ class GroupFacts:
     set_by_reg: Sequence[str]
     takes_lam: bool
     may_grow: bool
+    task: str
 
 
 def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
@@ -68,6 +70,7 @@ def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
         settings=settings(config, facts.set_by_reg),
         takes_lam=config.lam is not None and facts.takes_lam,
         may_grow=facts.may_grow,
+        task=facts.task,
     )
 
 
@@ -105,12 +108,14 @@ def facts_of(
         takes_lam=all(regularizer.takes_lam for regularizer in regularizers),
         may_grow=not knows_length(schedule)
         and all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
+        task=dataset.task,
     )
 
 
 def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
     """The scientific content of a config. Two runs are the same experiment if it is equal."""
     parts = [part for part, acts in zip(reg_parts(config), facts.acting, strict=True) if acts]
+    of_target = config.data.get("standardize_target")  # None for classification
     return {
         "numerics": NUMERICS,
         "seed": config.seed,
@@ -123,6 +128,7 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
             "train_size": config.data["train_size"],
             "label_noise": config.data["label_noise"],
             "standardize": config.data.get("standardize", "none"),
+            **({} if of_target is None else {"standardize_target": of_target}),
             "checksums": dict(facts.checksums),
         },
         "model": _content(config.model),

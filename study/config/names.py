@@ -29,6 +29,8 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
     flat["data.train_size"] = config.data["train_size"]
     flat["data.label_noise"] = config.data["label_noise"]
     flat["data.standardize"] = config.data.get("standardize", "none")
+    if config.data.get("standardize_target") is not None:
+        flat["data.standardize_target"] = config.data["standardize_target"]
     for key in set_by_reg:
         del flat[f"model.{key}"]
     if "parts" in config.reg:

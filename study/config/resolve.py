@@ -20,6 +20,7 @@ from study.config.run_config import (
 )
 from study.config.schema import StudySchema
 from study.errors import ConfigError
+from study.tasks import TASKS
 
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
@@ -62,6 +63,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     clip_norm = values["clip_norm"]
     if clip_norm is not None and not 0 < clip_norm < math.inf:
         raise ConfigError(f"clip_norm={clip_norm}: must be a finite number above 0, or null. Example: clip_norm=1.0")
+    if values["task"] not in (None, *TASKS):
+        raise ConfigError(f"task={values['task']}: allowed: {', '.join(TASKS)}")
     lam = values["lam"]
     if lam is not None and not (math.isfinite(lam) and lam >= 0):
         raise ConfigError(f"lam={lam}: must be a finite number ≥ 0. Example: lam=1e-4")
@@ -102,7 +105,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         keep_checkpoint=values["keep_checkpoint"],
         keep_model=values["keep_model"],
     )
-    return checks.checked(config)
+    return checks.checked(config, values["task"])
 
 
 def _combination(

@@ -8,8 +8,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from study.errors import ConfigError
+from study.tasks import CLASSIFICATION
 
 GROUPS = ("data", "model", "optimizer", "schedule", "reg")
+DATA_KEYS = ("root", "split", "train_size", "label_noise", "standardize", "standardize_target")  # of every data set
 SPLITS = ("holdout", "textbook")
 ON_FAILURE = ("continue", "stop")
 BUDGETS = ("epochs", "steps")
@@ -72,6 +74,7 @@ class ResolvedRun:
         settings: the settings that may differ between variants of a study; see `names.settings`.
         takes_lam: whether the regularizer uses the config's λ.
         may_grow: whether a longer run starts with the same epochs as this one.
+        task: `classification` or `regression`.
     """
 
     config: RunConfig
@@ -81,13 +84,13 @@ class ResolvedRun:
     settings: Mapping[str, Any]
     takes_lam: bool
     may_grow: bool
+    task: str = CLASSIFICATION
 
 
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a group that are arguments of its `_target_`."""
-    of_data = ("root", "split", "train_size", "label_noise", "standardize")
     of_reg = ("lam", "scope", "schedule", "ramp", "parts")
-    general = ("option", "_target_", *of_data, *of_reg)
+    general = ("option", "_target_", *DATA_KEYS, *of_reg)
     return {key: value for key, value in group.items() if key not in general}
 
 

@@ -21,6 +21,7 @@ class StudySchema:
     epochs: int = MISSING
     batch_size: int = MISSING
     lam: float | None = MISSING
+    task: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
@@ -40,8 +41,8 @@ class StudySchema:
     on_failure: str = MISSING
     loop: str = MISSING
     dry_run: bool = MISSING
-    primary: str = MISSING
-    select: str = MISSING
+    primary: str | None = None
+    select: str | None = None
     budget: str = MISSING
     tune: Any = None
     allow: Any = field(default_factory=list)

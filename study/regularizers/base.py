@@ -54,6 +54,7 @@ class Regularizer:
         takes_scope: False if the option does not work on single parameters; it then has no scope.
         lam_range: the allowed λ.
         acts: False if it only sets options of the model, or does nothing.
+        classification_only: the reason why it cannot be used for regression; empty if it can.
         selects: whether it chooses the epoch whose weights are the result.
         in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
             `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
@@ -61,7 +62,7 @@ class Regularizer:
         stream: the random stream of the run's seed that `generator` draws from; None if it has no generator of its own.
         lam: the current λ; a schedule changes it from epoch to epoch.
         scoped: the parameters in scope.
-        classes: number of classes.
+        classes: number of classes; for regression, number of outputs.
         generator: on the CPU; set before `attach` if there is a `stream`. Save its state in `state_dict`.
     """
 
@@ -71,6 +72,7 @@ class Regularizer:
     selects: ClassVar[bool] = False
     of_models: ClassVar[Sequence[str]] = ()
     lam_range: ClassVar[LamRange] = LamRange()
+    classification_only: str = ""
     in_step: Mapping[str, float] | None = None
     stream: ClassVar[Stream | None] = None
 
@@ -105,16 +107,19 @@ class Regularizer:
         Args:
             model: the model to train.
             scoped: its parameters in scope.
-            classes: number of classes.
+            classes: number of classes; for regression, number of outputs.
         """
         self.scoped, self.classes = scoped, classes
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the batch for training: images (n, *image_shape), and labels (n,) or probabilities (n, classes)."""
+        """Return the batch for training: images (n, *image_shape), and labels (n,) or probabilities (n, classes).
+
+        For regression, targets are numbers (n, outputs).
+        """
         return images, targets
 
     def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor | float:
-        """Return a term, in nats, to add to the mean data loss of a batch before the backward pass.
+        """Return a term, in the unit of the loss, to add to the mean data loss of a batch before the backward pass.
 
         Args:
             loss: the mean data loss of the batch, a scalar.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from study.errors import ConfigError
 from study.regularizers.base import LamRange, Regularizer, Scoped
+from study.tasks import data_loss, task_of
 
 
 class Noise(Regularizer):
@@ -49,6 +50,7 @@ class LabelSmoothing(Regularizer):
 
     takes_scope = False
     lam_range = LamRange(high=1.0)
+    classification_only = "it smooths one-hot targets"
     in_step: Mapping[str, float] = {"smoothing": 1.0}
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +77,7 @@ class GradientPenalty(Regularizer):
 
     def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         images = images.detach().requires_grad_()
-        return self.lam * self._value(F.cross_entropy(model(images), labels), images)
+        return self.lam * self._value(data_loss(task_of(labels))(model(images), labels), images)
 
     @staticmethod
     def _value(loss: Tensor, images: Tensor) -> Tensor:
@@ -96,6 +98,7 @@ class ConfidencePenalty(Regularizer):
     """
 
     takes_scope = False
+    classification_only = "it is about the probabilities of classes"
 
     def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
         return self.lam * self._value(logits)
@@ -110,5 +113,5 @@ class ConfidencePenalty(Regularizer):
 
 
 def as_probabilities(targets: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    """Return labels (n,) as one-hot targets (n, classes), and probabilities unchanged."""
-    return targets if targets.dim() == 2 else F.one_hot(targets, classes).to(dtype)
+    """Return labels (n,) as one-hot targets (n, classes). Probabilities, and targets of regression, do not change."""
+    return targets if targets.is_floating_point() else F.one_hot(targets, classes).to(dtype)

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from study.data import Part
 from study.measures.scoring import logits_of  # noqa: F401  every loop has this function, too
 from study.regularizers import Combined
+from study.tasks import data_loss
 from study.training.state import State
 
 PATH = "general"  # recorded in status.json
@@ -32,17 +32,17 @@ def train_epoch(
             split uses several permutations, one after the other.
 
     Returns:
-        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
+        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them.
     """
     model, regularizer, optimizer = state.model, state.regularizer, state.optimizer
     model.train()
     shuffled = batch_order(len(train), images, state.order).to(train.all_labels.device)
-    objective = []
+    objective, loss_of = [], data_loss(train.task)
     for batch in shuffled.split(batch_size):
         inputs, targets = regularizer.on_batch(*train.take(batch))
         optimizer.zero_grad(set_to_none=True)
         logits = model(inputs)
-        loss = F.cross_entropy(logits, targets)
+        loss = loss_of(logits, targets)
         loss = loss + regularizer.on_loss(loss, inputs, logits)
         loss.backward()
         objective.append(loss.detach() + regularizer.before_step(optimizer))
@@ -80,7 +80,7 @@ def penalty_and_gradient_ratio(
         data_gradient_norm: the training loop's own.
 
     Returns:
-        The penalty in nats, and the ratio. The ratio is infinite if the gradient of the data loss is zero.
+        The penalty in the unit of the loss, and the ratio, which is infinite if the gradient of the data loss is zero.
     """
     was_training = model.training
     model.eval()
@@ -108,8 +108,8 @@ def data_gradient_norm(model: nn.Module, train: Part) -> float:
     for start in range(0, count, GRADIENT_BATCH):
         images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
         with torch.enable_grad():
-            data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
-            gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
+            loss = data_loss(train.task)(model(images), labels, reduction="sum") / count
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         for of_parameter, gradient in zip(total, gradients, strict=True):
             if gradient is not None:
                 of_parameter.add_(gradient)

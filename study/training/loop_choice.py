@@ -14,6 +14,7 @@ import torch
 
 from study.config.build import build_dataset, build_model, build_regularizer, choose_device, reg_parts
 from study.config.run_config import CONSTANT, RunConfig
+from study.tasks import CLASSIFICATION
 from study.training import general
 from study.training.compiled import mlp
 from study.training.task import Task
@@ -82,7 +83,10 @@ def _mlp_fits(content: str) -> bool:
     data, model, optimizer, parts, device, steps = json.loads(content)
     if optimizer.get("nesterov") or steps != PLAIN_STEPS:
         return False
+    dataset = build_dataset(data)
+    if dataset.task != CLASSIFICATION:
+        return False
     with torch.device("meta"):
-        network = build_model(model, build_dataset(data))
+        network = build_model(model, dataset)
     regularizers = [build_regularizer(part) for part in parts]
     return mlp.fits(network, regularizers, optimizer["_target_"], choose_device(device))

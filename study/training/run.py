@@ -24,7 +24,8 @@ from study.config.build import (
 from study.config.identity import NUMERICS
 from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
-from study.measures.scoring import Scored, score
+from study.measures.regression import RegressionScore, ScoredRegression
+from study.measures.scoring import Score, Scored, score
 from study.measures.weights import is_histogram_epoch
 from study.randomness import Stream, global_stream, torch_generator
 from study.records.contract import CHECKPOINT, LABEL_NOISE, PART
@@ -101,6 +102,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "setting": dict(task.setting),
             "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
+            "task": dataset.task,
         }
         if start is None and task.extends is not None:
             start = checkpoint.load_shorter(task.extends, maker, config.epochs)
@@ -184,8 +186,8 @@ class _Training:
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
         self.images = splits.available if config.budget == "steps" else None
-        self.train: Scored | None = None  # scores after the last recorded epoch
-        self.val: Scored | None = None
+        self.train: Scored | ScoredRegression | None = None  # scores after the last recorded epoch
+        self.val: Scored | ScoredRegression | None = None
         self.seconds = dict.fromkeys(("preparation", "training", "scoring", "statistics", "checkpoints"), 0.0)
         self.learning_rate = state.optimizer.param_groups[0]["lr"]  # in the first step of an epoch
         self.saved = time.perf_counter()  # when the last checkpoint was taken
@@ -274,18 +276,19 @@ class _Training:
         row = {
             "epoch": epoch,
             "train_loss": train.loss,
-            "train_accuracy": train.accuracy,
+            "train_accuracy": train.accuracy if isinstance(train, Score) else None,
             "val_loss": val.loss,
-            "val_accuracy": val.accuracy,
+            "val_accuracy": val.accuracy if isinstance(val, Score) else None,
             "penalty": penalty,
             "objective": objective,
             "gradient_ratio": ratio,
             "lam": regularizer.lam,
             "learning_rate": self.learning_rate,
             "seconds": round(seconds, 6),
+            **_of_regression(train, val),
         }
         self.folder.append("metrics.csv", [list(row.values())])
-        if self.config.data["label_noise"]:
+        if isinstance(self.train, Scored) and self.config.data["label_noise"]:
             self.folder.append(LABEL_NOISE, _by_labels(epoch, self.train, self.splits))
         regularizer.after_epoch(epoch, row, model)
         chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
@@ -293,10 +296,7 @@ class _Training:
             parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
             drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
             self.folder.append_weights(epoch, parameters, drawn)
-        self.folder.log(
-            f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
-            f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
-        )
+        self.folder.log(f"epoch {epoch}: train {_in_words(train)}, val {_in_words(val)}, {seconds:.2f} s")
         return row
 
     def _finish(self, epoch: int) -> None:
@@ -314,6 +314,20 @@ class _Training:
         if self.config.keep_model:
             checkpoint.save_model(folder.path, model)
         folder.note(epochs_trained=epoch, scored_epoch=chosen)
+
+
+def _of_regression(train: Score | RegressionScore, val: Score | RegressionScore) -> dict[str, float | None]:
+    """The further columns of metrics.csv of a regression; none for a classification."""
+    if not (isinstance(train, RegressionScore) and isinstance(val, RegressionScore)):
+        return {}
+    return {"train_r2": train.r2, "val_r2": val.r2, "train_mae": train.mae, "val_mae": val.mae}
+
+
+def _in_words(found: Score | RegressionScore) -> str:
+    """The scores of a split, for the log."""
+    if isinstance(found, Score):
+        return f"{found.loss:.4f} nats {found.accuracy:.2%}"
+    return f"MSE {found.loss:.4f}" + ("" if found.r2 is None else f" R² {found.r2:.4f}")
 
 
 def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:

@@ -14,6 +14,7 @@ from study.models.residual import resnet18
 from study.optimizers import sgd
 from study.regularizers.activity import ActivityL1, activations
 from study.training.general import penalty_and_gradient_ratio, train_epoch
+from study.training.state import State
 from tests.config.test_identity import config
 from tests.regularizers.regularizing import combined
 
@@ -98,7 +99,7 @@ def test_a_step_uses_it_and_leaves_no_hook_and_no_tensor_behind(batch):
     hooks, part = combined(regularizer, 0.05, model, classes=4), Part(*batch)
     expected = F.cross_entropy(plain(batch[0]), batch[1])
     expected = expected + 0.05 * sum(output.abs().sum() for output in of_mlp(plain, batch[0])) / 6
-    objective = train_epoch(model, hooks, sgd(model.parameters(), 0.1), part, 6, torch.Generator())
+    objective = train_epoch(State(model, hooks, sgd(model.parameters(), 0.1), torch.Generator()), part, 6)
     assert objective == pytest.approx(float(expected.detach()), rel=1e-12)
     assert hooks_on(model) == []
     assert regularizer._sums == []
