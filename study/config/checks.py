@@ -17,15 +17,18 @@ from study.config.build import (
     build_model,
     build_optimizer,
     build_regularizer,
+    build_schedule,
     choose_device,
     errors_of_target,
     locate,
     neutral_option,
+    reads_either_task,
     reg_parts,
+    steps_per_epoch,
 )
 from study.config.identity import facts_of, identify
 from study.config.options import checked_arguments
-from study.config.run_config import SPLITS, ResolvedRun, RunConfig
+from study.config.run_config import DATA_KEYS, SPLITS, WARMUP_UNITS, ResolvedRun, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
 from study.errors import ConfigError, one_line
@@ -33,39 +36,47 @@ from study.optimizers.hidden_decay import refuse_shrinking
 from study.regularizers import Penalty, Regularizer, Scoped
 from study.regularizers.combined import SCHEDULES
 from study.regularizers.scope import in_scope
+from study.tasks import CLASSIFICATION, REGRESSION, TASKS
 
-DATA_KEYS = ("root", "split", "train_size", "label_noise", "standardize")
 STANDARDIZE = ("none", "dataset", "feature")
 REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
 
 
-def checked(config: RunConfig) -> ResolvedRun:
+def checked(config: RunConfig, task: str | None = None) -> ResolvedRun:
     """Check a config, convert the arguments of every option to their types, fill in defaults, and identify the run.
 
     A regularizer that does not use λ gets λ = 0, whatever was given. One that does not use a scope gets none.
+
+    Args:
+        config: the config, as composed.
+        task: the task that was asked for; None: that of the data set.
 
     Raises:
         ConfigError: a value is not allowed.
     """
     parts = list(reg_parts(config))
-    content = json.dumps([config.data, config.model, config.optimizer, parts, config.epochs, config.batch_size])
-    data, model, optimizer, parts, facts = _checked_groups(content)
-    _check_device(config.device)
+    groups = (config.data, config.model, config.optimizer, config.schedule, parts)
+    content = json.dumps([*groups, config.epochs, config.batch_size, config.budget, task])
+    data, model, optimizer, schedule, parts, facts = _checked_groups(content)
+    _check_device(config.device, config.precision)
     lam, reg = None, {"option": config.reg["option"], "parts": parts}
     if "parts" not in config.reg:
         lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
-    return identify(replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam), facts)
+    complete = {"data": data, "model": model, "optimizer": optimizer, "schedule": schedule, "reg": reg}
+    return identify(replace(config, **complete, lam=lam), facts)
 
 
 @lru_cache(maxsize=1_000)
 def _checked_groups(content: str) -> tuple[Any, ...]:
-    """Check data, model, optimizer and the parts of `reg`, given as JSON; return them and their facts.
+    """Check data, model, optimizer, schedule and the parts of `reg`, given as JSON; return them and their facts.
 
     The result is cached, because the points of a sweep share most of their groups.
     """
-    given_data, given_model, given_optimizer, given_parts, epochs, batch_size = json.loads(content)
-    data = _checked_data(given_data)
+    *groups, epochs, batch_size, budget, task = json.loads(content)
+    given_data, given_model, given_optimizer, given_schedule, given_parts = groups
+    data = _checked_data(given_data, task)
     dataset = build_dataset(data)
+    data |= _checked_task(data, dataset, task)
     if data["train_size"] is not None:
         _check_train_size(data, dataset)
     target = locate("model", given_model["_target_"])
@@ -76,24 +87,29 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         model = _with_options(model, part, regularizer)
     with torch.device("meta"):
         network = build_model(model, dataset)
-    _check_logits(model, network, dataset)
     if not any(True for _ in network.parameters()):
         raise ConfigError(f"model={model['option']}: {model['_target_']} must have parameters to train")
+    _check_logits(model, network, dataset)
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization requires batches of at least 2 images")
     steps = _checked_optimizer(optimizer, network)
+    schedule = _checked_schedule(given_schedule)
+    build_schedule(schedule, steps, epochs, steps_per_epoch(data, dataset, batch_size, budget))
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
             with errors_of_target("reg", part):
+                regularizer.check_examples(tuple(dataset.image_shape))
+                if dataset.task == REGRESSION and regularizer.classification_only:
+                    raise ConfigError(f"{regularizer.classification_only}, and data={data['option']} is for regression")
                 regularizer.check(network, steps, scoped)
         except ConfigError as reason:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
         _check_value(part, regularizer, scoped)
     if sum(regularizer.selects for regularizer in regularizers) > 1:
         raise ConfigError("reg.parts: only one part may choose the epoch, as early_stopping does. Leave the others out")
-    facts = facts_of(data, model, optimizer, parts, dataset, regularizers)
-    return data, model, optimizer, list(parts), facts
+    facts = facts_of(data, model, optimizer, schedule, parts, dataset, regularizers)
+    return data, model, optimizer, schedule, list(parts), facts
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
@@ -130,7 +146,29 @@ def _checked_group(group: str, given: Mapping[str, Any], supplied: int | Collect
     }
 
 
-def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_schedule(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a schedule's arguments and its warm-up. A unit that is not used is set to the default."""
+    of_warmup = {key: value for key, value in given.items() if key in ("warmup", "warmup_unit")}
+    found = checked_arguments("schedule", _warmup_keys, of_warmup)
+    if found["warmup"] < 0:
+        raise ConfigError(f"schedule.warmup={found['warmup']}: must be a whole number ≥ 0")
+    if found["warmup_unit"] not in WARMUP_UNITS:
+        raise ConfigError(f"schedule.warmup_unit={found['warmup_unit']}: allowed: {', '.join(WARMUP_UNITS)}")
+    if not found["warmup"]:
+        found["warmup_unit"] = WARMUP_UNITS[0]
+    elif given["_target_"] == "study.optimizers.schedules.onecycle":
+        raise ConfigError("schedule.warmup: schedule=onecycle rises by itself. Leave warmup out, and set schedule.rise")
+    own = {key: value for key, value in given.items() if key not in of_warmup}
+    target = locate("schedule", given["_target_"])
+    supplied = (next(iter(inspect.signature(target).parameters), ""), "total_steps", "steps_per_epoch")
+    return {**_checked_group("schedule", own, supplied), **found}
+
+
+def _warmup_keys(warmup: int = 0, warmup_unit: str = "epochs") -> None:
+    """The keys that every schedule has, as a signature. `checked_arguments` checks them against it."""
+
+
+def _checked_data(given: Mapping[str, Any], task: str | None) -> dict[str, Any]:
     general = checked_arguments("data", _data_keys, {k: v for k, v in given.items() if k in DATA_KEYS})
     if general["split"] not in SPLITS:
         raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
@@ -140,22 +178,52 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
         )
     if general["standardize"] not in STANDARDIZE:
         raise ConfigError(f"data.standardize={general['standardize']}: allowed: {', '.join(STANDARDIZE)}")
-    supplied = ("root",) if asks_for_root(locate("data", given["_target_"])) else 0
+    target = locate("data", given["_target_"])
+    if reads_either_task(target):
+        if None not in (task, given.get("task")) and task != given["task"]:
+            raise ConfigError(f"task={task}: data.task={given['task']} contradicts it. Leave one out")
+        given = {**given, "task": given.get("task") or task or CLASSIFICATION}
+    supplied = ("root",) if asks_for_root(target) else 0
     own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied)
     return {**own, **general}
 
 
 def _data_keys(
-    root: str, split: str, train_size: int | None = None, label_noise: float = 0.0, standardize: str = "none"
+    root: str,
+    split: str,
+    train_size: int | None = None,
+    label_noise: float = 0.0,
+    standardize: str = "none",
+    standardize_target: bool | None = True,
 ) -> None:
     """The keys that every data set has, as a signature. `checked_arguments` checks them against it."""
 
 
+def _checked_task(data: Mapping[str, Any], dataset: DataSet, task: str | None) -> dict[str, Any]:
+    """Check a data set against the task that was asked for; return the keys of `data` that depend on the task."""
+    if dataset.task not in TASKS:
+        raise ConfigError(f"data={data['option']}: its task is {dataset.task}. Allowed: {', '.join(TASKS)}")
+    if task not in (None, dataset.task):
+        raise ConfigError(
+            f"task={task}: data={data['option']} is for {dataset.task}. Leave task out, or choose other data. data=csv"
+            " and data=arrays read either"
+        )
+    if dataset.task == CLASSIFICATION:
+        return {"standardize_target": None}
+    if data["label_noise"]:
+        raise ConfigError(
+            f"data.label_noise={data['label_noise']}: it flips labels to another class, and data={data['option']} is"
+            " for regression. Leave it out"
+        )
+    return {"standardize_target": data["standardize_target"] is not False}
+
+
 def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
     available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
-    if not dataset.classes <= data["train_size"] <= available:
+    least = dataset.classes if dataset.task == CLASSIFICATION else 2  # R² requires two examples
+    if not least <= data["train_size"] <= available:
         raise ConfigError(
-            f"data.train_size={data['train_size']}: must be from {dataset.classes} to {available}"
+            f"data.train_size={data['train_size']}: must be from {least} to {available}"
             f" for {dataset.name} with data.split={data['split']}"
         )
 
@@ -208,7 +276,10 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
 
 
 def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet) -> None:
-    """Refuse a model that makes no logits of the data set's examples; it is tried on torch's meta device."""
+    """Refuse a model that makes no logits (or outputs, for regression) of the data set's examples.
+
+    It is tried on torch's meta device.
+    """
     where = f"model={model['option']}: {model['_target_']}"
     examples = torch.zeros(2, *dataset.image_shape, device="meta")
     try:
@@ -224,9 +295,10 @@ def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet
             f" {one_line(error)})"
         ) from None
     found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    what = "logits" if dataset.task == CLASSIFICATION else "outputs"
     if found != (len(examples), dataset.classes):
         raise ConfigError(
-            f"{where} returns {found} for {len(examples)} examples. It must return logits of shape"
+            f"{where} returns {found} for {len(examples)} examples. It must return {what} of shape"
             f" ({len(examples)}, {dataset.classes})"
         )
 
@@ -264,8 +336,10 @@ def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequ
         raise ConfigError(f"reg={part['option']}: {part['_target_']} must return a scalar tensor, the penalty R(w)")
 
 
-def _check_device(device: str) -> None:
+def _check_device(device: str, precision: str) -> None:
     try:
-        choose_device(device)
+        chosen = choose_device(device)
     except RuntimeError as error:
         raise ConfigError(f"device={device}: {error}. Allowed: auto, cpu, cuda, cuda:<number>, mps") from None
+    if chosen.type == "mps" and precision == "float64":
+        raise ConfigError("precision=float64: device=mps has no such numbers. Allowed: float32, bfloat16")

@@ -1,10 +1,11 @@
-"""What is wrong with examples and labels of a file of the user's, in one line each."""
+"""What is wrong with examples, labels and targets of a file of the user's, in one line each."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from study.errors import ConfigError
+from study.tasks import TASKS
 
 
 def checked_features(where: str, x: np.ndarray, gaps: bool = False) -> np.ndarray:
@@ -67,7 +68,10 @@ def checked_labels(where: str, y: np.ndarray, names: Sequence[str] | None = None
         if not np.issubdtype(y.dtype, np.integer):
             whole = np.isfinite(y).all() and (y == np.round(y)).all() if np.issubdtype(y.dtype, np.floating) else False
             if not whole:
-                raise ConfigError(f"{where} has the type {y.dtype}. Labels must be whole numbers from 0 on, or text")
+                raise ConfigError(
+                    f"{where} has the type {y.dtype}. Labels must be whole numbers from 0 on, or text. To predict"
+                    " numbers, give task=regression"
+                )
         y = y.astype(np.int64)
         if len(y) and y.min() < 0:
             raise ConfigError(f"{where} has the label {y.min()}. Labels must be whole numbers from 0 on, or text")
@@ -85,6 +89,45 @@ def checked_labels(where: str, y: np.ndarray, names: Sequence[str] | None = None
                 " give text labels"
             )
     return y, known
+
+
+def checked_task(task: str) -> str:
+    """Return a task that a data option was given.
+
+    Raises:
+        ConfigError: there is no such task.
+    """
+    if task not in TASKS:
+        raise ConfigError(f"data.task={task}: allowed: {', '.join(TASKS)}")
+    return task
+
+
+def checked_targets(where: str, y: np.ndarray) -> np.ndarray:
+    """Targets of regression as float32 (n, k).
+
+    Args:
+        where: file and key, for messages.
+        y: numbers, (n,) or (n, k) for k targets of each example.
+
+    Raises:
+        ConfigError: no numbers, another shape, or values that are not finite.
+    """
+    if y.dtype == bool or not (np.issubdtype(y.dtype, np.integer) or np.issubdtype(y.dtype, np.floating)):
+        raise ConfigError(f"{where} has the type {y.dtype}. task=regression requires numbers")
+    if y.ndim not in (1, 2) or 0 in y.shape:
+        raise ConfigError(
+            f"{where} has the shape {y.shape}. task=regression requires (examples,), or (examples, targets)"
+        )
+    y = y.reshape(len(y), -1)
+    with np.errstate(over="ignore"):
+        found = y.astype(np.float32, order="C")
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        raise ConfigError(
+            f"{where} has targets that are not finite in float32 in {len(bad)} examples, the first of them number"
+            f" {bad[0]}. Remove or replace them"
+        )
+    return found
 
 
 def duplicates(one: np.ndarray, other: np.ndarray | None = None) -> int:

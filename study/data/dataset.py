@@ -9,11 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from study.errors import StudyError
+from study.tasks import CLASSIFICATION
 
 
 @dataclass(frozen=True)
 class RawImages:
-    """Images as on disk: uint8 (n, *image_shape), with labels int64 (n,)."""
+    """Images as on disk: uint8 (n, *image_shape), with labels int64 (n,), or for regression targets float32 (n, k)."""
 
     train_images: Tensor
     train_labels: Tensor
@@ -30,13 +31,14 @@ class DataSet:
     Attributes:
         name: name in messages and tables.
         image_shape: shape of one image.
-        classes: number of classes.
+        classes: number of classes; for regression, number of targets of an example.
         train_count: images in the training set, validation included.
         pixel_max: the pixel value that is scaled to 1.0.
         test_is_official: whether the authors of the data set fixed the test set.
         checksums: SHA-256 sums of the content. They are part of a run's identity and compared at every load.
         read: reads the data from the data folder, after a download if necessary.
         class_names: of the classes, in order; empty if they have none.
+        task: `classification` or `regression`.
         places: options that say where the data are, and are no part of a run's identity: the checksums are.
         impute: what replaces missing values, NaN: `mean` or `median` of a feature in the training split; None if there
             are no missing values.
@@ -52,6 +54,7 @@ class DataSet:
     checksums: Mapping[str, str]
     read: Callable[[Path], RawImages]
     class_names: Sequence[str] = ()
+    task: str = CLASSIFICATION
     places: Sequence[str] = ()
     impute: str | None = None
     warnings: Sequence[str] = ()

@@ -12,10 +12,19 @@ from torch import Tensor
 
 from study.data.dataset import DataSet, RawImages
 from study.randomness import Stream, numpy_generator
+from study.tasks import task_of
 
 TEST_DRAW, TEST_SHARE = 1797, 6  # seed and size (a sixth) of a test set that is drawn
 IMPUTE = ("mean", "median")
 VAL_SHARE = 6  # val is a sixth of the training set, 10,000 images of Fashion-MNIST
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How targets were standardized, y ← (y − mean)/scale: float32 (k,) each."""
+
+    mean: Tensor
+    scale: Tensor
 
 
 @dataclass(frozen=True)
@@ -24,13 +33,20 @@ class Part:
 
     Attributes:
         all_images: float32 in [0, 1], (m, *image_shape).
-        all_labels: int64 (m,).
+        all_labels: int64 (m,); for regression the targets, float32 (m, k).
         rows: int64 (n,), rows of the split in its order; None for all rows.
+        unit: how the targets were standardized; None if they were not.
     """
 
     all_images: Tensor
     all_labels: Tensor
     rows: Tensor | None = None
+    unit: Unit | None = None
+
+    @property
+    def task(self) -> str:
+        """The task of the data set: `classification` or `regression`."""
+        return task_of(self.all_labels)
 
     def __len__(self) -> int:
         return len(self.all_labels if self.rows is None else self.rows)
@@ -63,7 +79,7 @@ class Part:
 
     @property
     def labels(self) -> Tensor:
-        """The labels of the split, (n,)."""
+        """The labels of the split, (n,), or its targets, (n, k)."""
         return self.all_labels if self.rows is None else self.all_labels[self.rows]
 
 
@@ -92,6 +108,21 @@ class Splits:
         return {"train": len(self.train), "val": len(self.val), "test": len(self.test) if self.test else 0}
 
 
+def drawn_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return a random order of all examples: stratified by class; for regression, all orders are equally likely.
+
+    Args:
+        labels: class of each example, (n,); for regression the targets, (n, k).
+        generator: random generator of the order.
+
+    Returns:
+        Indices, (n,).
+    """
+    if np.issubdtype(labels.dtype, np.floating):
+        return generator.permutation(len(labels))
+    return stratified_order(labels, generator)
+
+
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return a random order of all examples in which every prefix is stratified.
 
@@ -116,15 +147,15 @@ def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.n
 def drawn_test(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The examples of the test set and of the training set of a data set that has no test set of its own.
 
-    The test set is a stratified sixth, the same one in every run.
+    The test set is a sixth, stratified by class, the same one in every run.
 
     Args:
-        labels: class of each example, (n,).
+        labels: class of each example, (n,); for regression the targets, (n, k).
 
     Returns:
         Their numbers, in ascending order.
     """
-    order = stratified_order(labels, np.random.default_rng(TEST_DRAW))
+    order = drawn_order(labels, np.random.default_rng(TEST_DRAW))
     return np.sort(order[: len(order) // TEST_SHARE]), np.sort(order[len(order) // TEST_SHARE :])
 
 
@@ -160,16 +191,34 @@ def standardized(known: Part, test: Part, images: Tensor, how: str) -> tuple[Par
     return Part(shifted[0], known.all_labels), Part(shifted[1], test.all_labels)
 
 
+def with_standard_targets(known: Part, test: Part, targets: Tensor) -> tuple[Part, Part]:
+    """All examples with targets of mean 0 and variance 1, by the mean and the variance of the training split alone.
+
+    The mean squared error is then in units of the variance of the training targets.
+
+    Args:
+        known: the training set, validation included.
+        test: the test set.
+        targets: those of the training split, (n, k). A target that is constant there is only shifted.
+    """
+    variance, mean = torch.var_mean(targets.cpu().double(), dim=0, correction=0)  # a square may not fit in float32
+    scale = torch.where(variance > 0, variance.sqrt(), torch.ones_like(variance))
+    unit = Unit(mean.to(targets), scale.to(targets))
+    scaled = [(part.all_labels - unit.mean) / unit.scale for part in (known, test)]
+    return Part(known.all_images, scaled[0], unit=unit), Part(test.all_images, scaled[1], unit=unit)
+
+
 def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device: torch.device) -> Splits:
     """Read a data set and split it.
 
     Val is drawn before `train_size` is applied. Runs of one seed therefore share val for every train size, and their
-    training sets are nested. The training images keep the drawn order, so any prefix is a stratified sample.
+    training sets are nested. The training images keep the drawn order, so any prefix is a random sample, stratified by
+    class.
 
     Args:
         dataset: the data set.
         options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None), `label_noise`,
-            `standardize` (none, dataset or feature).
+            `standardize` (none, dataset or feature), `standardize_target` (of regression).
         seed: the run's seed; the split uses a separate random stream of it.
         device: device of the tensors.
 
@@ -178,10 +227,11 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     """
     as_read, official_test = read_once(dataset, options["root"], device)
     known = as_read
-    order = stratified_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
+    order = drawn_order(known.labels.cpu().numpy(), numpy_generator(seed, Stream.SPLIT))
 
     def part(rows: np.ndarray, labels: Tensor | None = None) -> Part:
-        return Part(known.all_images, known.all_labels if labels is None else labels, torch.as_tensor(rows).to(device))
+        given = known.all_labels if labels is None else labels
+        return Part(known.all_images, given, torch.as_tensor(rows).to(device), known.unit)
 
     textbook = options["split"] == "textbook"
     held_out = 0 if textbook else val_count(dataset)
@@ -191,6 +241,8 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
         known, official_test = imputed(known, official_test, part(used).images, dataset.impute)
     if options.get("standardize", "none") != "none":
         known, official_test = standardized(known, official_test, part(used).images, options["standardize"])
+    if options.get("standardize_target"):
+        known, official_test = with_standard_targets(known, official_test, part(used).labels)
     if known is not as_read:
         val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
     clean = train = part(used)

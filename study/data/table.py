@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from study.data.arrays import dataset_of, same_length
-from study.data.checks import checked_features, checked_labels
+from study.data.arrays import checked_y, dataset_of, same_length
+from study.data.checks import checked_features, checked_task
 from study.data.dataset import DataSet
 from study.data.splits import IMPUTE, drawn_test
 from study.errors import ConfigError
+from study.tasks import CLASSIFICATION
 
 MOST_CATEGORIES = 100  # of one column; more of them come from a column of numbers with a slip, or of names
 
@@ -23,6 +24,7 @@ def csv(
     missing: str = "refuse",
     test_path: str | None = None,
     separator: str = ",",
+    task: str = CLASSIFICATION,
 ) -> DataSet:
     """The data set of a CSV file with a header: a row is an example.
 
@@ -31,12 +33,13 @@ def csv(
 
     Args:
         path: the file.
-        target: column of the labels: whole numbers from 0 on, or text.
+        target: column of the labels: whole numbers from 0 on, or text. For regression, any numbers.
         columns: columns of the features; by default all others.
         missing: values that are missing: `refuse`, or `mean`, `median` of the column in the training split. A missing
             text belongs to no category.
-        test_path: file of the test set. Without it a stratified sixth is drawn, the same one in every run.
+        test_path: file of the test set. Without it a sixth is drawn, the same one in every run.
         separator: between columns.
+        task: `classification` or `regression`.
 
     Raises:
         ConfigError: a file cannot be read, or its content is not allowed.
@@ -52,7 +55,7 @@ def csv(
             raise ConfigError(f"data.{key}={name}: the file cannot be read ({error.strerror})") from None
         changed.append((found.st_mtime_ns, found.st_size))
     chosen = tuple(columns) if columns is not None else None
-    return _dataset(tuple(files), target, chosen, missing, separator, tuple(changed))
+    return _dataset(tuple(files), target, chosen, missing, separator, tuple(changed), checked_task(task))
 
 
 @lru_cache(maxsize=4)
@@ -63,6 +66,7 @@ def _dataset(
     missing: str,
     separator: str,
     _changed: tuple[tuple[int, int], ...],
+    task: str,
 ) -> DataSet:
     tables = {key: _read(key, name, separator) for key, name in files}
     wheres = {key: f"data.{key}={name}" for key, name in files}
@@ -76,10 +80,10 @@ def _dataset(
     whole = pd.concat(tables.values(), ignore_index=True)
     x = _numbers(wheres["path"], whole[chosen], missing)
     count = len(tables["path"])
-    y, classes = checked_labels(f"{wheres['path']}: {target}", tables["path"][target].to_numpy())
+    y, classes = checked_y(f"{wheres['path']}: {target}", tables["path"][target].to_numpy(), task)
     same_length(wheres["path"], "the table", x[:count], target, y)
     if "test_path" in tables:
-        y_test, _ = checked_labels(f"{wheres['test_path']}: {target}", tables["test_path"][target].to_numpy(), classes)
+        y_test, _ = checked_y(f"{wheres['test_path']}: {target}", tables["test_path"][target].to_numpy(), task, classes)
         parts = (x[:count], y, x[count:], y_test)
     else:
         test, train = drawn_test(y)
@@ -87,7 +91,7 @@ def _dataset(
     name = Path(files[0][1]).stem
     impute = None if missing == "refuse" else missing
     places = ("path", "test_path")
-    return dataset_of(name, wheres["path"], parts, classes, "test_path" in tables, places=places, impute=impute)
+    return dataset_of(name, wheres["path"], parts, classes, "test_path" in tables, places, impute, task)
 
 
 def _read(key: str, name: str, separator: str) -> pd.DataFrame:

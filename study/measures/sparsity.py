@@ -10,7 +10,7 @@ from torch import nn
 
 from study.data import Part
 from study.measures import weights
-from study.measures.scoring import Scorer, score
+from study.measures.scoring import Score, Scorer, score
 from study.measures.weights import ALL, THRESHOLDS
 from study.models import MLP
 from study.regularizers.scope import names_in_scope
@@ -114,7 +114,8 @@ def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score:
         effective = effective_parameters(pruned)
         for split, part in parts.items():
             found = score(pruned, part).score()
-            yield [split, epoch, threshold, removed, count, effective, found.loss, found.accuracy]
+            accuracy = found.accuracy if isinstance(found, Score) else None
+            yield [split, epoch, threshold, removed, count, effective, found.loss, accuracy]
 
 
 def effective_parameters(model: nn.Module) -> int:

@@ -59,14 +59,6 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
         experiments = experiments_of(base, context.config_loader, arguments)
     base = experiments[0][0]
     check_name(base.name)
-    check_primary(base.primary)
-    check_selectable(base.select)
-    fixed = sweeps.recorded_primaries(OUTPUTS / base.name)
-    if fixed and base.primary not in fixed:
-        raise StudyError(
-            f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, because it"
-            " must not be chosen after seeing results. Use another study: name=..."
-        )
     remove_abandoned()
     tuning = read_tuning(base)
     command = _Command(base, context)
@@ -85,6 +77,7 @@ class _Command:
         self.composer = Composer(context.config_loader)
         self.study_folder = OUTPUTS / base.name
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
+        self.primary = ""  # known with the first runs, whose data set has a task
         self.states: set[str] = set()
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
@@ -130,7 +123,9 @@ class _Command:
         return [run.run_id for run in runs]
 
     def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[ResolvedRun]:
-        return [replace(run, config=replace(run.config, test=test)) for run in self.composer.compose_each(parts)]
+        runs = self.composer.compose_each(parts)
+        self.primary = _primary(self.base, self.study_folder, [run.task for run in runs])
+        return [replace(run, config=replace(run.config, test=test)) for run in runs]
 
     def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
         base = self.base
@@ -142,7 +137,7 @@ class _Command:
         from study.training.loop_choice import choose_loops
 
         tasks = choose_loops(tasks, base.loop, progress.say)
-        freeze.freeze(self.study_folder, tasks, base.primary)
+        freeze.freeze(self.study_folder, tasks, self.primary)
         if self.own:
             from study.sweep.workers import train_all
 
@@ -155,6 +150,34 @@ class _Command:
         """Exit with 1 if a run failed, now or in an earlier sweep."""
         if "failed" in self.states:
             raise SystemExit(1)
+
+
+def _primary(base: DictConfig, study_folder: Path, tasks: Sequence[str]) -> str:
+    """The primary measure of a study.
+
+    Args:
+        base: the config of the command.
+        study_folder: outputs/<name>.
+        tasks: classification or regression, for each run.
+
+    Raises:
+        ConfigError: the runs have several tasks, or a measure is none of their task, or tuning cannot use `select`.
+        StudyError: another measure was fixed before the study's first run.
+    """
+    if len(found := sorted(set(tasks))) > 1:
+        raise ConfigError(
+            f"the runs are for {' and for '.join(found)}, and their scores cannot be compared. Train each in a study of"
+            " its own: name=..."
+        )
+    (task,) = found
+    check_selectable(base.select, task)
+    primary, fixed = check_primary(base.primary, task), sweeps.recorded_primaries(study_folder)
+    if fixed and primary not in fixed:
+        raise StudyError(
+            f"primary={primary}: it was fixed as {fixed[0]} before the runs of {study_folder}, because it must not be"
+            " chosen after seeing results. Use another study: name=..."
+        )
+    return primary
 
 
 def _check_writable(study_folder: Path) -> None:
