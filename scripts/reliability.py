@@ -25,7 +25,16 @@ from pathlib import Path
 from study.records.claims import is_held
 
 EPOCHS = 150
-SWEEP = ("-m", "data=digits", f"epochs={EPOCHS}", "reg=l1,l2", "lam=1e-4,1e-3", "seeds=4", "retry_failed=true")
+SWEEP = (
+    "-m",
+    "data=digits",
+    "checkpoint_every=0",
+    f"epochs={EPOCHS}",
+    "reg=l1,l2",
+    "lam=1e-4,1e-3",
+    "seeds=4",
+    "retry_failed=true",
+)
 COMPARED = (
     *("weights.csv", "histogram.csv", "val.csv", "test.csv", "sparsity.csv", "pruning.csv", "invariants.csv"),
     "predictions.npz",

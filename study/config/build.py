@@ -4,6 +4,7 @@ import copy
 import inspect
 import math
 import pydoc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,11 +12,15 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from study.config.run_config import RunConfig, arguments
+from study.config.run_config import CONSTANT, RunConfig, arguments
 from study.data import DataSet
+from study.data.splits import val_count
 from study.errors import USER_ERRORS, ConfigError, faults, one_line
 from study.optimizers.hidden_decay import refuse_decay
+from study.optimizers.schedules import after_warmup
+from study.randomness import Stream, torch_generator
 from study.regularizers import Combined, LamRange, Part, Regularizer
 from study.regularizers.penalties import FunctionPenalty
 from study.regularizers.scope import in_scope
@@ -162,6 +167,59 @@ def build_optimizer(optimizer: Mapping[str, Any], parameters: Mapping[str, nn.Pa
     return built
 
 
+def build_schedule(
+    schedule: Mapping[str, Any], optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int
+) -> LRScheduler | None:
+    """Build the schedule of the learning rate of a checked `schedule` group; None if the rate never changes.
+
+    Args:
+        schedule: the group.
+        optimizer: whose learning rate changes.
+        epochs: of the run.
+        steps_per_epoch: number of the optimizer's steps in an epoch.
+
+    Raises:
+        ConfigError: the target fails, or returns something else, or the warm-up is as long as the run.
+    """
+    warmup = schedule["warmup"] * (steps_per_epoch if schedule["warmup_unit"] == "epochs" else 1)
+    target, steps = locate("schedule", schedule["_target_"]), epochs * steps_per_epoch
+    if schedule["_target_"] == CONSTANT["_target_"] and not warmup:
+        return None
+    if warmup >= steps:
+        raise ConfigError(
+            f"schedule.warmup={schedule['warmup']}: must be shorter than the run, which has {steps} steps"
+            f" ({epochs} epochs)"
+        )
+    facts = {"total_steps": steps - warmup, "steps_per_epoch": steps_per_epoch}
+    by_name = {name: value for name, value in facts.items() if name in _parameters(target)}
+    own = {key: value for key, value in schedule.items() if key not in ("warmup", "warmup_unit")}
+    built = _build("schedule", own, LRScheduler, "torch.optim.lr_scheduler.LRScheduler", optimizer, **by_name)
+    if isinstance(built, ReduceLROnPlateau):
+        raise ConfigError(
+            f"schedule={schedule['option']}: ReduceLROnPlateau reads scores, and steps here know none. Take another"
+        )
+    return after_warmup(optimizer, built, warmup) if warmup else built
+
+
+def knows_length(schedule: Mapping[str, Any]) -> bool:
+    """Whether a schedule depends on the number of epochs of the run."""
+    return "total_steps" in _parameters(locate("schedule", schedule["_target_"]))
+
+
+def steps_per_epoch(data: Mapping[str, Any], dataset: DataSet, batch_size: int, budget: str) -> int:
+    """The number of an optimizer's steps in an epoch.
+
+    Args:
+        data: the checked `data` group.
+        dataset: built from it.
+        batch_size: images per step.
+        budget: `epochs`, or `steps`: an epoch has as many steps as one of all training images.
+    """
+    available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
+    images = available if budget == "steps" or data["train_size"] is None else data["train_size"]
+    return math.ceil(images / batch_size)
+
+
 def _build(group: str, content: Mapping[str, Any], kind: type[Kind], name: str, *supplied: Any, **by_name: Any) -> Kind:
     """Call the target of a group, and check the type of what it returns.
 
@@ -219,9 +277,13 @@ def build_regularizer(part: Mapping[str, Any]) -> Regularizer:
 
 def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combined:
     """Build all regularizers of a checked config, and attach them to its model."""
-    parts = []
+    parts, drawing = [], Counter[Stream]()
     for part in reg_parts(config):
         regularizer = build_regularizer(part)
+        stream = regularizer.stream
+        if stream is not None:  # two parts of one stream must not draw the same numbers
+            regularizer.generator = torch_generator(config.seed, stream, drawing[stream])
+            drawing[stream] += 1
         scoped = in_scope(model, part["scope"]) if part["scope"] is not None else []
         regularizer.attach(model, scoped, classes)
         parts.append(Part(regularizer, part["lam"], part["schedule"], part["ramp"] or 1))

@@ -17,16 +17,18 @@ from study.config.build import (
     build_model,
     build_optimizer,
     build_regularizer,
+    build_schedule,
     choose_device,
     errors_of_target,
     locate,
     neutral_option,
     reads_either_task,
     reg_parts,
+    steps_per_epoch,
 )
 from study.config.identity import facts_of, identify
 from study.config.options import checked_arguments
-from study.config.run_config import DATA_KEYS, SPLITS, ResolvedRun, RunConfig
+from study.config.run_config import DATA_KEYS, SPLITS, WARMUP_UNITS, ResolvedRun, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
 from study.errors import ConfigError, one_line
@@ -53,22 +55,25 @@ def checked(config: RunConfig, task: str | None = None) -> ResolvedRun:
         ConfigError: a value is not allowed.
     """
     parts = list(reg_parts(config))
-    content = json.dumps([config.data, config.model, config.optimizer, parts, config.epochs, config.batch_size, task])
-    data, model, optimizer, parts, facts = _checked_groups(content)
-    _check_device(config.device)
+    groups = (config.data, config.model, config.optimizer, config.schedule, parts)
+    content = json.dumps([*groups, config.epochs, config.batch_size, config.budget, task])
+    data, model, optimizer, schedule, parts, facts = _checked_groups(content)
+    _check_device(config.device, config.precision)
     lam, reg = None, {"option": config.reg["option"], "parts": parts}
     if "parts" not in config.reg:
         lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
-    return identify(replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam), facts)
+    complete = {"data": data, "model": model, "optimizer": optimizer, "schedule": schedule, "reg": reg}
+    return identify(replace(config, **complete, lam=lam), facts)
 
 
 @lru_cache(maxsize=1_000)
 def _checked_groups(content: str) -> tuple[Any, ...]:
-    """Check data, model, optimizer and the parts of `reg`, given as JSON; return them and their facts.
+    """Check data, model, optimizer, schedule and the parts of `reg`, given as JSON; return them and their facts.
 
     The result is cached, because the points of a sweep share most of their groups.
     """
-    given_data, given_model, given_optimizer, given_parts, epochs, batch_size, task = json.loads(content)
+    *groups, epochs, batch_size, budget, task = json.loads(content)
+    given_data, given_model, given_optimizer, given_schedule, given_parts = groups
     data = _checked_data(given_data, task)
     dataset = build_dataset(data)
     data |= _checked_task(data, dataset, task)
@@ -82,16 +87,19 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         model = _with_options(model, part, regularizer)
     with torch.device("meta"):
         network = build_model(model, dataset)
-    _check_logits(model, network, dataset)
     if not any(True for _ in network.parameters()):
         raise ConfigError(f"model={model['option']}: {model['_target_']} must have parameters to train")
+    _check_logits(model, network, dataset)
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization requires batches of at least 2 images")
     steps = _checked_optimizer(optimizer, network)
+    schedule = _checked_schedule(given_schedule)
+    build_schedule(schedule, steps, epochs, steps_per_epoch(data, dataset, batch_size, budget))
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
             with errors_of_target("reg", part):
+                regularizer.check_examples(tuple(dataset.image_shape))
                 if dataset.task == REGRESSION and regularizer.classification_only:
                     raise ConfigError(f"{regularizer.classification_only}, and data={data['option']} is for regression")
                 regularizer.check(network, steps, scoped)
@@ -100,8 +108,8 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         _check_value(part, regularizer, scoped)
     if sum(regularizer.selects for regularizer in regularizers) > 1:
         raise ConfigError("reg.parts: only one part may choose the epoch, as early_stopping does. Leave the others out")
-    facts = facts_of(data, model, optimizer, parts, dataset, regularizers)
-    return data, model, optimizer, list(parts), facts
+    facts = facts_of(data, model, optimizer, schedule, parts, dataset, regularizers)
+    return data, model, optimizer, schedule, list(parts), facts
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
@@ -136,6 +144,28 @@ def _checked_group(group: str, given: Mapping[str, Any], supplied: int | Collect
         "_target_": given["_target_"],
         **checked_arguments(group, target, rest, supplied, given["_target_"]),
     }
+
+
+def _checked_schedule(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a schedule's arguments and its warm-up. A unit that is not used is set to the default."""
+    of_warmup = {key: value for key, value in given.items() if key in ("warmup", "warmup_unit")}
+    found = checked_arguments("schedule", _warmup_keys, of_warmup)
+    if found["warmup"] < 0:
+        raise ConfigError(f"schedule.warmup={found['warmup']}: must be a whole number ≥ 0")
+    if found["warmup_unit"] not in WARMUP_UNITS:
+        raise ConfigError(f"schedule.warmup_unit={found['warmup_unit']}: allowed: {', '.join(WARMUP_UNITS)}")
+    if not found["warmup"]:
+        found["warmup_unit"] = WARMUP_UNITS[0]
+    elif given["_target_"] == "study.optimizers.schedules.onecycle":
+        raise ConfigError("schedule.warmup: schedule=onecycle rises by itself. Leave warmup out, and set schedule.rise")
+    own = {key: value for key, value in given.items() if key not in of_warmup}
+    target = locate("schedule", given["_target_"])
+    supplied = (next(iter(inspect.signature(target).parameters), ""), "total_steps", "steps_per_epoch")
+    return {**_checked_group("schedule", own, supplied), **found}
+
+
+def _warmup_keys(warmup: int = 0, warmup_unit: str = "epochs") -> None:
+    """The keys that every schedule has, as a signature. `checked_arguments` checks them against it."""
 
 
 def _checked_data(given: Mapping[str, Any], task: str | None) -> dict[str, Any]:
@@ -306,8 +336,10 @@ def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequ
         raise ConfigError(f"reg={part['option']}: {part['_target_']} must return a scalar tensor, the penalty R(w)")
 
 
-def _check_device(device: str) -> None:
+def _check_device(device: str, precision: str) -> None:
     try:
-        choose_device(device)
+        chosen = choose_device(device)
     except RuntimeError as error:
         raise ConfigError(f"device={device}: {error}. Allowed: auto, cpu, cuda, cuda:<number>, mps") from None
+    if chosen.type == "mps" and precision == "float64":
+        raise ConfigError("precision=float64: device=mps has no such numbers. Allowed: float32, bfloat16")

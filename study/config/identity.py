@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.config.build import build_dataset, build_regularizer, locate, reg_parts
+from study.config.build import build_dataset, build_regularizer, knows_length, locate, reg_parts
 from study.config.names import settings
 from study.config.options import source_checksum
 from study.config.run_config import ResolvedRun, RunConfig, arguments
@@ -60,7 +60,7 @@ def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
     if facts is None:
         parts = reg_parts(config)
         dataset, regularizers = build_dataset(config.data), [build_regularizer(part) for part in parts]
-        facts = facts_of(config.data, config.model, config.optimizer, parts, dataset, regularizers)
+        facts = facts_of(config.data, config.model, config.optimizer, config.schedule, parts, dataset, regularizers)
     content = canonical(config, facts)
     return ResolvedRun(
         config,
@@ -78,6 +78,7 @@ def facts_of(
     data: Mapping[str, Any],
     model: Mapping[str, Any],
     optimizer: Mapping[str, Any],
+    schedule: Mapping[str, Any],
     parts: Sequence[Mapping[str, Any]],
     dataset: DataSet,
     regularizers: Sequence[Regularizer],
@@ -88,12 +89,13 @@ def facts_of(
         data: the group `data`.
         model: the group `model`.
         optimizer: the group `optimizer`.
+        schedule: the group `schedule`.
         parts: as `build.reg_parts` lists them.
         dataset: built from `data`.
         regularizers: built from `parts`, in the same order.
     """
     acting = [regularizer.acts for regularizer in regularizers]
-    targets = [("data", data), ("model", model), ("optimizer", optimizer)]
+    targets = [("data", data), ("model", model), ("optimizer", optimizer), ("schedule", schedule)]
     targets += [("reg", part) for part, acts in zip(parts, acting, strict=True) if acts]
     sources = [source_checksum(locate(group, content["_target_"])) for group, content in targets]
     each = list(zip(parts, regularizers, strict=True))
@@ -104,7 +106,8 @@ def facts_of(
         acting=acting,
         set_by_reg=[key for part, regularizer in each for key in regularizer.model_options(part["lam"])],
         takes_lam=all(regularizer.takes_lam for regularizer in regularizers),
-        may_grow=all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
+        may_grow=not knows_length(schedule)
+        and all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
         task=dataset.task,
     )
 
@@ -130,6 +133,9 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
         },
         "model": _content(config.model),
         "optimizer": _content(config.optimizer),
+        "schedule": _content(config.schedule),
+        "clip_norm": config.clip_norm,
+        "precision": config.precision,
         # A regularizer that only sets options of the model gives the same run as these options given by name.
         "reg": [
             {**_content(part), **{key: part[key] for key in ("lam", "scope", "schedule", "ramp")}} for part in parts

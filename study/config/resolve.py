@@ -8,7 +8,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
-from study.config.run_config import BUDGETS, GROUPS, LOOPS, ON_FAILURE, ResolvedRun, RunConfig, check_name
+from study.config.run_config import (
+    BUDGETS,
+    GROUPS,
+    LOOPS,
+    ON_FAILURE,
+    PRECISIONS,
+    ResolvedRun,
+    RunConfig,
+    check_name,
+)
 from study.config.schema import StudySchema
 from study.errors import ConfigError
 from study.tasks import TASKS
@@ -42,13 +51,18 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam. Give a value. Example: lam=1e-4") from None
         raise
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "checkpoint_every": 1}
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")
-    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS}.items():
+    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS, "precision": PRECISIONS}.items():
         if values[key] not in allowed:
             raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")
+    if not 0 <= values["checkpoint_every"] < math.inf:
+        raise ConfigError(f"checkpoint_every={values['checkpoint_every']}: must be a number of seconds ≥ 0")
+    clip_norm = values["clip_norm"]
+    if clip_norm is not None and not 0 < clip_norm < math.inf:
+        raise ConfigError(f"clip_norm={clip_norm}: must be a finite number above 0, or null. Example: clip_norm=1.0")
     if values["task"] not in (None, *TASKS):
         raise ConfigError(f"task={values['task']}: allowed: {', '.join(TASKS)}")
     lam = values["lam"]
@@ -83,6 +97,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         budget=values["budget"],
         lam=lam,
         **{group: values[group] for group in GROUPS},
+        clip_norm=clip_norm,
+        precision=values["precision"],
         device=values["device"],
         threads=values["threads"],
         checkpoint_every=values["checkpoint_every"],

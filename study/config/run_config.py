@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -10,12 +10,22 @@ from omegaconf import OmegaConf
 from study.errors import ConfigError
 from study.tasks import CLASSIFICATION
 
-GROUPS = ("data", "model", "optimizer", "reg")
+GROUPS = ("data", "model", "optimizer", "schedule", "reg")
 DATA_KEYS = ("root", "split", "train_size", "label_noise", "standardize", "standardize_target")  # of every data set
 SPLITS = ("holdout", "textbook")
 ON_FAILURE = ("continue", "stop")
 BUDGETS = ("epochs", "steps")
+PRECISIONS = ("float32", "bfloat16", "float64")
+WARMUP_UNITS = ("epochs", "steps")
 LOOPS = ("common", "fastest", "general")
+
+# The schedule of runs of earlier versions, which had none.
+CONSTANT = {
+    "option": "constant",
+    "_target_": "study.optimizers.schedules.constant",
+    "warmup": 0,
+    "warmup_unit": "epochs",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,10 @@ class RunConfig:
     reg: Mapping[str, Any]
     device: str
     threads: int
-    checkpoint_every: int = 1
+    schedule: Mapping[str, Any] = field(default_factory=lambda: CONSTANT)  # of the learning rate
+    clip_norm: float | None = None
+    precision: str = "float32"
+    checkpoint_every: float = 30.0  # seconds
     keep_checkpoint: bool = False
     keep_model: bool = False
     test: bool = True  # whether the test set is scored; False for the trials of a tuned study

@@ -26,12 +26,15 @@ class StudySchema:
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     reg: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    clip_norm: float | None = MISSING
+    precision: str = MISSING
     seeds: Any = None
     variants: list[Any] = field(default_factory=list)
     device: str = MISSING
     threads: int = MISSING
     workers: int | None = None
-    checkpoint_every: int = MISSING
+    checkpoint_every: float = MISSING
     keep_checkpoint: bool = MISSING
     keep_model: bool = MISSING
     retry_failed: bool = MISSING

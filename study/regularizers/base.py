@@ -9,26 +9,30 @@ import torch
 from torch import Tensor, nn
 
 from study.errors import ConfigError
+from study.randomness import Stream
 
 
 @dataclass(frozen=True)
 class LamRange:
-    """The range of λ that an option accepts. λ must be finite, and `high` itself is never allowed."""
+    """The range of λ that an option accepts. λ must be finite."""
 
     low: float = 0.0
     high: float = math.inf
     low_included: bool = True
+    high_included: bool = False
 
     def check(self, lam: float) -> None:
         """Raise ConfigError unless λ is in the range."""
         above = lam >= self.low if self.low_included else lam > self.low
-        if not (math.isfinite(lam) and above and lam < self.high):
+        below = lam <= self.high if self.high_included else lam < self.high
+        if not (math.isfinite(lam) and above and below):
             raise ConfigError(f"lam={lam}: {self} is allowed")
 
     def __str__(self) -> str:
         if math.isinf(self.high):
             return f"any finite number {'of at least' if self.low_included else 'above'} {self.low:g}"
-        return f"a number in {'[' if self.low_included else '('}{self.low:g}, {self.high:g})"
+        left, right = "[" if self.low_included else "(", "]" if self.high_included else ")"
+        return f"a number in {left}{self.low:g}, {self.high:g}{right}"
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,11 @@ class Regularizer:
         in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
             `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
             requires the general loop.
+        stream: the random stream of the run's seed that `generator` draws from; None if it has no generator of its own.
         lam: the current λ; a schedule changes it from epoch to epoch.
         scoped: the parameters in scope.
         classes: number of classes; for regression, number of outputs.
+        generator: on the CPU; set before `attach` if there is a `stream`. Save its state in `state_dict`.
     """
 
     takes_lam: ClassVar[bool] = True
@@ -68,10 +74,12 @@ class Regularizer:
     lam_range: ClassVar[LamRange] = LamRange()
     classification_only: str = ""
     in_step: Mapping[str, float] | None = None
+    stream: ClassVar[Stream | None] = None
 
     lam: float = 0.0
     scoped: Sequence[Scoped] = ()
     classes: int = 0
+    generator: torch.Generator
 
     def model_options(self, lam: float) -> Mapping[str, Any]:
         """Return the options of the model that this regularizer sets."""
@@ -84,6 +92,13 @@ class Regularizer:
             model: a model on the meta device.
             optimizer: an optimizer of the run's kind, with placeholder parameters.
             scoped: the parameters in scope; all parameters of the model if the option takes no scope.
+        """
+
+    def check_examples(self, image_shape: tuple[int, ...]) -> None:
+        """Raise ConfigError, with the reason, if this regularizer cannot work with examples of a shape.
+
+        Args:
+            image_shape: of one example, such as (height, width), (channels, height, width) or (features,).
         """
 
     def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
@@ -103,8 +118,14 @@ class Regularizer:
         """
         return images, targets
 
-    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
-        """Return a term, in the unit of the loss, to add to the mean data loss of a batch before the backward pass."""
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor | float:
+        """Return a term, in the unit of the loss, to add to the mean data loss of a batch before the backward pass.
+
+        Args:
+            loss: the mean data loss of the batch, a scalar.
+            images: the batch as `on_batch` returned it, (n, *image_shape).
+            logits: what the model made of it, (n, classes).
+        """
         return 0.0
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:

@@ -61,8 +61,8 @@ class Combined:
             images, targets = regularizer.on_batch(images, targets)
         return images, targets
 
-    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
-        return sum(regularizer.on_loss(loss, images) for regularizer in self.regularizers)
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor | float:
+        return sum(regularizer.on_loss(loss, images, logits) for regularizer in self.regularizers)
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
         return sum(regularizer.before_step(optimizer) for regularizer in self.regularizers)

@@ -72,7 +72,7 @@ class GradientPenalty(Regularizer):
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return images.requires_grad_(), targets
 
-    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor:
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
         return self.lam * self._value(loss, images)
 
     def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -87,6 +87,29 @@ class GradientPenalty(Regularizer):
         """
         (gradient,) = torch.autograd.grad(loss, images, create_graph=True)
         return len(images) * gradient.square().sum()
+
+
+class ConfidencePenalty(Regularizer):
+    """R = −H, the mean over examples of Σ p log p over classes, p being the softmax of the logits, in nats.
+
+    Pereyra et al. 2017, arXiv:1701.06548, where λ is β. H is the mean entropy of the predictions, so R is negative:
+    from −log K, if all K classes are equally likely, to 0. log K − H is the divergence KL(p ‖ uniform), which has the
+    same gradient. With λ > 0, the penalty in metrics.csv is therefore negative, and the objective may be.
+    """
+
+    takes_scope = False
+    classification_only = "it is about the probabilities of classes"
+
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
+        return self.lam * self._value(logits)
+
+    def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return self.lam * self._value(model(images))
+
+    @staticmethod
+    def _value(logits: Tensor) -> Tensor:
+        log_p = F.log_softmax(logits, dim=1)
+        return (log_p.exp() * log_p).sum(dim=1).mean()
 
 
 def as_probabilities(targets: Tensor, classes: int, dtype: torch.dtype) -> Tensor:

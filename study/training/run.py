@@ -13,7 +13,14 @@ from typing import Any
 
 import torch
 
-from study.config.build import build_combined, build_dataset, build_model, build_optimizer
+from study.config.build import (
+    build_combined,
+    build_dataset,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    steps_per_epoch,
+)
 from study.config.identity import NUMERICS
 from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
@@ -24,12 +31,14 @@ from study.randomness import Stream, global_stream, torch_generator
 from study.records.contract import CHECKPOINT, LABEL_NOISE, PART
 from study.records.run_folder import RunFolder
 from study.training import checkpoint
-from study.training.checkpoint import Checkpoint, State
+from study.training.checkpoint import Checkpoint
 from study.training.general import penalty_and_gradient_ratio
 from study.training.loop_choice import LOOPS
 from study.training.model_regularizers import model_regularizers
+from study.training.precision import in_precision, splits_in_precision
 from study.training.process import prepare_process
 from study.training.results import may_score_later, score_later, write_scores, write_statistics
+from study.training.state import State
 from study.training.task import Task
 
 
@@ -45,6 +54,8 @@ class Outcome:
     cause: str | None = None
     metrics: Mapping[str, Any] | None = None
 
+
+CHECKPOINT_SHARE = 0.01  # of the time of a run, after which no checkpoint is due; the last one may exceed it
 
 # Called with the number of an epoch and its row of metrics.csv. False stops the run there; it can be resumed later.
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
@@ -98,7 +109,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         folder = RunFolder(
             work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
-        splits = load_splits(dataset, config.data, config.seed, device)
+        splits = splits_in_precision(load_splits(dataset, config.data, config.seed, device), config.precision)
         folder.note(images=splits.counts())
         folder.log(
             f"{len(splits.train)} training and {len(splits.val)} validation images of {dataset.name}, on {device},"
@@ -106,16 +117,21 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         )
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset).to(device)
+        model = in_precision(model, config.precision, device)
         own = model_regularizers(config, dataset, splits.train, folder.log)
         folder.note(model_regularizers=own)
         if own:
             folder.log(f"regularizers inside the model: {', '.join(own)}")
         with global_stream(config.seed, Stream.DROPOUT):
+            optimizer = build_optimizer(config.optimizer, dict(model.named_parameters()))
+            steps = steps_per_epoch(config.data, dataset, config.batch_size, config.budget)
             state = State(
                 model,
                 build_combined(config, model, dataset.classes),
-                build_optimizer(config.optimizer, dict(model.named_parameters())),
+                optimizer,
                 torch_generator(config.seed, Stream.BATCH_ORDER),
+                build_schedule(config.schedule, optimizer, config.epochs, steps),
+                config.clip_norm,
             )
             outcome = _Training(task, state, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
@@ -172,7 +188,9 @@ class _Training:
         self.images = splits.available if config.budget == "steps" else None
         self.train: Scored | ScoredRegression | None = None  # scores after the last recorded epoch
         self.val: Scored | ScoredRegression | None = None
-        self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
+        self.seconds = dict.fromkeys(("preparation", "training", "scoring", "statistics", "checkpoints"), 0.0)
+        self.learning_rate = state.optimizer.param_groups[0]["lr"]  # in the first step of an epoch
+        self.saved = time.perf_counter()  # when the last checkpoint was taken
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
         """Train from the start or a checkpoint until the budget ends, the loss diverges, or `on_epoch` stops it."""
@@ -189,26 +207,31 @@ class _Training:
         while epoch < config.epochs and not regularizer.stops:
             epoch += 1
             regularizer.start_epoch(epoch)
-            before = self.seconds["training"]
+            before, self.learning_rate = self.seconds["training"], self.state.optimizer.param_groups[0]["lr"]
             with self._timed("training"):
-                objective = self.loop.train_epoch(
-                    *(self.state.model, regularizer, self.state.optimizer),
-                    *(self.splits.train, config.batch_size, self.state.order, self.images),
-                )
+                objective = self.loop.train_epoch(self.state, self.splits.train, config.batch_size, self.images)
             row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss became infinite or NaN in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
             # The work after the last epoch is short, so a checkpoint there is only useful for a longer run.
             last = epoch == config.epochs or regularizer.stops
-            if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
-                checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+            if config.keep_checkpoint if last else self._checkpoint_is_due() or not go_on:
+                with self._timed("checkpoints"):
+                    checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+                self.saved = time.perf_counter()
             if not go_on and not last:
                 self.folder.log(f"interrupted after epoch {epoch}")
                 self.folder.finish("interrupted")
                 return Outcome("interrupted", f"stopped after epoch {epoch}", row)
         self._finish(epoch)
         return self._end(Outcome("complete", metrics=row))
+
+    def _checkpoint_is_due(self) -> bool:
+        """Whether the time between checkpoints is over. On a slow disk it is longer, so that they cost few percent."""
+        now, taken = time.perf_counter(), self.seconds["checkpoints"]
+        every = self.config.checkpoint_every
+        return not every or (now - self.saved >= every and taken <= CHECKPOINT_SHARE * (now - self.folder.began))
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -247,7 +270,9 @@ class _Training:
             self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
             train, val = self.train.score(), self.val.score()
         with self._timed("statistics"):
-            penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
+            penalty, ratio = penalty_and_gradient_ratio(
+                model, regularizer, self.splits.train, self.loop.data_gradient_norm
+            )
         row = {
             "epoch": epoch,
             "train_loss": train.loss,
@@ -258,7 +283,7 @@ class _Training:
             "objective": objective,
             "gradient_ratio": ratio,
             "lam": regularizer.lam,
-            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.learning_rate,
             "seconds": round(seconds, 6),
             **_of_regression(train, val),
         }

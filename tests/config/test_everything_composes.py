@@ -63,6 +63,8 @@ def refusal(choice):
         return f"must be constant, because the lam of reg={reg} is an option of the model"
     if model == "linear" and reg in ("group_lasso", "max_norm"):
         return "this model has no hidden units"
+    if model == "linear" and reg == "activity_l1":
+        return "it works on the outputs of activation functions, but this model has no hidden units"
     if reg == "stochastic_depth" and model is not None and model != "vit":
         return "has no such option. Allowed: model=resnet18, model=vit_tiny"
     if model == "tanh" and reg == "batch_norm":

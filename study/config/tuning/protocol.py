@@ -21,7 +21,8 @@ TRIALS = 16
 MOST_TRIALS = 10_000  # more would take months, and are probably a typing error
 ALLOWED = ("tuning",)  # words of `allow` for a command that trains
 # Keys that a trial may not change: the task, the budget, and the keys that the protocol itself sets.
-NOT_TUNED = ("reg", "seed", "epochs", "budget", "data", "model", "optimizer", "task", "experiment", *ENGINE_KEYS)
+CHOICES = ("reg", "data", "model", "optimizer", "schedule", "experiment")
+NOT_TUNED = (*CHOICES, "task", "seed", "epochs", "budget", "precision", *ENGINE_KEYS)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,44 @@
+"""The precision in which a run's model computes: float32, bfloat16 or float64."""
+
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from study.data import Part, Splits
+
+
+def in_precision(model: nn.Module, precision: str, device: torch.device) -> nn.Module:
+    """Make a model compute in a precision, in place. Its logits are float32 with bfloat16.
+
+    With bfloat16, torch's autocast chooses what is computed in it; weights, losses and the optimizer stay float32.
+    With float64, everything is float64. The initial weights are those of float32.
+    """
+    if precision == "float64":
+        return model.double()
+    if precision == "bfloat16":
+        forward = torch.autocast(device.type, dtype=torch.bfloat16)(model.forward)
+
+        @wraps(model.forward)
+        def forward_in_bfloat16(*inputs: Any, **options: Any) -> Tensor:
+            return forward(*inputs, **options).float()
+
+        model.forward = forward_in_bfloat16
+    return model
+
+
+def splits_in_precision(splits: Splits, precision: str) -> Splits:
+    """Convert the images of all splits to float64 where a run computes in it. Splits that share images still do."""
+    if precision != "float64":
+        return splits
+    doubled: dict[int, Tensor] = {}
+
+    def part(given: Part) -> Part:
+        images = doubled.setdefault(id(given.all_images), given.all_images.double())
+        return replace(given, all_images=images)
+
+    train = part(splits.train)
+    clean = train if splits.clean is splits.train else part(splits.clean)
+    return replace(splits, train=train, clean=clean, val=part(splits.val), test=splits.test and part(splits.test))
