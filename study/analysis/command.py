@@ -17,7 +17,7 @@ from study.analysis.reading.collect import ANALYSIS, Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.statistics import contrasts, tuning
-from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
+from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
 from study.analysis.tidy import export
@@ -68,7 +68,7 @@ def analyze_study(options: Options) -> int:
     if options.filter:
         study = _filtered(study, options.filter)
     notes = [*check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
-    notes += model_notes(study.runs)
+    notes += [*model_notes(study.runs), *sample_notes(study.runs)]
     rows = at_epoch(study, options.at)
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)

@@ -136,6 +136,7 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
         "schedule": _content(config.schedule),
         "clip_norm": config.clip_norm,
         "precision": config.precision,
+        "score_train": config.score_train,
         # A regularizer that only sets options of the model gives the same run as these options given by name.
         "reg": [
             {**_content(part), **{key: part[key] for key in ("lam", "scope", "schedule", "ramp")}} for part in parts

@@ -19,7 +19,7 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
         set_by_reg: options of the model that its regularizers set. They are left out: reg and lam determine them.
     """
     flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size, "budget": config.budget}
-    flat |= {"clip_norm": config.clip_norm, "precision": config.precision}
+    flat |= {"clip_norm": config.clip_norm, "precision": config.precision, "score_train": config.score_train}
     for group in GROUPS:
         values = getattr(config, group)
         if group != "reg":

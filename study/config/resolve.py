@@ -51,7 +51,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam. Give a value. Example: lam=1e-4") from None
         raise
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1}
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")
@@ -99,6 +99,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         **{group: values[group] for group in GROUPS},
         clip_norm=clip_norm,
         precision=values["precision"],
+        score_train=values["score_train"],
         device=values["device"],
         threads=values["threads"],
         checkpoint_every=values["checkpoint_every"],

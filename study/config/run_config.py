@@ -52,6 +52,7 @@ class RunConfig:
     schedule: Mapping[str, Any] = field(default_factory=lambda: CONSTANT)  # of the learning rate
     clip_norm: float | None = None
     precision: str = "float32"
+    score_train: int | None = None  # number of training images that are scored after each epoch; None: all
     checkpoint_every: float = 30.0  # seconds
     keep_checkpoint: bool = False
     keep_model: bool = False

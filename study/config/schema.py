@@ -29,6 +29,7 @@ class StudySchema:
     schedule: dict[str, Any] = field(default_factory=dict)
     clip_norm: float | None = MISSING
     precision: str = MISSING
+    score_train: int | None = MISSING
     seeds: Any = None
     variants: list[Any] = field(default_factory=list)
     device: str = MISSING

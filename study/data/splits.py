@@ -1,7 +1,7 @@
 """Split the images into train, val and test. The split depends on the seed alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,12 @@ class Part:
         """Return images and labels of examples given by their index in the split."""
         chosen = which if self.rows is None else self.rows[which]
         return self.all_images[chosen], self.all_labels[chosen]
+
+    def first(self, count: int | None) -> "Part":
+        """The first examples of the split, at most `count`; itself if that is None or all."""
+        if count is None or count >= len(self):
+            return self
+        return replace(self, rows=self.numbers(slice(0, count)))
 
     def images_into(self, out: Tensor, which: slice) -> Tensor:
         """Return images (n, *image_shape) of examples given by index, written to the buffer `out` of at least n images.

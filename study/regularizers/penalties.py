@@ -190,12 +190,13 @@ class Orthogonal(MatrixPenalty):
     def value_and_gradient(self, w: Tensor, out: Tensor) -> Tensor:
         wide = self._wide(w)
         excess = self._excess(wide)
-        self._wide(out).copy_(excess @ wide).mul_(4)
+        gradient = 4 * excess @ wide
+        out.copy_((gradient if len(gradient) == len(w) else gradient.T).reshape(w.shape))
         return excess.square().sum()
 
     @staticmethod
     def _wide(w: Tensor) -> Tensor:
-        """Return a view of a weight as a matrix with at most as many rows as columns."""
+        """Return a weight as a matrix with at most as many rows as columns."""
         matrix = as_matrix(w)
         return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
 
@@ -230,7 +231,8 @@ class Spectral(MatrixPenalty):
             assert w.grad is not None
             left, self._right[i] = self._iterated(w, self._right[i], 1)
             sigma = left @ as_matrix(w) @ self._right[i]
-            as_matrix(w.grad).addr_(left, self._right[i] * sigma, alpha=2 * self.lam * s.factor)
+            gradient = torch.outer(left, self._right[i] * sigma).reshape(w.shape)
+            w.grad.add_(gradient, alpha=2 * self.lam * s.factor)
             total = total + self.lam * s.factor * sigma.square()
         return total
 

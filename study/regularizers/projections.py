@@ -157,9 +157,9 @@ class MaxNorm(Regularizer):
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         for units in self._layers:
-            rows = as_matrix(units.weight)
-            norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-            rows.mul_(torch.where(norms > self.lam * units.factor, self.lam * units.factor / norms, 1.0))
+            norms, largest = torch.linalg.vector_norm(as_matrix(units.weight), dim=1), self.lam * units.factor
+            shrink = torch.where(norms > largest, largest / norms, 1.0)
+            units.weight.mul_(shrink.reshape(-1, *[1] * (units.weight.dim() - 1)))
 
 
 def _rows(units: Units) -> Tensor:

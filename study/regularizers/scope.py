@@ -147,5 +147,5 @@ def matrices(scoped: Sequence[Scoped]) -> list[Scoped]:
 
 
 def as_matrix(w: Tensor) -> Tensor:
-    """Return a weight as a matrix (units, inputs)."""
+    """Return a weight as a matrix (units, inputs). It may be a copy: weights of convolutions can be channels-last."""
     return w.flatten(1)

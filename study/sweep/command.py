@@ -77,7 +77,7 @@ class _Command:
         self.composer = Composer(context.config_loader)
         self.study_folder = OUTPUTS / base.name
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
-        self.primary = ""  # known with the first runs, whose data set has a task
+        self.task = self.primary = ""  # known with the first runs, whose data set has a task
         self.states: set[str] = set()
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
@@ -124,7 +124,8 @@ class _Command:
 
     def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[ResolvedRun]:
         runs = self.composer.compose_each(parts)
-        self.primary = _primary(self.base, self.study_folder, [run.task for run in runs])
+        self.task = _one_task(self.study_folder, [run.task for run in runs])
+        self.primary = _primary(self.base, self.study_folder, self.task)
         return [replace(run, config=replace(run.config, test=test)) for run in runs]
 
     def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
@@ -137,7 +138,7 @@ class _Command:
         from study.training.loop_choice import choose_loops
 
         tasks = choose_loops(tasks, base.loop, progress.say)
-        freeze.freeze(self.study_folder, tasks, self.primary)
+        freeze.freeze(self.study_folder, tasks, self.primary, self.task)
         if self.own:
             from study.sweep.workers import train_all
 
@@ -152,26 +153,43 @@ class _Command:
             raise SystemExit(1)
 
 
-def _primary(base: DictConfig, study_folder: Path, tasks: Sequence[str]) -> str:
-    """The primary measure of a study.
+def _one_task(study_folder: Path, tasks: Sequence[str]) -> str:
+    """The task of a study. Scores of classification and of regression cannot be compared.
 
     Args:
-        base: the config of the command.
         study_folder: outputs/<name>.
-        tasks: classification or regression, for each run.
+        tasks: classification or regression, for each run of the command.
 
     Raises:
-        ConfigError: the runs have several tasks, or a measure is none of their task, or tuning cannot use `select`.
-        StudyError: another measure was fixed before the study's first run.
+        ConfigError: the runs have several tasks.
+        StudyError: the study has another task.
     """
-    if len(found := sorted(set(tasks))) > 1:
+    found, recorded = sorted(set(tasks)), sweeps.recorded_task_of(study_folder)
+    if len(found) > 1:
         raise ConfigError(
             f"the runs are for {' and for '.join(found)}, and their scores cannot be compared. Train each in a study of"
             " its own: name=..."
         )
-    (task,) = found
+    if recorded not in (None, *found):
+        raise StudyError(
+            f"{study_folder} is a study of {recorded}, and the runs are for {found[0]}. Their scores cannot be"
+            " compared. Use another study: name=..."
+        )
+    return found[0]
+
+
+def _primary(base: DictConfig, study_folder: Path, task: str) -> str:
+    """The primary measure of a study: the one fixed before its first run, or the one of this command.
+
+    Raises:
+        ConfigError: the task has no such measure, or tuning cannot choose by `select`.
+        StudyError: another measure was fixed.
+    """
     check_selectable(base.select, task)
-    primary, fixed = check_primary(base.primary, task), sweeps.recorded_primaries(study_folder)
+    fixed = sweeps.recorded_primaries(study_folder)
+    if base.primary is None and fixed:
+        return fixed[0]
+    primary = check_primary(base.primary, task)
     if fixed and primary not in fixed:
         raise StudyError(
             f"primary={primary}: it was fixed as {fixed[0]} before the runs of {study_folder}, because it must not be"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from study.data import Part
-from study.measures.scoring import logits_of  # noqa: F401  every loop has this function, too
+from study.measures.scoring import images_at_once, logits_of  # noqa: F401  every loop has logits_of, too
 from study.regularizers import Combined
 from study.tasks import data_loss
 from study.training.state import State
@@ -105,8 +105,9 @@ def data_gradient_norm(model: nn.Module, train: Part) -> float:
     """
     count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
     total = [torch.zeros_like(parameter) for parameter in parameters]
-    for start in range(0, count, GRADIENT_BATCH):
-        images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
+    step = min(GRADIENT_BATCH, images_at_once(model, total[0].device))
+    for start in range(0, count, step):
+        images, labels = train.take(slice(start, min(start + step, count)))
         with torch.enable_grad():
             loss = data_loss(train.task)(model(images), labels, reduction="sum") / count
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -23,7 +23,7 @@ from study.records.seal import seal_of, with_own_sum
 from study.records.status import read_status
 from study.training import general
 from study.training.compiled import mlp
-from study.training.precision import in_precision, splits_in_precision
+from study.training.placement import placed, splits_in_precision
 
 
 def write_scores(
@@ -88,7 +88,7 @@ def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.d
     status = read_status(work) or {}
     refuse_changed(work, status, (MODEL,))
     splits = splits_in_precision(load_splits(dataset, config.data, config.seed, device), config.precision)
-    model = in_precision(build_model(config.model, dataset).to(device), config.precision, device)
+    model = placed(build_model(config.model, dataset), config.precision, device)
     model.load_state_dict(load_file(work / MODEL))
     # The loop of the run itself, if compiled code can be used here.
     compiled = status["path"] == mlp.PATH and mlp.unavailable() is None

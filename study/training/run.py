@@ -35,7 +35,7 @@ from study.training.checkpoint import Checkpoint
 from study.training.general import penalty_and_gradient_ratio
 from study.training.loop_choice import LOOPS
 from study.training.model_regularizers import model_regularizers
-from study.training.precision import in_precision, splits_in_precision
+from study.training.placement import placed, splits_in_precision
 from study.training.process import prepare_process
 from study.training.results import may_score_later, score_later, write_scores, write_statistics
 from study.training.state import State
@@ -116,8 +116,8 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             f" by the training loop {task.path}"
         )
         with global_stream(config.seed, Stream.INITIALIZATION):
-            model = build_model(config.model, dataset).to(device)
-        model = in_precision(model, config.precision, device)
+            model = build_model(config.model, dataset)
+        model = placed(model, config.precision, device)
         own = model_regularizers(config, dataset, splits.train, folder.log)
         folder.note(model_regularizers=own)
         if own:
@@ -185,6 +185,7 @@ class _Training:
         self.config, self.state, self.splits, self.folder, self.maker = config, state, splits, folder, maker
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
+        self.scored_train = splits.clean.first(config.score_train)
         self.images = splits.available if config.budget == "steps" else None
         self.train: Scored | ScoredRegression | None = None  # scores after the last recorded epoch
         self.val: Scored | ScoredRegression | None = None
@@ -267,7 +268,7 @@ class _Training:
         """Score an epoch and add it to the run's CSVs; return its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
+            self.train, self.val = self.score(model, self.scored_train), self.score(model, self.splits.val)
             train, val = self.train.score(), self.val.score()
         with self._timed("statistics"):
             penalty, ratio = penalty_and_gradient_ratio(
@@ -310,7 +311,8 @@ class _Training:
         with self._timed("scoring"):
             write_scores(folder.path, chosen, model, self.score, self.splits, val, self.config.test)
         with self._timed("statistics"):
-            write_statistics(folder.path, chosen, model, self.score, self.splits, train)
+            whole = train if self.scored_train is self.splits.clean else None
+            write_statistics(folder.path, chosen, model, self.score, self.splits, whole)
         if self.config.keep_model:
             checkpoint.save_model(folder.path, model)
         folder.note(epochs_trained=epoch, scored_epoch=chosen)
@@ -336,8 +338,8 @@ def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
     `given`: all training images, scored by the labels used in training. `clean`: the same by their true labels.
     `flipped`: only the images with a flipped label, scored by that label. Their accuracy is the fraction memorized.
     """
-    given = clean.by_other_labels(splits.train.labels)
-    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped)}
+    given = clean.by_other_labels(splits.train.labels[: len(clean.labels)])
+    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped[splits.flipped < len(clean.labels)])}
     rows = []
     for labels, scored in parts.items():
         if len(scored.labels):

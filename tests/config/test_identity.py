@@ -75,6 +75,7 @@ SCIENCE = {
     "schedule.final": "schedule=cosine schedule.final=0.1",
     "clip_norm": "clip_norm=1",
     "precision": "precision=float64",
+    "score_train": "score_train=100",
     "reg": "reg=l2",
     "reg.scope": "reg.scope=weights",
     "reg.schedule": "reg.schedule=anneal",

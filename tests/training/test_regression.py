@@ -17,9 +17,10 @@ from study.regularizers import Combined, Scoped
 from study.regularizers import Part as One
 from study.regularizers.data_side import GradientPenalty, Mixup
 from study.regularizers.penalties import L2
-from study.training.general import penalty_and_gradient_ratio, train_epoch
+from study.training.general import data_gradient_norm, penalty_and_gradient_ratio, train_epoch
 from study.training.loop_choice import choose_loops
 from study.training.run import train_run
+from study.training.state import State
 from study.training.task import Task
 from tests.config.test_identity import resolved
 
@@ -49,7 +50,7 @@ def attached(model, regularizer, lam=0.1):
 def test_a_step_follows_the_gradient_of_the_mean_squared_error():
     model = nn.Linear(3, 2, bias=False)
     before = model.weight.detach().clone()
-    objective = train_epoch(model, Combined([]), sgd(model.parameters(), 0.5), Part(X, Y), 40, torch.Generator())
+    objective = train_epoch(State(model, Combined([]), sgd(model.parameters(), 0.5), torch.Generator()), Part(X, Y), 40)
     errors = X @ before.T - Y
     assert objective == pytest.approx(float(errors.square().mean()), rel=1e-5)
     gradient = 2 * errors.T @ X / errors.numel()
@@ -58,7 +59,7 @@ def test_a_step_follows_the_gradient_of_the_mean_squared_error():
 
 def test_the_gradient_ratio_is_relative_to_the_mean_squared_error():
     model = nn.Linear(3, 2, bias=False)
-    penalty, ratio = penalty_and_gradient_ratio(model, attached(model, L2()), Part(X, Y))
+    penalty, ratio = penalty_and_gradient_ratio(model, attached(model, L2()), Part(X, Y), data_gradient_norm)
     w = model.weight.detach()
     data = 2 * (X @ w.T - Y).T @ X / Y.numel()
     assert penalty == pytest.approx(0.1 * float(w.square().sum()), rel=1e-5)

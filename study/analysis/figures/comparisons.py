@@ -77,7 +77,7 @@ def _equal_gaps(axis: plt.Axes, unit: str, sign: int) -> None:
         named = True
         at_top = end - gap >= high - 1e-9 * abs(high)
         axis.annotate(
-            f"{sign * gap:g}".replace("-", "−"),
+            f"{sign * gap + 0.0:g}".replace("-", "−"),
             (end, end - gap),
             xytext=(0, 2) if at_top else (2, 0),
             textcoords="offset points",

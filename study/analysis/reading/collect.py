@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,9 +44,9 @@ class Study:
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN if several parts have a λ each),
             `takes_lam, setting` (everything but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
             `epochs_trained, scored_epoch` (its weights are the result), `data, split, path, threads, numerics,
-            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, separated by
-            commas), `seal` (`fits`, `none`, or `changed` if that is allowed), `task` (the same in all rows). Rows are
-            in the order of display.
+            checksums, label_noise, scored_train, train_images, val_images, run_id, model_regularizers` (outside `reg`,
+            separated by commas), `seal` (`fits`, `none`, or `changed` if that is allowed), `task` (the same in all
+            rows). Rows are in the order of display.
         tables: the CSVs of all runs by name, with the columns `run, variant, seed` added: metrics.csv (a row per
             epoch), weights.csv (a row per epoch and parameter), label_noise.csv; for complete runs also val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
@@ -341,6 +342,7 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "numerics": status["numerics"],
         "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
         "label_noise": config.data["label_noise"],
+        "scored_train": min(config.score_train or sys.maxsize, int(status["images"]["train"])),
         "train_images": int(status["images"]["train"]),
         "val_images": int(status["images"]["val"]),
         "run_id": status["run_id"],

@@ -48,6 +48,15 @@ def model_notes(runs: pd.DataFrame) -> list[str]:
     return notes
 
 
+def sample_notes(runs: pd.DataFrame) -> list[str]:
+    """A note if the training scores are those of a sample (score_train)."""
+    sampled = runs[runs["scored_train"] < runs["train_images"]]
+    if sampled.empty:
+        return []
+    counts = "/".join(f"{count:,}" for count in sorted(sampled["scored_train"].unique()))
+    return [f"Training scores, and the gaps, are those of a fixed sample of {counts} training images (score_train)."]
+
+
 def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
     """Refuse to compare runs that differ in more than their variant.
 

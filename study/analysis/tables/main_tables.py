@@ -220,8 +220,9 @@ def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION)
         for index, row in table[table["measure"] == measure].iterrows():
             factor = described[measure].factor
             decimals = 2 if described[measure].unit in ("fraction", "points") else 3
-            if task == REGRESSION:  # more where differences are small
-                decimals = max(significant(table.loc[table["measure"] == measure, "mean_difference"]) - 1, 0)
+            if task == REGRESSION:  # targets can have any unit
+                differences = table.loc[table["measure"] == measure, "mean_difference"].abs()
+                decimals = significant([differences.median()], digits=3)
             wide = "new_images" if measure.startswith("test") else "new_data"
             lines.append(
                 {
