@@ -108,8 +108,16 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         _check_value(part, regularizer, scoped)
     if sum(regularizer.selects for regularizer in regularizers) > 1:
         raise ConfigError("reg.parts: only one part may choose the epoch, as early_stopping does. Leave the others out")
+    if sum(_overrides(regularizer, "on_backward") for regularizer in regularizers) > 1:
+        raise ConfigError(
+            "reg.parts: only one part may change the gradients of a step, as sam does. Leave the others out"
+        )
     facts = facts_of(data, model, optimizer, schedule, parts, dataset, regularizers)
     return data, model, optimizer, schedule, list(parts), facts
+
+
+def _overrides(regularizer: Regularizer, hook: str) -> bool:
+    return getattr(type(regularizer), hook) is not getattr(Regularizer, hook)
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:

@@ -1,7 +1,7 @@
 """Base class of all regularizers: the hooks of the training loop, in the order of their calls."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -128,6 +128,18 @@ class Regularizer:
             logits: what the model made of it, (n, classes).
         """
         return 0.0
+
+    def on_backward(self, backward: Callable[[], Tensor]) -> Tensor:
+        """Set the gradients of a batch by calling `backward`, by default once.
+
+        Args:
+            backward: sets the gradients to those of the batch's loss at the current weights, with the terms of
+                `on_loss`, and returns that loss. Each call is a forward and a backward pass on the same batch.
+
+        Returns:
+            The loss of the step, a scalar without gradient.
+        """
+        return backward()
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
         """Add to the gradients, or change the weights, between the backward pass and the optimizer's step.

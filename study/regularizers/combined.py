@@ -1,7 +1,8 @@
 """All regularizers of one run as one object for the training loop, with the schedule of each λ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,6 +64,11 @@ class Combined:
 
     def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor | float:
         return sum(regularizer.on_loss(loss, images, logits) for regularizer in self.regularizers)
+
+    def on_backward(self, backward: Callable[[], Tensor]) -> Tensor:
+        for regularizer in self.regularizers:
+            backward = partial(regularizer.on_backward, backward)
+        return backward()
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
         return sum(regularizer.before_step(optimizer) for regularizer in self.regularizers)

@@ -1,9 +1,10 @@
 """The general training loop, for any model. It is short, uses no DataLoader, and does not wait for the device."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from study.data import Part
 from study.measures.scoring import images_at_once, logits_of  # noqa: F401  every loop has logits_of, too
@@ -39,13 +40,9 @@ def train_epoch(
     shuffled = batch_order(len(train), images, state.order).to(train.all_labels.device)
     objective, loss_of = [], data_loss(train.task)
     for batch in shuffled.split(batch_size):
-        inputs, targets = regularizer.on_batch(*train.take(batch))
-        optimizer.zero_grad(set_to_none=True)
-        logits = model(inputs)
-        loss = loss_of(logits, targets)
-        loss = loss + regularizer.on_loss(loss, inputs, logits)
-        loss.backward()
-        objective.append(loss.detach() + regularizer.before_step(optimizer))
+        backward = partial(_backward, state, loss_of, *regularizer.on_batch(*train.take(batch)))
+        loss = regularizer.on_backward(backward)
+        objective.append(loss + regularizer.before_step(optimizer))
         if state.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), state.clip_norm)
         optimizer.step()
@@ -53,6 +50,16 @@ def train_epoch(
         if state.schedule is not None:
             state.schedule.step()
     return float(torch.stack(objective).cpu().double().mean())
+
+
+def _backward(state: State, loss_of: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+    """Set the gradients to those of a batch's loss at the current weights; return the loss, a scalar."""
+    state.optimizer.zero_grad(set_to_none=True)
+    logits = state.model(inputs)
+    loss = loss_of(logits, targets)
+    loss = loss + state.regularizer.on_loss(loss, inputs, logits)
+    loss.backward()
+    return loss.detach()
 
 
 def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:

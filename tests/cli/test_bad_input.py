@@ -53,6 +53,7 @@ MISTAKES = {
     "reg=combine reg.parts=[{reg:nope}]": "reg=nope: there is no such option",
     "reg=combine reg.parts=[{reg:l1,lam:-1}]": "at least 0 is allowed",
     "reg=combine reg.parts=[{reg:early_stopping},{reg:early_stopping}]": "only one part may choose the epoch",
+    "reg=combine reg.parts=[{reg:sam},{reg:l1},{reg:sam}]": "only one part may change the gradients of a step",
     "model.dropout=1": "a number in [0, 1) is allowed",
     "model.norm=batch batch_size=1": "batches of at least 2 images",
     "loop=quick": "allowed: common, fastest, general",
