@@ -109,7 +109,7 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
         text, lines = final_tables.label_text(noise), [*final_tables.LABEL_NOTES, *notes]
         found.append(Section("label_noise", "Training accuracy by kind of labels", noise, text, lines, len(text)))
     sparsity = final_tables.sparsity_table(study, variants)
-    text, lines = final_tables.sparsity_text(sparsity), [*final_tables.SPARSITY_NOTES, *notes]
+    text, lines = final_tables.sparsity_text(sparsity), [*final_tables.sparsity_notes(sparsity), *notes]
     found.append(Section("sparsity", "Sparsity and pruning", sparsity, text, lines, 0))
     invariants = final_tables.invariant_table(study, variants)
     text, lines = final_tables.invariant_text(invariants), [*final_tables.INVARIANT_NOTES, *notes]

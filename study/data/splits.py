@@ -1,6 +1,6 @@
 """Split the images into train, val and test. The split depends on the seed alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +78,7 @@ class Splits:
         available: number of training images before `train_size` was applied.
         clean: training images with their true labels; the same as `train` without label noise.
         flipped: indices in `train` of the images with a flipped label, int64 (k,).
+        support: the features that decide the label, if they are known; see `DataSet`.
     """
 
     train: Part
@@ -86,6 +87,7 @@ class Splits:
     available: int
     clean: Part
     flipped: Tensor
+    support: Sequence[int] | None = None
 
     def counts(self) -> dict[str, int]:
         """Return the number of images of each part."""
@@ -199,7 +201,7 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
         given = flipped_labels(known.all_labels.cpu(), dataset.classes, options["label_noise"], seed).to(device)
         train = part(used, given)
         flipped = (train.labels != clean.labels).nonzero()[:, 0]
-    return Splits(train, val, test, len(available), clean, flipped)
+    return Splits(train, val, test, len(available), clean, flipped, dataset.support)
 
 
 def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:

@@ -60,6 +60,8 @@ MEASURES = {
         Measure("abs_max", "Maximum |w|", "", -1),
         Measure("zero_fraction", "w = 0", "fraction", 1),
         Measure("near_zero_fraction", "|w| < 0.001", "fraction", 1),
+        Measure("support_precision", "Support precision", "fraction", 1),
+        Measure("support_recall", "Support recall", "fraction", 1),
     )
 }
 SELECTABLE = [name for name, measure in MEASURES.items() if measure.selectable]

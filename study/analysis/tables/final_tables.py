@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.reading.collect import Study
+from study.analysis.statistics.gaps import SUPPORT
 from study.analysis.text.formats import number
 from study.measures.weights import ALL, THRESHOLDS
 
@@ -24,6 +25,11 @@ SPARSITY_NOTES = (
     " Hoyer and Gini: 0 for equal weights, 1 for a single nonzero weight. Dead units: never active on the training set."
     " Accuracy: on the validation set, after all weights below the threshold are set to 0.",
 )
+SUPPORT_NOTE = (
+    "Support: the features that decide the label. Precision: which fraction of the features that the first layer reads"
+    " are in it. Recall: which fraction of it the first layer reads. A feature is read unless all its weights are below"
+    " 0.001."
+)
 INVARIANT_NOTES = (
     "Multiply the weights into a ReLU unit by a number and divide those out of it by the same number: none of these"
     " values changes, except the ranks. Norms and histograms of weights do change. Margins are those of the training"
@@ -39,7 +45,7 @@ LABEL_NOTES = (
 def sparsity_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
     """Mean and sd over seeds of sparsity.csv (all parameters together) and pruning.csv; a row per variant."""
     whole = study.tables["sparsity.csv"].query("parameter == @ALL", local_dict={"ALL": ALL})
-    columns = ["zero_fraction", *(f"below_{t:g}" for t in THRESHOLDS), "hoyer", "gini", "units", "dead_units"]
+    columns = ["zero_fraction", *(f"below_{t:g}" for t in THRESHOLDS), "hoyer", "gini", "units", "dead_units", *SUPPORT]
     pruned = study.tables["pruning.csv"].query("split == 'val'")
     wide = pruned.pivot(index="run", columns="threshold", values=["accuracy", "effective_parameters"])
     wide.columns = [f"{measure}_at_{threshold:g}" for measure, threshold in wide.columns]
@@ -56,9 +62,17 @@ def sparsity_text(table: pd.DataFrame) -> pd.DataFrame:
     text["Hoyer"], text["Gini"] = _column(table, "hoyer", 1, 3), _column(table, "gini", 1, 3)
     if (table["units"] > 0).any():
         text["Dead units"] = _column(table, "dead_units", 1, 1)
+    if table["support_recall"].notna().any():
+        text["Support precision (%)"] = _column(table, "support_precision", 100, 1)
+        text["Support recall (%)"] = _column(table, "support_recall", 100, 1)
     for threshold in (0.0, *THRESHOLDS):
         text[f"Acc. pruned at {threshold:g} (%)"] = _column(table, f"accuracy_at_{threshold:g}", 100, 2)
     return text
+
+
+def sparsity_notes(table: pd.DataFrame) -> list[str]:
+    """The notes below the sparsity table, as sentences."""
+    return [*SPARSITY_NOTES, *([SUPPORT_NOTE] if table["support_recall"].notna().any() else [])]
 
 
 def invariant_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
