@@ -90,6 +90,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "setting": dict(task.setting),
             "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
+            "class_names": list(dataset.class_names),
         }
         if start is None and task.extends is not None:
             start = checkpoint.load_shorter(task.extends, maker, config.epochs)
