@@ -247,8 +247,8 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any]
         part["scope"] = given.get("scope", "all")
         if not isinstance(part["scope"], str | Mapping):
             raise ConfigError(
-                f"reg.scope={part['scope']}: must be all, weights, a regular expression, or a mapping of these to"
-                " factors of lam"
+                f"reg.scope={part['scope']}: must be all, weights, a type of module, a regular expression, or a"
+                " mapping of these to factors of lam"
             )
     return part, regularizer
 

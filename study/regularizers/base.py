@@ -56,6 +56,7 @@ class Regularizer:
         acts: False if it only sets options of the model, or does nothing.
         classification_only: the reason why it cannot be used for regression; empty if it can.
         selects: whether it chooses the epoch whose weights are the result.
+        of_models: the options of `model` that have the options which `model_options` sets, for messages.
         in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
             `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
             requires the general loop.
@@ -71,7 +72,7 @@ class Regularizer:
     acts: ClassVar[bool] = True
     selects: ClassVar[bool] = False
     of_models: ClassVar[Sequence[str]] = ()
-    lam_range: ClassVar[LamRange] = LamRange()
+    lam_range: LamRange = LamRange()
     classification_only: str = ""
     in_step: Mapping[str, float] | None = None
     stream: ClassVar[Stream | None] = None

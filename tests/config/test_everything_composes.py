@@ -13,6 +13,7 @@ from study.training.task import Task
 from tests.config.test_identity import config, resolved
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
+REGS += ["weight_decay reg.independent=true lam=1e-3"]  # another loop trains it
 MODELS = {
     "mlp": ["model.hidden=[8]"],
     "deep": ["model.hidden=[8,6]"],
@@ -29,7 +30,7 @@ CHOICES = {
     "data": ["digits", "fashion_mnist_mini"],
     "split": ["holdout", "textbook"],
     "optimizer": ["adam", "sgd", "sgd optimizer.momentum=0.9"],
-    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}"],
+    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}", "Linear"],
     "schedule": ["constant", "warmup", "anneal"],
     "batch_size": [32, 45],
     "budget": ["epochs", "steps"],
@@ -42,7 +43,7 @@ DEFAULTS = {key: values[0] for key, values in CHOICES.items()}
 def overrides(choice):
     scoped = choice["reg"] != "combine"  # whose parts have these
     return [
-        f"reg={choice['reg']}",
+        *f"reg={choice['reg']}".split(),
         *MODELS[choice["model"]],
         f"data={choice['data']}",
         f"data.split={choice['split']}",

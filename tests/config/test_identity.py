@@ -180,4 +180,8 @@ def test_variants_are_named_by_what_varies():
     assert keys_of(*several) == ["combine", "early_stopping", "none"]
     parts = [resolved("reg=combine"), resolved("reg=combine", "reg.parts=[{reg:l2,lam:0.01}]")]
     assert keys_of(*parts) == ["combine-partsl11e-05_dropout0.25", "combine-partsl20.01"]
+    types = [
+        resolved("model=cnn", "reg=l2", f"reg.scope={scope}") for scope in ("all", "Conv2d", "{Conv2d:1,Linear:0.1}")
+    ]
+    assert keys_of(*types) == ["l2-lam0.01-scopeall", "l2-lam0.01-scopeConv2d", "l2-lam0.01-scope_Conv2d_1_Linear_0.1_"]
     assert keys_of(resolved("model.hidden=[8]"), resolved("model.hidden=[8,4]")) == ["none-hidden8", "none-hidden8_4"]

@@ -169,6 +169,8 @@ def test_the_compiled_loop_is_for_what_it_knows_alone():
     assert not fits(model, [Noise()], adam, cpu)
     assert not fits(model, [L1Proximal(), MaxNorm()], adam, cpu)
     assert not fits(model, [L1(), WeightDecay()], adam, cpu)
+    assert fits(model, [WeightDecay()], adam, cpu)
+    assert not fits(model, [WeightDecay(independent=True)], adam, cpu)
     assert not fits(torch.nn.Linear(4, 2), [L1()], adam, cpu)
     assert not fits(MLP(4, [3], 2, dropout=0.5), [L1()], adam, cpu)
     assert not fits(MLP(4, [3], 2, norm="batch"), [L1()], adam, cpu)
