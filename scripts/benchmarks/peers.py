@@ -1,6 +1,6 @@
 """The same training in other libraries, as their users write it. Each runs in its own process, in .venv-bench.
 
-    python peers.py NAME --data FILE --epochs N [--reg l1 --hidden 1000 --batch 32] [--core 0]
+    python peers.py NAME --data FILE --epochs N [--reg l1 --hidden 1000 --batch 32 --model mlp] [--core 0]
 
 Each trains on the 60,000 images of Fashion-MNIST: inputs-hidden-10, Adam 1e-3, cross-entropy plus penalty on all
 parameters, in float32. Each computes the mean penalized loss of an epoch, and scores train and val after each epoch, in
@@ -31,13 +31,12 @@ def load(file: str):
 def torch_parts(options, flatten: bool = True):
     """Return the data sets of train and val, the model, and a function from its parameters to the penalty."""
     import torch
-    from torch import nn
     from torch.utils.data import TensorDataset
 
     if options.core is not None:
         torch.set_num_threads(1)
     arrays = [torch.from_numpy(array) for array in load(options.data)]
-    model = nn.Sequential(nn.Linear(784, options.hidden), nn.ReLU(), nn.Linear(options.hidden, 10))
+    model = torch_model(options)
     lam = LAM[options.reg]
     penalty = {
         "none": lambda parameters: 0.0,
@@ -46,6 +45,24 @@ def torch_parts(options, flatten: bool = True):
         "l2_norm": lambda parameters: lam * sum(torch.linalg.vector_norm(p) for p in parameters),
     }[options.reg]
     return TensorDataset(*arrays[:2]), TensorDataset(*arrays[2:]), model, penalty
+
+
+def torch_model(options):
+    """Return the model of --model. Its cnn has the layers of regstudy's."""
+    from torch import nn
+
+    width = options.hidden
+    if options.model == "cnn":
+        blocks = [
+            layer
+            for channels in ((1, 32), (32, 64))
+            for layer in (nn.Conv2d(*channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        ]
+        rest = [nn.Flatten(), nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10)]
+        return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), *blocks, *rest)
+    norm = [nn.BatchNorm1d(width)] if options.model == "batch_norm" else []
+    dropout = [nn.Dropout(0.5)] if options.model == "dropout" else []
+    return nn.Sequential(nn.Linear(784, width), *norm, nn.ReLU(), *dropout, nn.Linear(width, 10))
 
 
 def notebook(options) -> list[float]:
@@ -62,11 +79,13 @@ def notebook(options) -> list[float]:
 
     def scores(loader):
         loss, correct = 0.0, 0
+        model.eval()
         with torch.no_grad():
             for images, labels in loader:
                 logits = model(images)
                 loss += F.cross_entropy(logits, labels, reduction="sum").item()
                 correct += (logits.argmax(dim=1) == labels).sum().item()
+        model.train()
         return loss / len(loader.dataset), correct / len(loader.dataset)
 
     for _ in range(options.epochs):
@@ -301,10 +320,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--reg", choices=LAM, default="l1")
     parser.add_argument("--hidden", type=int, default=1000)
+    parser.add_argument("--model", choices=("mlp", "cnn", "batch_norm", "dropout"), default="mlp")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--running", action="store_true", help="score train during training")
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
+    if options.model != "mlp" and options.name not in ("notebook", "lightning"):
+        parser.error("--model is for notebook and lightning only")
     if options.core is not None:
         os.environ["OMP_NUM_THREADS"] = "1"
         os.sched_setaffinity(0, {options.core})
