@@ -10,11 +10,14 @@ otherwise the library's default. Prints the val accuracy of every epoch as JSON.
 """
 
 import argparse
+import itertools
 import json
 import os
+import time
 
 LAM = {"none": 0.0, "l1": 1e-4, "l2": 1e-2, "l2_norm": 1e-2}
 LR = 1e-3
+ENDED: list[float] = []  # when each epoch ended
 SCORED = 1000  # batch size of passes that only score
 
 
@@ -36,7 +39,7 @@ def torch_parts(options, flatten: bool = True):
     if options.core is not None:
         torch.set_num_threads(1)
     arrays = [torch.from_numpy(array) for array in load(options.data)]
-    model = torch_model(options)
+    model = torch_model(options).to(options.device)
     lam = LAM[options.reg]
     penalty = {
         "none": lambda parameters: 0.0,
@@ -52,6 +55,12 @@ def torch_model(options):
     from torch import nn
 
     width = options.hidden
+    if options.model == "resnet18":
+        import torchvision
+
+        model = torchvision.models.resnet18(num_classes=10)
+        model.conv1, model.maxpool = nn.Conv2d(1, 64, 3, padding=1, bias=False), nn.Identity()
+        return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), model)
     if options.model == "cnn":
         blocks = [
             layer
@@ -77,11 +86,14 @@ def notebook(options) -> list[float]:
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     accuracies = []
 
+    def on_device(loader):
+        return loader if options.device == "cpu" else ([part.to(options.device) for part in batch] for batch in loader)
+
     def scores(loader):
         loss, correct = 0.0, 0
         model.eval()
         with torch.no_grad():
-            for images, labels in loader:
+            for images, labels in on_device(loader):
                 logits = model(images)
                 loss += F.cross_entropy(logits, labels, reduction="sum").item()
                 correct += (logits.argmax(dim=1) == labels).sum().item()
@@ -90,7 +102,7 @@ def notebook(options) -> list[float]:
 
     for _ in range(options.epochs):
         objective, correct = 0.0, 0
-        for images, labels in train:
+        for images, labels in on_device(train):
             optimizer.zero_grad()
             logits = model(images)
             loss = F.cross_entropy(logits, labels) + penalty(model.parameters())
@@ -102,6 +114,7 @@ def notebook(options) -> list[float]:
         if not options.running:
             scores(train)
         accuracies.append(scores(val)[1])
+        ENDED.append(time.perf_counter())
     return accuracies
 
 
@@ -142,12 +155,13 @@ def lightning(options) -> list[float]:
 
         def on_validation_epoch_end(self):
             accuracies.append(float(self.trainer.callback_metrics["val_accuracy"]))
+            ENDED.append(time.perf_counter())
 
         def configure_optimizers(self):
             return torch.optim.Adam(self.parameters(), lr=LR)
 
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = pl.Trainer(max_epochs=options.epochs, accelerator="cpu", num_sanity_val_steps=0, **quiet)
+    trainer = pl.Trainer(max_epochs=options.epochs, accelerator=options.device, num_sanity_val_steps=0, **quiet)
     scored = [DataLoader(part, batch_size=SCORED) for part in ((val,) if options.running else (val, train))]
     trainer.fit(Module(), DataLoader(train, batch_size=options.batch, shuffle=True), scored)
     return accuracies
@@ -320,7 +334,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--reg", choices=LAM, default="l1")
     parser.add_argument("--hidden", type=int, default=1000)
-    parser.add_argument("--model", choices=("mlp", "cnn", "batch_norm", "dropout"), default="mlp")
+    parser.add_argument("--model", choices=("mlp", "cnn", "resnet18", "batch_norm", "dropout"), default="mlp")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", action="store_true", help="print the seconds from epoch to epoch, not accuracies")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--running", action="store_true", help="score train during training")
     parser.add_argument("--core", type=int)
@@ -330,7 +346,9 @@ def main() -> None:
     if options.core is not None:
         os.environ["OMP_NUM_THREADS"] = "1"
         os.sched_setaffinity(0, {options.core})
-    print(json.dumps(PEERS[options.name](options)))
+    accuracies = PEERS[options.name](options)
+    seconds = [after - before for before, after in itertools.pairwise(ENDED)]
+    print(json.dumps(seconds if options.seconds else accuracies))
 
 
 if __name__ == "__main__":
