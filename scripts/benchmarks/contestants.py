@@ -57,7 +57,13 @@ def data_root() -> str:
 
 
 def peers(
-    data: Path, reg: str, names: Sequence[str], hidden: int = 1000, batch: int = 32, running: bool = False
+    data: Path,
+    reg: str,
+    names: Sequence[str],
+    hidden: int = 1000,
+    batch: int = 32,
+    running: bool = False,
+    model: str = "mlp",
 ) -> list[Contestant]:
     """Return each library twice: as its users run it (one process, default threads), and with one process per core.
 
@@ -68,11 +74,12 @@ def peers(
         hidden: width of the hidden layer.
         batch: images per step.
         running: whether train is scored during training, instead of in a separate pass.
+        model: `mlp`, or `cnn`, `batch_norm` or `dropout` for a plain PyTorch loop and Lightning.
     """
 
     def command(name: str, epochs: int, core: int | None = None) -> list[str]:
         general = [str(PEER_PYTHON), str(HERE / "peers.py"), name, "--data", str(data), "--epochs", str(epochs)]
-        work = ["--reg", reg, "--hidden", str(hidden), "--batch", str(batch)]
+        work = ["--reg", reg, "--hidden", str(hidden), "--batch", str(batch), "--model", model]
         return [*general, *work, *(["--running"] * running), *([] if core is None else ["--core", str(core)])]
 
     def printed(folder: Path, outputs: Sequence[str]) -> list[float]:

@@ -113,7 +113,7 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
         found.append(Section("label_noise", "Training accuracy by kind of labels", noise, text, lines, len(text)))
     sparsity = final_tables.sparsity_table(study, variants)
     text = final_tables.sparsity_text(sparsity, study.task)
-    lines = [final_tables.sparsity_note(study.task), *notes]
+    lines = [*final_tables.sparsity_notes(sparsity, study.task), *notes]
     found.append(Section("sparsity", "Sparsity and pruning", sparsity, text, lines, 0))
     invariants = final_tables.invariant_table(study, variants)
     text, lines = final_tables.invariant_text(invariants), [final_tables.invariant_note(study.task), *notes]

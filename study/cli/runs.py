@@ -31,6 +31,9 @@ def study_show(arguments: list[str]) -> int:
             console.print(f"  {key:<10} {status[key]}", markup=False)
     for key, value in status.get("versions", {}).items():
         console.print(f"  {key:<10} {value}", markup=False)
+    names = status.get("class_names") or []
+    if names != [str(number) for number in range(len(names))]:
+        console.print(f"  {'classes':<10} {', '.join(f'{i} {name}' for i, name in enumerate(names))}", markup=False)
     try:
         header, *rows = (folder / "metrics.csv").read_text().splitlines()
         for key, value in zip(header.split(","), rows[-1].split(","), strict=False):

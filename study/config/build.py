@@ -43,8 +43,8 @@ def locate(group: str, path: Any) -> Callable[..., Any]:
         raise ConfigError(f"{group}._target_={path}: {module} has no {name}. Correct the name of the class or function")
     if target is None:
         raise ConfigError(
-            f"{group}._target_={path} does not exist. Give the dotted name of a class or function, and add the folder"
-            " of its module to PYTHONPATH. Example: my_module.my_function"
+            f"{group}._target_={path} does not exist. Give the dotted name of a class or function, and the folder"
+            " of its module: --config-dir DIR, or PYTHONPATH. Example: my_module.my_function"
         )
     if not callable(target):
         raise ConfigError(f"{group}._target_={path} must be a class or function. Example: my_module.my_function")

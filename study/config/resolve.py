@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
 from study.config.run_config import (
@@ -45,6 +45,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     for key in known:
         if key not in cfg or (key in GROUPS and not choices.get(key)):
             raise ConfigError(f"{key} is missing: it cannot be removed. Set it: {key}=...")
+    _check_given(cfg, choices)
     try:
         values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except InterpolationKeyError as error:
@@ -107,6 +108,19 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         keep_model=values["keep_model"],
     )
     return checks.checked(config, values["task"])
+
+
+def _check_given(cfg: DictConfig, choices: Mapping[str, str]) -> None:
+    """Refuse a group whose option requires values (`???` in its YAML file) that are not given."""
+    for group in GROUPS:
+        content: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [group]), resolve=False)
+        keys = [f"{group}.{key}" for key, value in (content[group] or {}).items() if value == MISSING]
+        if keys:
+            values = " ".join(f"{key}=..." for key in keys)
+            raise ConfigError(
+                f"{group}={choices[group]} requires {' and '.join(keys)}. Give {values}; study help {keys[0]} explains"
+                " it"
+            )
 
 
 def _combination(

@@ -8,7 +8,7 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 import torch
 
-from study.data.checks import checked_features, checked_labels, checked_targets, checked_task, duplicates
+from study.data.checks import checked_features, checked_file, checked_labels, checked_targets, checked_task, duplicates
 from study.data.dataset import DataSet, RawImages, sha256
 from study.data.splits import VAL_SHARE, drawn_test
 from study.errors import ConfigError
@@ -28,12 +28,8 @@ def arrays(path: str, task: str = CLASSIFICATION) -> DataSet:
     Raises:
         ConfigError: the file cannot be read, or its content is not allowed.
     """
-    file = Path(path).expanduser()
-    try:
-        changed = file.stat()
-    except OSError as error:
-        raise ConfigError(f"data.path={path}: the file cannot be read ({error.strerror})") from None
-    return _dataset(file.absolute(), path, (changed.st_mtime_ns, changed.st_size), checked_task(task))
+    changed = checked_file("path", path)
+    return _dataset(Path(path).expanduser().absolute(), path, changed, checked_task(task))
 
 
 @lru_cache(maxsize=4)
@@ -47,10 +43,13 @@ def _content(file: Path, path: str) -> dict[str, np.ndarray]:
         raise ConfigError(other)
     try:
         with np.load(file, allow_pickle=False) as content:
-            found = {key: content[key] for key in KEYS if key in content.files}
+            read = {key: content[key] for key in KEYS if key in content.files}
+            found = {key: array for key, array in read.items() if isinstance(array, np.ndarray)}
             others = content.files
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise ConfigError(f"{other} ({error})") from None
+    if len(found) < len(read):
+        raise ConfigError(other)
     missing = [key for key in ("x", "y") if key not in found]
     if missing:
         raise ConfigError(f"data.path={path} has no array {missing[0]}; found: {', '.join(others) or 'none'}")

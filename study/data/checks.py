@@ -1,11 +1,37 @@
 """What is wrong with examples, labels and targets of a file of the user's, in one line each."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from study.errors import ConfigError
 from study.tasks import TASKS
+
+
+def checked_file(key: str, name: str) -> tuple[int, int]:
+    """Time of the last change (ns) and size (bytes) of a file, which tell whether it must be read again.
+
+    Args:
+        key: the option that names the file, for messages.
+        name: the file.
+
+    Raises:
+        ConfigError: it does not exist, cannot be read, or is a folder.
+    """
+    try:
+        file = Path(name).expanduser()
+        found = file.stat()
+    except (OSError, ValueError, RuntimeError) as error:  # a byte 0 in a name, or an unknown ~user
+        raise ConfigError(
+            f"data.{key}={name}: the file cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
+    if not file.is_file():
+        raise ConfigError(f"data.{key}={name}: is not a file. Give the name of a file")
+    if not os.access(file, os.R_OK):
+        raise ConfigError(f"data.{key}={name}: the file cannot be read (Permission denied)")
+    return found.st_mtime_ns, found.st_size
 
 
 def checked_features(where: str, x: np.ndarray, gaps: bool = False) -> np.ndarray:
@@ -19,7 +45,7 @@ def checked_features(where: str, x: np.ndarray, gaps: bool = False) -> np.ndarra
     Raises:
         ConfigError: no numbers, no examples, no features, or values that are not finite.
     """
-    if x.dtype == bool or not (np.issubdtype(x.dtype, np.integer) or np.issubdtype(x.dtype, np.floating)):
+    if x.dtype.kind not in "iuf":
         raise ConfigError(f"{where} has the type {x.dtype}. Allowed: numbers (uint8 or float32)")
     if x.ndim < 2:
         raise ConfigError(
@@ -57,7 +83,10 @@ def checked_labels(where: str, y: np.ndarray, names: Sequence[str] | None = None
     if y.ndim != 1:
         raise ConfigError(f"{where} has the shape {y.shape}. It must be (examples,): one label for each example")
     if y.dtype.kind in "OUSb":
-        text = y.astype(str)
+        try:
+            text = y.astype(str)
+        except UnicodeDecodeError:
+            raise ConfigError(f"{where} has bytes that are not ASCII. Save the labels as text or as numbers") from None
         known = tuple(names or sorted(set(text.tolist())))
         number = {name: i for i, name in enumerate(known)}
         unknown = sorted(set(text.tolist()) - set(known))
@@ -65,29 +94,26 @@ def checked_labels(where: str, y: np.ndarray, names: Sequence[str] | None = None
             raise ConfigError(f"{where} has the label {unknown[0]!r}, which no training example has")
         y = np.array([number[name] for name in text.tolist()], dtype=np.int64)
     else:
-        if not np.issubdtype(y.dtype, np.integer):
-            whole = np.isfinite(y).all() and (y == np.round(y)).all() if np.issubdtype(y.dtype, np.floating) else False
-            if not whole:
-                raise ConfigError(
-                    f"{where} has the type {y.dtype}. Labels must be whole numbers from 0 on, or text. To predict"
-                    " numbers, give task=regression"
-                )
-        y = y.astype(np.int64)
-        if len(y) and y.min() < 0:
-            raise ConfigError(f"{where} has the label {y.min()}. Labels must be whole numbers from 0 on, or text")
-        known = tuple(names or map(str, range(int(y.max()) + 1 if len(y) else 0)))
-        if len(y) and y.max() >= len(known):
-            raise ConfigError(f"{where} has the label {y.max()}, which no training example has")
-    if names is None:
-        counts = np.bincount(y, minlength=len(known))
-        if len(known) < 2:
-            raise ConfigError(f"{where} has {len(known)} class. At least two are required")
-        if (counts == 0).any():
-            gap = int(np.flatnonzero(counts == 0)[0])
+        if y.dtype.kind not in "iu" and not (y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.round(y)).all()):
             raise ConfigError(
-                f"{where} has labels up to {len(known) - 1}, but none is {gap}. Number the classes without gaps, or"
-                " give text labels"
+                f"{where} has the type {y.dtype}. Labels must be whole numbers from 0 on, or text. To predict numbers,"
+                " give task=regression"
             )
+        present = [int(label) for label in np.unique(y)]
+        if present and present[0] < 0:
+            raise ConfigError(f"{where} has the label {present[0]}. Labels must be whole numbers from 0 on, or text")
+        gap = next((number for number, label in enumerate(present) if label != number), None)
+        if names is None and gap is not None:
+            raise ConfigError(
+                f"{where} has labels up to {present[-1]}, but none is {gap}. Number the classes without gaps, or give"
+                " text labels"
+            )
+        known = tuple(names or map(str, present))
+        if present and present[-1] >= len(known):
+            raise ConfigError(f"{where} has the label {present[-1]}, which no training example has")
+        y = y.astype(np.int64)
+    if names is None and len(known) < 2:
+        raise ConfigError(f"{where} has {len(known)} class. At least two are required")
     return y, known
 
 

@@ -43,6 +43,7 @@ class DataSet:
         impute: what replaces missing values, NaN: `mean` or `median` of a feature in the training split; None if there
             are no missing values.
         warnings: what a user should know of the data, printed once before a sweep trains.
+        support: the features that decide the label, as positions in a flattened example; None if they are not known.
     """
 
     name: str
@@ -58,6 +59,7 @@ class DataSet:
     places: Sequence[str] = ()
     impute: str | None = None
     warnings: Sequence[str] = ()
+    support: Sequence[int] | None = None
 
 
 def sha256(data: bytes | memoryview | np.ndarray) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from study.data.arrays import of_arrays
+from study.data.checks import checked_file
 from study.data.dataset import DataSet
 from study.errors import ConfigError
 
@@ -31,11 +32,7 @@ def idx(images: str, labels: str, test_images: str | None = None, test_labels: s
     files = []
     for key, name in given.items():
         if name is not None:
-            try:
-                found = Path(name).expanduser().stat()
-            except OSError as error:
-                raise ConfigError(f"data.{key}={name}: the file cannot be read ({error.strerror})") from None
-            files.append((key, name, found.st_mtime_ns, found.st_size))
+            files.append((key, name, *checked_file(key, name)))
     return _dataset(tuple(files))
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from study.data.arrays import of_arrays
 from study.data.dataset import DataSet
-from study.errors import ConfigError
+from study.errors import ConfigError, faults, one_line
 
 MODES = {"rgb": "RGB", "grey": "L"}
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -58,8 +58,10 @@ def _images(where: str, folder: Path, mode: str, size: int | None) -> tuple[np.n
             try:
                 with Image.open(file) as opened:
                     image = opened.convert(mode)
-            except (OSError, ValueError) as error:
-                raise ConfigError(f"{where}: {file} is no image that can be read ({error})") from None
+            except Exception as error:  # each format has its own errors for damaged files
+                if faults.is_fault(error):
+                    raise
+                raise ConfigError(f"{where}: {file} is no image that can be read ({one_line(error)})") from None
             image = image.resize((size, size), Image.Resampling.BILINEAR) if size else image
             first = first or (file, image.size)
             if image.size != first[1]:

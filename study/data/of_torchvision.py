@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,10 @@ def of_torchvision(root: str, dataset: str, arguments: Mapping[str, Any] | None 
     Raises:
         ConfigError: there is no such class, it cannot be had, or its examples are not allowed.
     """
+    if not isinstance(arguments or {}, Mapping):
+        raise ConfigError(
+            f'data.arguments={arguments}: must be a mapping. Example: "data.arguments={{split: letters}}"'
+        )
     return _dataset(str(Path(root).expanduser()), dataset, json.dumps(dict(arguments or {}), sort_keys=True))
 
 
@@ -60,12 +65,15 @@ def _dataset(root: str, name: str, arguments: str) -> DataSet:
         raise
     except Exception as error:  # torchvision raises what its sources raise
         raise ConfigError(
-            f"{where}: torchvision cannot provide it in data.root={root} ({type(error).__name__}: {one_line(error)})"
+            f"{where}: torchvision cannot provide it in data.root={root} ({type(error).__name__}: {one_line(error)})."
+            " Check data.dataset, data.arguments and the connection"
         ) from None
     content = {"x": arrays[0][0], "y": arrays[0][1]}
     if len(arrays) > 1:
         content |= {"x_test": arrays[1][0], "y_test": arrays[1][1]}
-    return of_arrays(name.lower(), where, content, places=())
+    made = of_arrays(name.lower(), where, content, places=())
+    names = [str(name) for name in getattr(found[0], "classes", ())]
+    return replace(made, class_names=tuple(names)) if len(names) == made.classes else made
 
 
 def _arrays(where: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:

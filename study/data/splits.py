@@ -1,8 +1,9 @@
 """Split the images into train, val and test. The split depends on the seed alone."""
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from study.tasks import task_of
 TEST_DRAW, TEST_SHARE = 1797, 6  # seed and size (a sixth) of a test set that is drawn
 IMPUTE = ("mean", "median")
 VAL_SHARE = 6  # val is a sixth of the training set, 10,000 images of Fashion-MNIST
+KEPT_BYTES = 4 << 30  # of all data sets that a process keeps; Fashion-MNIST takes 0.2 GB
+_kept: "OrderedDict[Any, tuple[Part, Part]]" = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Splits:
         available: number of training images before `train_size` was applied.
         clean: training images with their true labels; the same as `train` without label noise.
         flipped: indices in `train` of the images with a flipped label, int64 (k,).
+        support: the features that decide the label, if they are known; see `DataSet`.
     """
 
     train: Part
@@ -108,6 +112,7 @@ class Splits:
     available: int
     clean: Part
     flipped: Tensor
+    support: Sequence[int] | None = None
 
     def counts(self) -> dict[str, int]:
         """Return the number of images of each part."""
@@ -257,7 +262,7 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
         given = flipped_labels(known.all_labels.cpu(), dataset.classes, options["label_noise"], seed).to(device)
         train = part(used, given)
         flipped = (train.labels != clean.labels).nonzero()[:, 0]
-    return Splits(train, val, test, len(available), clean, flipped)
+    return Splits(train, val, test, len(available), clean, flipped, dataset.support)
 
 
 def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
@@ -287,15 +292,39 @@ def val_count(dataset: DataSet) -> int:
 
 
 def read_once(dataset: DataSet, root: str, device: torch.device) -> tuple[Part, Part]:
-    """Return the training and test images of a data set on a device. They are read from disk once per process.
+    """Return the training and test images of a data set on a device.
+
+    Data sets stay in the memory of the process, so that a sweep over several reads each once. If they take more than
+    KEPT_BYTES together, those that were used least recently are dropped, and read again when a run needs them.
 
     Raises:
         StudyError: the data is not available, or its checksums are wrong.
     """
-    return _read(dataset.read, Path(root).expanduser(), dataset.pixel_max, device)
+    key = (_identity(dataset.read), Path(root).expanduser(), dataset.pixel_max, device)
+    if key not in _kept:
+        _kept[key] = _read(dataset.read, *key[1:])
+    _kept.move_to_end(key)
+    while len(_kept) > 1 and sum(map(_bytes, _kept.values())) > KEPT_BYTES:
+        _kept.popitem(last=False)
+    return _kept[key]
 
 
-@lru_cache(maxsize=2)
+def _identity(read: Callable[[Path], RawImages]) -> Any:
+    """What is equal for functions that read the same: each build of a data set may make a new `partial`."""
+    if not isinstance(read, partial):
+        return read
+    parts = (read.func, read.args, tuple(sorted(read.keywords.items())))
+    try:
+        hash(parts)
+    except TypeError:  # an argument is a list or a mapping
+        return read
+    return parts
+
+
+def _bytes(parts: tuple[Part, Part]) -> int:
+    return sum(part.all_images.nbytes + part.all_labels.nbytes for part in parts)
+
+
 def _read(read: Callable[[Path], RawImages], root: Path, pixel_max: int, device: torch.device) -> tuple[Part, Part]:
     raw = read(root)
     train, test = (

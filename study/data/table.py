@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from study.data.arrays import checked_y, dataset_of, same_length
-from study.data.checks import checked_features, checked_task
+from study.data.checks import checked_features, checked_file, checked_task
 from study.data.dataset import DataSet
 from study.data.splits import IMPUTE, drawn_test
 from study.errors import ConfigError
@@ -38,7 +38,7 @@ def csv(
         missing: values that are missing: `refuse`, or `mean`, `median` of the column in the training split. A missing
             text belongs to no category.
         test_path: file of the test set. Without it a sixth is drawn, the same one in every run.
-        separator: between columns.
+        separator: between columns: a character, `\\t` or `\\s+`.
         task: `classification` or `regression`.
 
     Raises:
@@ -46,14 +46,14 @@ def csv(
     """
     if missing not in ("refuse", *IMPUTE):
         raise ConfigError(f"data.missing={missing}: allowed: refuse, {', '.join(IMPUTE)}")
+    separator = separator.replace("\\t", "\t")
+    if separator != "\\s+" and (len(separator) != 1 or separator in '"\r\n'):
+        raise ConfigError(
+            f"data.separator={separator!r}: must be one character, \\t (a tab) or \\s+ (any space)."
+            " Example: \"data.separator=';'\""
+        )
     files = [("path", path), *([("test_path", test_path)] if test_path else [])]
-    changed = []
-    for key, name in files:
-        try:
-            found = Path(name).expanduser().stat()
-        except OSError as error:
-            raise ConfigError(f"data.{key}={name}: the file cannot be read ({error.strerror})") from None
-        changed.append((found.st_mtime_ns, found.st_size))
+    changed = [checked_file(key, name) for key, name in files]
     chosen = tuple(columns) if columns is not None else None
     return _dataset(tuple(files), target, chosen, missing, separator, tuple(changed), checked_task(task))
 
@@ -95,11 +95,18 @@ def _dataset(
 
 
 def _read(key: str, name: str, separator: str) -> pd.DataFrame:
+    file = Path(name).expanduser()
     try:
-        table = pd.read_csv(Path(name).expanduser(), sep=separator)
+        table = pd.read_csv(file, sep=separator)
+        header = pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str).iloc[0].tolist()
+    except UnicodeDecodeError:
+        raise ConfigError(f"data.{key}={name} is not UTF-8 text. Save it as CSV in UTF-8") from None
     except (ValueError, OSError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"data.{key}={name}: not a CSV file with a header ({reason})") from None
+    twice = [column for column in header if header.count(column) > 1]
+    if twice:  # pandas would rename one
+        raise ConfigError(f"data.{key}={name}: two columns have the name {twice[0]}. Rename one")
     if not len(table):
         raise ConfigError(f"data.{key}={name} has no rows below its header")
     return table
@@ -110,6 +117,9 @@ def _features(where: str, table: pd.DataFrame, target: str, columns: Sequence[st
     if target not in table:
         raise ConfigError(f"data.target={target}: {where} has no such column. Its columns: {_listed(list(table))}")
     chosen = [column for column in table if column != target] if columns is None else list(columns)
+    twice = [column for column in chosen if chosen.count(column) > 1]
+    if twice:
+        raise ConfigError(f"data.columns={chosen}: {twice[0]} is given twice. Leave one out")
     if target in chosen:
         raise ConfigError(f"data.columns={list(chosen)}: the target {target} cannot be a feature. Leave it out")
     if not chosen:

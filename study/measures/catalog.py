@@ -73,6 +73,8 @@ MEASURES = {
         Measure("abs_max", "Maximum |w|", "", -1),
         Measure("zero_fraction", "w = 0", "fraction", 1),
         Measure("near_zero_fraction", "|w| < 0.001", "fraction", 1),
+        Measure("support_precision", "Support precision", "fraction", 1),
+        Measure("support_recall", "Support recall", "fraction", 1),
     )
 }
 # What a regression has in place of a measure of classification.

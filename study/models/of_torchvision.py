@@ -41,6 +41,10 @@ def model(
     channels, _, _ = image_size("torchvision", image_shape)
     if channels not in (1, 3):
         raise ConfigError(f"model=torchvision: requires images of 1 or 3 channels, not {channels}")
+    if not isinstance(arguments or {}, Mapping):
+        raise ConfigError(
+            f'model.arguments={arguments}: must be a mapping. Example: "model.arguments={{dropout: 0.5}}"'
+        )
     options = {**ONE_OUTPUT.get(name, {}), **(arguments or {})}
     try:
         made = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)

@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("val.csv", "test.csv"), ("split", "epoch", "loss", "accuracy", "count", "ece", "brier")),
     "sparsity.csv": (
         *("parameter", "count", "zero_fraction", *(f"below_{threshold:g}" for threshold in weights.THRESHOLDS)),
-        *("hoyer", "gini", "units", "dead_units"),
+        *("hoyer", "gini", "units", "dead_units", "support_precision", "support_recall"),
     ),
     "label_noise.csv": ("epoch", "labels", "loss", "accuracy", "count"),
     "invariants.csv": ("measure", "parameter", "value"),
@@ -33,6 +33,8 @@ OF_REGRESSION: dict[str, tuple[str, ...]] = {
     "metrics.csv": ("train_r2", "val_r2", "train_mae", "val_mae"),
     **dict.fromkeys(("val.csv", "test.csv"), ("r2", "mae")),
 }
+# Columns at the end that files of earlier versions lack; they are read as empty.
+ADDED = {"sparsity.csv": ("support_precision", "support_recall")}
 _MARGINS = ("margin_q10", "margin_median")
 INVARIANTS = (  # measures of invariants.csv
     *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),

@@ -79,6 +79,7 @@ class _Command:
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
         self.task = self.primary = ""  # known with the first runs, whose data set has a task
         self.states: set[str] = set()
+        self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
 
@@ -133,7 +134,7 @@ class _Command:
         _check_writable(self.study_folder)
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop)
-        load_data_once(tasks, progress.say)
+        load_data_once(tasks, self._warn)
         # Here and below, not above: they import torch, while the server of the workers already loads its own.
         from study.training.loop_choice import choose_loops
 
@@ -146,6 +147,11 @@ class _Command:
         from study.sweep.launching import launch
 
         return set(launch(base, self.context, tasks, progress.say))
+
+    def _warn(self, line: str) -> None:
+        if line not in self.warned:
+            self.warned.add(line)
+            progress.say(line)
 
     def end(self) -> None:
         """Exit with 1 if a run failed, now or in an earlier sweep."""

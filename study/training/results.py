@@ -62,7 +62,7 @@ def write_statistics(
     folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | ScoredRegression | None
 ) -> None:
     """Write sparsity.csv, pruning.csv and invariants.csv. `train`: the model's scores on the training set, if known."""
-    write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
+    write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean, splits.support))
     write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
     write_table(folder, "invariants.csv", invariant_rows(model, train or score(model, splits.clean)))
 

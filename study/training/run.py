@@ -103,6 +103,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
             "task": dataset.task,
+            "class_names": list(dataset.class_names),
         }
         if start is None and task.extends is not None:
             start = checkpoint.load_shorter(task.extends, maker, config.epochs)

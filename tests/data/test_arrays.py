@@ -86,6 +86,22 @@ def test_repeated_examples_are_counted_in_a_warning(saved):
     assert arrays(saved(x=X, y=Y)).warnings == ()
 
 
+def test_warnings_about_data_are_printed_once_for_a_sweep_and_show_names_the_classes(study, saved, tmp_path):
+    names = np.array(["eel", "cat", "dog"])
+    path = saved(x=np.concatenate([X, X[:4]]), y=names[np.concatenate([Y, Y[:4]])])
+    few = ("data=arrays", f"data.path={path}", "model=linear", "epochs=1", "workers=1")
+    done = study("-m", "reg=none,l1,l2", "seeds=2", *few, "name=swept")
+    assert done.code == 0, done.err
+    warnings = [line for line in done.out.splitlines() if line.startswith("warning: mine: ")]
+    assert len(warnings) == len(set(warnings)) == 2  # on the test set, and on the training set
+    tune = "tune={trials: 2, seeds: 1, fresh: 1, spaces: {none: {}, l1: {lam: {log: [1e-5, 1e-3]}}}}"
+    done = study(*few, tune, "name=tuned", "allow=[tuning]")  # in several steps, each of which loads the data
+    assert done.code == 0, done.err
+    assert [done.out.count(warning) for warning in warnings] == [1, 1]
+    run = next((tmp_path / "outputs" / "swept").glob("none-seed0-*"))
+    assert "  classes    0 cat, 1 dog, 2 eel\n" in study("show", str(run)).out
+
+
 def test_a_run_is_known_by_the_content_of_its_file_not_by_its_place(saved, tmp_path):
     options = ("data=arrays", "data.standardize=feature")
     first = resolved(*options, f"data.path={saved(x=X, y=Y)}").run_id

@@ -1,7 +1,7 @@
 """The data that a figure can draw: its runs, their numbers, and the looks of its variants."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,10 +48,10 @@ class View:
     rows: pd.DataFrame
     looks: Mapping[str, Look]
     style: Style
-    contrasts: pd.DataFrame
-    primary: str
-    best_of_n: pd.DataFrame
-    trials: pd.DataFrame
+    contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    primary: str = "val_accuracy"
+    best_of_n: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def task(self) -> str:

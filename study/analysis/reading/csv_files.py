@@ -11,7 +11,7 @@ import pandas as pd
 
 from study.errors import one_line
 from study.errors.faults import is_fault
-from study.records.contract import PREDICTIONS, columns_of
+from study.records.contract import ADDED, PREDICTIONS, columns_of
 from study.tasks import CLASSIFICATION
 
 TOGETHER = 200  # files parsed at once, because a call of pandas costs more than a short file
@@ -137,12 +137,19 @@ def _whole(file: Path, columns: Sequence[str]) -> bytes:
 
 
 def _after_header(file: Path, content: bytes, columns: Sequence[str]) -> bytes:
-    header = (",".join(columns) + "\n").encode()
+    header, added = _header(columns), ADDED.get(file.name, ())
+    earlier = _header(columns[: -len(added)]) if added else header
+    if added and content.startswith(earlier):
+        content = header + content[len(earlier) :].replace(b"\n", b"," * len(added) + b"\n")
     if not content.startswith(header):
         raise DamagedError(f"has a {file.name} whose columns this project does not write; {AGAIN}")
     if not content.endswith(b"\n"):
         raise DamagedError(f"has an incomplete {file.name}; {AGAIN}")
     return content[len(header) :]
+
+
+def _header(columns: Sequence[str]) -> bytes:
+    return (",".join(columns) + "\n").encode()
 
 
 def _of_epoch(file: Path, epochs: Sequence[int], columns: Sequence[str]) -> bytes:

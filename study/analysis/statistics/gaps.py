@@ -9,6 +9,7 @@ from study.analysis.reading.seals import CHANGED
 from study.analysis.statistics.inference import half_width_factor
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MAIN, MEASURES, Main, measures_of
+from study.measures.weights import ALL
 from study.tasks import REGRESSION
 
 # What must be equal in a comparison. Each key is the word for `allow=[...]` that permits differences.
@@ -27,6 +28,7 @@ NAMED_RUNS = 3  # most runs that a note names
 SMALLER_GAP = "smaller gap, worse val"
 NAMED_VARIANTS = 6  # most variants that a note names
 SHARES = ("zero_fraction", "near_zero_fraction")
+SUPPORT = ("support_precision", "support_recall")  # columns of sparsity.csv
 
 
 def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +118,8 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
         The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`. Over all
         parameters together: `abs_max`, `weights_l1` = Σ|w|, `weights_l2` = √Σw², `zero_fraction`, `near_zero_fraction`.
         If the epoch is that of the run's result: `val_ece`, `val_brier`, `test_loss`, `test_accuracy`, `test_ece` and
-        `test_brier`; for regression also `test_r2` and `test_mae`.
+        `test_brier`; for regression also `test_r2` and `test_mae`; for data with a known support `support_precision`
+        and `support_recall`.
 
     Raises:
         ConfigError: `at` is none of these.
@@ -157,6 +160,10 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
         scores = study.tables[f"{split}.csv"].rename(columns={column: f"{split}_{column}" for column in columns})
         named = [f"{split}_{column}" for column in columns]
         tables.append(wanted.merge(scores[["run", "epoch", *named]], how="left", on=["run", "epoch"])[named])
+    whole = study.tables["sparsity.csv"].query("parameter == @ALL", local_dict={"ALL": ALL})
+    of_result = wanted.merge(facts["scored_epoch"].rename("epoch").reset_index(), on=["run", "epoch"])
+    of_support = whole[["run", *SUPPORT]].merge(of_result, on="run")
+    tables.append(wanted.merge(of_support, how="left", on=["run", "epoch"])[list(SUPPORT)])
     return pd.concat(tables, axis=1)
 
 
