@@ -34,7 +34,7 @@ from study.data.splits import val_count
 from study.errors import ConfigError, one_line
 from study.optimizers.hidden_decay import refuse_shrinking
 from study.regularizers import Penalty, Regularizer, Scoped
-from study.regularizers.combined import SCHEDULES
+from study.regularizers.combined import SCHEDULES, check_together
 from study.regularizers.scope import in_scope
 from study.tasks import CLASSIFICATION, REGRESSION, TASKS
 
@@ -106,18 +106,9 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         except ConfigError as reason:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
         _check_value(part, regularizer, scoped)
-    if sum(regularizer.selects for regularizer in regularizers) > 1:
-        raise ConfigError("reg.parts: only one part may choose the epoch, as early_stopping does. Leave the others out")
-    if sum(_overrides(regularizer, "on_backward") for regularizer in regularizers) > 1:
-        raise ConfigError(
-            "reg.parts: only one part may change the gradients of a step, as sam does. Leave the others out"
-        )
+    check_together([part["option"] for part in parts], regularizers)
     facts = facts_of(data, model, optimizer, schedule, parts, dataset, regularizers)
     return data, model, optimizer, schedule, list(parts), facts
-
-
-def _overrides(regularizer: Regularizer, hook: str) -> bool:
-    return getattr(type(regularizer), hook) is not getattr(Regularizer, hook)
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:

@@ -1,7 +1,8 @@
 """Base class of all regularizers: the hooks of the training loop, in the order of their calls."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -154,6 +155,11 @@ class Regularizer:
 
     def after_epoch(self, epoch: int, scores: Mapping[str, float], model: nn.Module) -> None:
         """Read the scores of an epoch; the keys are columns of metrics.csv."""
+
+    @contextmanager
+    def scored(self, model: nn.Module) -> Iterator[None]:
+        """Put the weights to score and to record into the model for the block, by default those of training."""
+        yield
 
     @property
     def stops(self) -> bool:

@@ -199,7 +199,8 @@ class _Training:
         config, regularizer = self.config, self.state.regularizer
         epoch, row = 0, None
         if start is None:
-            row = self._record(0, None, 0.0)
+            with regularizer.scored(self.state.model):
+                row = self._record(0, None, 0.0)
             on_epoch(0, row)
         else:
             checkpoint.restore(self.state, start)
@@ -212,7 +213,8 @@ class _Training:
             before, self.learning_rate = self.seconds["training"], self.state.optimizer.param_groups[0]["lr"]
             with self._timed("training"):
                 objective = self.loop.train_epoch(self.state, self.splits.train, config.batch_size, self.images)
-            row = self._record(epoch, objective, self.seconds["training"] - before)
+            with regularizer.scored(self.state.model):
+                row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss became infinite or NaN in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
@@ -226,7 +228,8 @@ class _Training:
                 self.folder.log(f"interrupted after epoch {epoch}")
                 self.folder.finish("interrupted")
                 return Outcome("interrupted", f"stopped after epoch {epoch}", row)
-        self._finish(epoch)
+        with regularizer.scored(self.state.model):
+            self._finish(epoch)
         return self._end(Outcome("complete", metrics=row))
 
     def _checkpoint_is_due(self) -> bool:

@@ -13,7 +13,10 @@ from study.training.task import Task
 from tests.config.test_identity import config, resolved
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
-REGS += ["weight_decay reg.independent=true lam=1e-3"]  # another loop trains it
+REGS += [
+    "weight_decay reg.independent=true lam=1e-3",  # another loop trains it
+    "combine reg.parts=[{reg:l1_proximal,lam:1e-4},{reg:sam},{reg:ema,lam:0.9}]",
+]
 MODELS = {
     "mlp": ["model.hidden=[8]"],
     "deep": ["model.hidden=[8,6]"],
@@ -41,7 +44,7 @@ DEFAULTS = {key: values[0] for key, values in CHOICES.items()}
 
 
 def overrides(choice):
-    scoped = choice["reg"] != "combine"  # whose parts have these
+    scoped = not choice["reg"].startswith("combine")  # whose parts have these
     return [
         *f"reg={choice['reg']}".split(),
         *MODELS[choice["model"]],

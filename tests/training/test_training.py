@@ -15,9 +15,11 @@ from study.data.digits import digits
 from study.measures.scoring import score
 from study.models import MLP
 from study.randomness import Stream, global_stream, torch_generator
+from study.regularizers.averaging import EMA
 from study.regularizers.data_side import LabelSmoothing, Noise
 from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Unpenalized
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, WeightDecay
+from study.regularizers.sam import SAM
 from study.training import general
 from study.training.compiled import mlp
 from study.training.general import penalty_and_gradient_ratio
@@ -171,6 +173,8 @@ def test_the_compiled_loop_is_for_what_it_knows_alone():
     assert not fits(model, [L1(), WeightDecay()], adam, cpu)
     assert fits(model, [WeightDecay()], adam, cpu)
     assert not fits(model, [WeightDecay(independent=True)], adam, cpu)
+    assert not fits(model, [SAM()], adam, cpu)
+    assert not fits(model, [EMA()], adam, cpu)
     assert not fits(torch.nn.Linear(4, 2), [L1()], adam, cpu)
     assert not fits(MLP(4, [3], 2, dropout=0.5), [L1()], adam, cpu)
     assert not fits(MLP(4, [3], 2, norm="batch"), [L1()], adam, cpu)
