@@ -30,6 +30,8 @@ CHOICES = {
     "data": ["digits", "fashion_mnist_mini", "diabetes"],  # the last one is a regression, and has no images
     "split": ["holdout", "textbook"],
     "optimizer": ["adam", "sgd", "sgd optimizer.momentum=0.9"],
+    "step": ["schedule=constant", "schedule=cosine schedule.warmup=1", "schedule=step schedule.every=1 clip_norm=0.5"],
+    "precision": ["float32", "bfloat16", "float64"],
     "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}", "Linear"],
     "schedule": ["constant", "warmup", "anneal"],
     "batch_size": [32, 45],
@@ -50,6 +52,8 @@ def overrides(choice):
         "data.train_size=120",
         *f"optimizer={choice['optimizer']}".split(),
         *([f"reg.scope={choice['scope']}", f"reg.schedule={choice['schedule']}"] if scoped else []),
+        *choice["step"].split(),
+        f"precision={choice['precision']}",
         f"batch_size={choice['batch_size']}",
         f"budget={choice['budget']}",
         f"data.label_noise={choice['label_noise']}",
