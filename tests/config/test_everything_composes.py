@@ -30,9 +30,11 @@ MODELS = {
 CHOICES = {
     "reg": REGS,
     "model": list(MODELS),
-    "data": ["digits", "fashion_mnist_mini"],
+    "data": ["digits", "fashion_mnist_mini", "diabetes"],  # the last one is a regression, and has no images
     "split": ["holdout", "textbook"],
     "optimizer": ["adam", "sgd", "sgd optimizer.momentum=0.9"],
+    "step": ["schedule=constant", "schedule=cosine schedule.warmup=1", "schedule=step schedule.every=1 clip_norm=0.5"],
+    "precision": ["float32", "bfloat16", "float64"],
     "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}", "Linear"],
     "schedule": ["constant", "warmup", "anneal"],
     "batch_size": [32, 45],
@@ -53,6 +55,8 @@ def overrides(choice):
         "data.train_size=120",
         *f"optimizer={choice['optimizer']}".split(),
         *([f"reg.scope={choice['scope']}", f"reg.schedule={choice['schedule']}"] if scoped else []),
+        *choice["step"].split(),
+        f"precision={choice['precision']}",
         f"batch_size={choice['batch_size']}",
         f"budget={choice['budget']}",
         f"data.label_noise={choice['label_noise']}",
@@ -62,7 +66,9 @@ def overrides(choice):
 
 def refusal(choice):
     """Why a choice makes no sense, in words of the message; None where it does."""
-    reg, model = choice.get("reg"), choice.get("model")
+    reg, model, vectors = choice.get("reg"), choice.get("model"), choice.get("data") == "diabetes"
+    if vectors and choice.get("label_noise"):
+        return "it flips labels to another class"
     if reg in ("dropout", "stochastic_depth") and choice.get("schedule", "constant") != "constant":
         return f"must be constant, because the lam of reg={reg} is an option of the model"
     if model == "linear" and reg in ("group_lasso", "max_norm"):
@@ -71,6 +77,10 @@ def refusal(choice):
         return "it works on the outputs of activation functions, but this model has no hidden units"
     if reg == "stochastic_depth" and model is not None and model != "vit":
         return "has no such option. Allowed: model=resnet18, model=vit_tiny"
+    if vectors and (model in ("cnn", "vit") or reg in ("stochastic_depth", "augment", "cutmix", "cutout")):
+        return "requires images, and the examples of this data set have the shape (10,)"
+    if vectors and reg in ("label_smoothing", "confidence_penalty"):
+        return "data=diabetes is for regression"
     if model == "tanh" and reg == "batch_norm":
         return "contradicts reg="
     if model == "linear" and reg in ("dropout", "batch_norm", "combine"):
@@ -108,11 +118,15 @@ def covering_sample():
 SAMPLE = covering_sample()
 ALONE = [{**DEFAULTS, "reg": reg, "model": "vit" if reg == "stochastic_depth" else "mlp"} for reg in REGS]
 REFUSED = [
-    {**DEFAULTS, "reg": reg, "model": model, "schedule": schedule}
+    {**DEFAULTS, **choice}
     for reg in REGS
     for model in MODELS
-    for schedule in ("constant", "warmup")
-    if refusal({"reg": reg, "model": model, "schedule": schedule})
+    for choice in (
+        {"reg": reg, "model": model, "schedule": "constant"},
+        {"reg": reg, "model": model, "schedule": "warmup"},
+        {"reg": reg, "model": model, "data": "diabetes"},
+    )
+    if refusal(choice)
 ]
 
 
