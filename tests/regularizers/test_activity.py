@@ -13,7 +13,7 @@ from study.models import MLP, cnn, vit_tiny
 from study.models.residual import resnet18
 from study.optimizers import sgd
 from study.regularizers.activity import ActivityL1, activations
-from study.training.general import penalty_and_gradient_ratio, train_epoch
+from study.training.general import data_gradient_norm, penalty_and_gradient_ratio, train_epoch
 from study.training.state import State
 from tests.config.test_identity import config
 from tests.regularizers.regularizing import combined
@@ -106,7 +106,7 @@ def test_a_step_uses_it_and_leaves_no_hook_and_no_tensor_behind(batch):
     gradients = torch.autograd.grad(expected, list(plain.parameters()))
     for new, old, gradient in zip(model.parameters(), plain.parameters(), gradients, strict=True):
         torch.testing.assert_close(new, old - 0.1 * gradient)
-    penalty, ratio = penalty_and_gradient_ratio(model, hooks, part)
+    penalty, ratio = penalty_and_gradient_ratio(model, hooks, part, data_gradient_norm)
     assert penalty > 0
     assert ratio > 0
     assert hooks_on(model) == []
