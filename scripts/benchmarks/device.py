@@ -90,6 +90,9 @@ def name_of(device: str) -> str:
 
 def losses(check: Check, tag: str) -> None:
     """Compare the losses of the device with those of the CPU, on few images."""
+    if check.options.device == "cpu":
+        check.say("There is nothing to compare: the device is the CPU.")
+        return
     rows = {}
     for device, more in {check.options.device: [], "cpu": [f"threads={min(8, os.cpu_count() or 1)}"]}.items():
         name = f"losses-{device}{tag}"

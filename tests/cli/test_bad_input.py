@@ -27,7 +27,7 @@ MISTAKES = {
     "model.hiddn=[3]": "model.hiddn is not a key",
     "+model.hiddn=[3]": "study.models.mlp has no such argument. Allowed: hidden",
     "model=lstm": "there is no such option. Allowed: cnn, linear, mlp, module, resnet18",
-    "reg=l3": "reg=l3: there is no such option. Allowed: batch_norm, combine, dropout",
+    "reg=l3": "reg=l3: there is no such option. Allowed: activity_l1, augment, batch_norm, combine, confidence_penalty",
     "reg=dropout lam=1": "lam=1.0: a number in [0, 1) is allowed",
     "reg=max_norm lam=0": "any finite number above 0 is allowed",
     "reg=elastic_net reg.ratio=2": "a number in [0, 1] is allowed",
