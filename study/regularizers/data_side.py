@@ -4,12 +4,15 @@ Random draws come from torch's global generators. The run seeds them from a sepa
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from study.errors import ConfigError
+from study.forward import run_inside
 from study.regularizers.base import LamRange, Regularizer, Scoped
 from study.tasks import data_loss, task_of
 
@@ -68,6 +71,10 @@ class GradientPenalty(Regularizer):
     def check(self, model: nn.Module, optimizer: torch.optim.Optimizer, scoped: Sequence[Scoped]) -> None:
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
             raise ConfigError("with batch normalization, the loss of an example depends on the rest of its batch")
+
+    def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
+        super().attach(model, scoped, classes)
+        run_inside(model, partial(sdpa_kernel, SDPBackend.MATH))  # other kernels of attention have no second derivative
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return images.requires_grad_(), targets

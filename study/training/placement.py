@@ -1,13 +1,14 @@
 """How a run's model computes: on which device, in which memory format, and in which precision."""
 
 from dataclasses import replace
-from functools import wraps
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from study.data import Part, Splits
+from study.forward import run_inside
 
 
 def placed(model: nn.Module, precision: str, device: torch.device) -> nn.Module:
@@ -23,14 +24,14 @@ def placed(model: nn.Module, precision: str, device: torch.device) -> nn.Module:
     if precision == "float64":
         return model.double()
     if precision == "bfloat16":
-        forward = torch.autocast(device.type, dtype=torch.bfloat16)(model.forward)
-
-        @wraps(model.forward)
-        def forward_in_bfloat16(*inputs: Any, **options: Any) -> Tensor:
-            return forward(*inputs, **options).float()
-
-        model.forward = forward_in_bfloat16
+        run_inside(model, partial(torch.autocast, device.type, dtype=torch.bfloat16))
+        model.register_forward_hook(_as_float32)
     return model
+
+
+def _as_float32(_model: nn.Module, _inputs: Any, outputs: Tensor) -> Tensor:
+    """A hook: losses are computed in float32."""
+    return outputs.float()
 
 
 def splits_in_precision(splits: Splits, precision: str) -> Splits:
