@@ -96,10 +96,11 @@ def general(options: argparse.Namespace) -> None:
     contestants.install_peers()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
-        contestants.write_data(data)
+        contestants.write_data(data, options.mini)
+        same = ["data=fashion_mnist_mini"] if options.mini else []
         for model in options.models:
             both = contestants.peers(data, options.reg, ["notebook", "lightning"], model=model)
-            entered = [*both[1::2], contestants.ours(SWEEP, options.reg, *MODELS[model])]
+            entered = [*both[1::2], contestants.ours(SWEEP, options.reg, *MODELS[model], *same)]
             name = f"general_{model}"
             timings = race(entered, options.repeats, options.few, options.many, OUT / f"{name}.jsonl")
             table = summary(timings, SWEEP)
@@ -173,6 +174,7 @@ def main() -> None:
     parser.add_argument("--running", action="store_true", help="score train during training: less work")
     parser.add_argument("--only", type=_peers, default=list(contestants.NAMES), help="some libraries: jax,keras")
     parser.add_argument("--models", type=_models, default=list(MODELS), help="general: some of cnn,batch_norm,dropout")
+    parser.add_argument("--mini", action="store_true", help="general: fashion_mnist_mini, a sixth of the work")
     options = parser.parse_args()
     raced = options.what in ("peers", "penalties", "growth", "general")
     if raced and (options.few < 1 or options.many <= options.few or options.repeats < 1):

@@ -11,6 +11,6 @@ if [ -n "${WHEELS:-}" ]; then
     "$python" -m pip install --quiet --no-index --find-links "$WHEELS" --target .device_check hydra-core omegaconf
     export PYTHONPATH="$PWD/.device_check:${PYTHONPATH:-}"
 fi
-export PYTHONPATH="$PWD:${PYTHONPATH:-}"
-exec "$python" scripts/benchmarks/device.py --out "${1:-outputs/device_check}" --device "${DEVICE:-cuda}" --data "${DATA:-fashion_mnist}" \
+export PYTHONPATH="$PWD:$PWD/scripts:${PYTHONPATH:-}"
+exec "$python" -m benchmarks.device --out "${1:-outputs/device_check}" --device "${DEVICE:-cuda}" --data "${DATA:-fashion_mnist}" \
     --models "${MODELS:-mlp,cnn,resnet18}"

@@ -36,11 +36,17 @@ def install_peers() -> None:
     stamp.write_text(PINS.read_text())
 
 
-def write_data(file: Path) -> None:
-    """Write the images for all libraries to a file, as regstudy reads and checks them."""
-    from study.data.fashion_mnist import full
+def write_data(file: Path, mini: bool = False) -> None:
+    """Write the images for all libraries to a file, as regstudy reads and checks them.
 
-    raw = full().read(Path(data_root()).expanduser())
+    Args:
+        file: an .npz file.
+        mini: whether these are the images of fashion_mnist_mini.
+    """
+    from study.data import fashion_mnist
+
+    dataset = fashion_mnist.mini() if mini else fashion_mnist.full()
+    raw = dataset.read(Path(data_root()).expanduser())
     arrays = {
         f"{name}_{kind}": np.asarray(getattr(raw, f"{part}_{kind}"))
         for name, part in (("train", "train"), ("val", "test"))

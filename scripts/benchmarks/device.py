@@ -1,6 +1,6 @@
 """Check and time regstudy on a device; scripts/device_check.sh calls it.
 
-    python scripts/benchmarks/device.py --device cuda --data fashion_mnist --out outputs/device_check
+    PYTHONPATH=scripts python -m benchmarks.device --device cuda --data fashion_mnist --out outputs/device_check
 
 It writes a report in Markdown and exits with 1 if a check fails:
 - the losses of mlp, cnn and resnet18 before and after an epoch on 256 images, against those of the CPU;
@@ -22,11 +22,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from benchmarks.contestants import write_data
 
 HERE = Path(__file__).parent
 MODELS = ("mlp", "cnn", "resnet18")
 FEW = ("data=fashion_mnist_mini", "data.train_size=256", "epochs=1", "loop=general")
-KINDS = ("images", "labels")
 BEFORE, AFTER = 1e-4, 0.05  # allowed relative differences of losses between devices, before and after an epoch
 PEERS = {"notebook": "plain PyTorch loop", "lightning": "PyTorch Lightning"}
 BYTES = ("weights.csv", "histogram.csv", "test.csv", "predictions.npz")
@@ -110,7 +110,7 @@ def losses(check: Check, tag: str) -> None:
 def speed(check: Check, tag: str) -> None:
     """Time an epoch of training and scoring, the second of two, against a plain loop and Lightning."""
     data = check.out / "data.npz"
-    write_arrays(check.options.data, data)
+    write_data(data, mini=check.options.data == "fashion_mnist_mini")
     check.say("| model | program | seconds per epoch | relative to regstudy |")
     check.say("|---|---|---:|---:|")
     setting = (
@@ -180,21 +180,6 @@ def differing(one: Path, other: Path) -> list[str]:
     found = [name for name in BYTES if (one / name).read_bytes() != (other / name).read_bytes()]
     rows = [[{**row, "seconds": ""} for row in metrics(run)] for run in (one, other)]
     return found if rows[0] == rows[1] else ["metrics.csv", *found]
-
-
-def write_arrays(data: str, file: Path) -> None:
-    """Write the images for the other programs, as regstudy reads them."""
-    import numpy as np
-
-    from study.data.fashion_mnist import full, mini
-
-    dataset = full() if data == "fashion_mnist" else mini()
-    raw = dataset.read(Path(os.environ.get("REGSTUDY_DATA", "~/.cache/regstudy")).expanduser())
-    parts = {"train": (raw.train_images, raw.train_labels), "val": (raw.test_images, raw.test_labels)}
-    np.savez(
-        file,
-        **{f"{name}_{kind}": np.asarray(a) for name, of in parts.items() for kind, a in zip(KINDS, of, strict=True)},
-    )
 
 
 if __name__ == "__main__":
