@@ -55,8 +55,8 @@ class View:
 
     @property
     def task(self) -> str:
-        """`classification` or `regression`."""
-        return self.study.task
+        """`classification` or `regression`, the same in all rows."""
+        return str(self.rows["task"].iloc[0]) if "task" in self.rows else CLASSIFICATION
 
     @property
     def measures(self) -> Mapping[str, Measure]:
