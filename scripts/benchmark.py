@@ -7,6 +7,7 @@
     python scripts/benchmark.py engine        # a sweep of 300 short runs: the time besides training
     python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux only
     python scripts/benchmark.py analysis      # study analyze on 5,000 runs
+    python scripts/benchmark.py general       # CNN, batch normalization, dropout: the general loop against others
     python scripts/benchmark.py agreement     # accuracy of the compiled loop minus that of the general loop
 
 It writes tables and all single timings to outputs/benchmark/, and installs the other libraries into .venv-bench once.
@@ -83,6 +84,32 @@ def growth(options: argparse.Namespace) -> None:
             _write(summary(timings, SWEEP), name, f"hidden width {hidden}, batch {batch}")
 
 
+MODELS = {  # of the lap `general`: as regstudy spells them
+    "cnn": ("model=cnn",),
+    "batch_norm": ("model.norm=batch",),
+    "dropout": ("model.dropout=0.5",),
+}
+
+
+def general(options: argparse.Namespace) -> None:
+    """Compare the general loop with a plain PyTorch loop and Lightning, one process per core each."""
+    contestants.install_peers()
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data.npz"
+        contestants.write_data(data, options.mini)
+        same = ["data=fashion_mnist_mini"] if options.mini else []
+        for model in options.models:
+            both = contestants.peers(data, options.reg, ["notebook", "lightning"], model=model)
+            entered = [*both[1::2], contestants.ours(SWEEP, options.reg, *MODELS[model], *same)]
+            name = f"general_{model}"
+            timings = race(entered, options.repeats, options.few, options.many, OUT / f"{name}.jsonl")
+            table = summary(timings, SWEEP)
+            _write(table, name, f"model {model}")
+            print(
+                f"share of training and scoring in the time of an epoch: {table.busy[SWEEP] / table.seconds[SWEEP]:.2f}"
+            )
+
+
 def by_runs(options: argparse.Namespace) -> None:
     """Time whole commands by number of runs."""
     counts = (1, 2, 4, 8, 16, 32)
@@ -122,10 +149,19 @@ def _peers(names: str) -> list[str]:
     return found
 
 
+def _models(names: str) -> list[str]:
+    """Parse names of models, separated by commas."""
+    found = names.split(",")
+    if unknown := [name for name in found if name not in MODELS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is not known. Allowed: {', '.join(MODELS)}")
+    return found
+
+
 def main() -> None:
     """Run the benchmark that the command line names."""
     measures = {
-        f.__name__: f for f in (peers, penalties, growth, by_runs, engine.engine, engine.memory, analysis, agreement)
+        f.__name__: f
+        for f in (peers, penalties, growth, general, by_runs, engine.engine, engine.memory, analysis, agreement)
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=measures)
@@ -137,8 +173,10 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="agreement: first of the 20 seeds")
     parser.add_argument("--running", action="store_true", help="score train during training: less work")
     parser.add_argument("--only", type=_peers, default=list(contestants.NAMES), help="some libraries: jax,keras")
+    parser.add_argument("--models", type=_models, default=list(MODELS), help="general: some of cnn,batch_norm,dropout")
+    parser.add_argument("--mini", action="store_true", help="general: fashion_mnist_mini, a sixth of the work")
     options = parser.parse_args()
-    raced = options.what in ("peers", "penalties", "growth")
+    raced = options.what in ("peers", "penalties", "growth", "general")
     if raced and (options.few < 1 or options.many <= options.few or options.repeats < 1):
         parser.error("--few and --repeats must be at least 1, and --many more than --few")
     if options.first_seed < 0:

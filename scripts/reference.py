@@ -20,6 +20,7 @@ GROUPS = {
     "data": "Data sets",
     "model": "Models",
     "optimizer": "Optimizers",
+    "schedule": "Schedules of the learning rate",
     "reg": "Regularizers",
     "experiment": "Experiments",
     "figure": "Figures",

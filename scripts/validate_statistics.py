@@ -32,6 +32,7 @@ from study.records.files import write_whole
 from study.regularizers import Combined
 from study.training.compiled import mlp
 from study.training.process import prepare_process
+from study.training.state import State
 
 TARGET = Path("outputs/validation/validation.md")
 SEEDS, VARIANTS, EPOCHS = 10, 5, 5  # seeds per group; variants per seed, the first is the baseline; epochs per training
@@ -57,7 +58,7 @@ def train_variants(seed: int) -> tuple[np.ndarray, np.ndarray]:
             model = MLP(64, [50], 10)
         optimizer, order = optimizers.adam(model.parameters(), 1e-2), torch_generator(own, Stream.BATCH_ORDER)
         for _ in range(EPOCHS):
-            mlp.train_epoch(model, Combined([]), optimizer, splits.train, 32, order)
+            mlp.train_epoch(State(model, Combined([]), optimizer, order), splits.train, 32)
         val.append(score(model, splits.val).score().accuracy)
         said = score(model, splits.test).predictions()
         test.append((said.label == said.predicted).numpy())

@@ -20,6 +20,9 @@ class Stream(IntEnum):
     BATCH_ORDER = 2
     DROPOUT = 3
     LABEL_NOISE = 4
+    AUGMENT = 5
+    CUTOUT = 6
+    CUTMIX = 7
 
 
 def numpy_generator(seed: int, stream: Stream) -> np.random.Generator:
@@ -27,15 +30,25 @@ def numpy_generator(seed: int, stream: Stream) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(stream),)))
 
 
-def torch_seed(seed: int, stream: Stream) -> int:
-    """Return a 63-bit seed for torch, for one stream of a seed."""
-    state = np.random.SeedSequence(seed, spawn_key=(int(stream),)).generate_state(1, np.uint64)
+def torch_seed(seed: int, stream: Stream, number: int = 0) -> int:
+    """Return a 63-bit seed for torch, for one stream of a seed.
+
+    Args:
+        seed: the run's seed.
+        stream: what is drawn.
+        number: tells apart several that draw the same in one run. The first is 0.
+    """
+    key = (int(stream), number) if number else (int(stream),)
+    state = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
-def torch_generator(seed: int, stream: Stream) -> torch.Generator:
-    """Return a torch generator for one stream of a seed. It is on the CPU, so its draws do not depend on the device."""
-    return torch.Generator().manual_seed(torch_seed(seed, stream))
+def torch_generator(seed: int, stream: Stream, number: int = 0) -> torch.Generator:
+    """Return a torch generator for one stream of a seed; see `torch_seed` for the arguments.
+
+    It is on the CPU, so its draws do not depend on the device.
+    """
+    return torch.Generator().manual_seed(torch_seed(seed, stream, number))
 
 
 @contextmanager

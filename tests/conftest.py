@@ -48,6 +48,8 @@ def study(tmp_path, monkeypatch, capfd):
     def run(*arguments: str) -> Result:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["study", *arguments])
+        monkeypatch.setattr(sys, "path", list(sys.path))  # --config-dir adds to it, and to PYTHONPATH
+        monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         capfd.readouterr()
         code = _exit_status()
         return Result(code, *capfd.readouterr())

@@ -48,7 +48,7 @@ def test_ones_own_code_needs_no_change_in_the_wheel(wheel_folder, tmp_path):
         (block,) = (b for b in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) if f"# mine/{name}" in b)
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / name).write_text(block)
-    path = f"{wheel_folder}:{tmp_path / 'mine'}"
+    path = str(wheel_folder)
     arguments = ("-m", "--config-dir", "mine", "reg=none,clip", "lam=0.02", "data=digits", "epochs=2", "name=clipped")
     result = run_command(*arguments, cwd=tmp_path, PYTHONPATH=path)
     assert result.code == 0, result.err
@@ -56,5 +56,6 @@ def test_ones_own_code_needs_no_change_in_the_wheel(wheel_folder, tmp_path):
     weights = pd.read_csv(clipped / "weights.csv")
     assert weights.query("epoch > 0")["abs_max"].max() == pytest.approx(0.02, rel=1e-6)
     assert weights.query("epoch == 0")["abs_max"].max() > 0.1
+    assert run_command("new", "data", "rings", cwd=tmp_path, PYTHONPATH=path).code == 0  # the wheel has the templates
     analyzed = run_command("analyze", "name=clipped", "figures=[]", cwd=tmp_path, PYTHONPATH=path)
     assert analyzed.code == 0, analyzed.err

@@ -36,11 +36,17 @@ def install_peers() -> None:
     stamp.write_text(PINS.read_text())
 
 
-def write_data(file: Path) -> None:
-    """Write the images for all libraries to a file, as regstudy reads and checks them."""
-    from study.data.fashion_mnist import full
+def write_data(file: Path, mini: bool = False) -> None:
+    """Write the images for all libraries to a file, as regstudy reads and checks them.
 
-    raw = full().read(Path(data_root()).expanduser())
+    Args:
+        file: an .npz file.
+        mini: whether these are the images of fashion_mnist_mini.
+    """
+    from study.data import fashion_mnist
+
+    dataset = fashion_mnist.mini() if mini else fashion_mnist.full()
+    raw = dataset.read(Path(data_root()).expanduser())
     arrays = {
         f"{name}_{kind}": np.asarray(getattr(raw, f"{part}_{kind}"))
         for name, part in (("train", "train"), ("val", "test"))
@@ -57,7 +63,13 @@ def data_root() -> str:
 
 
 def peers(
-    data: Path, reg: str, names: Sequence[str], hidden: int = 1000, batch: int = 32, running: bool = False
+    data: Path,
+    reg: str,
+    names: Sequence[str],
+    hidden: int = 1000,
+    batch: int = 32,
+    running: bool = False,
+    model: str = "mlp",
 ) -> list[Contestant]:
     """Return each library twice: as its users run it (one process, default threads), and with one process per core.
 
@@ -68,11 +80,12 @@ def peers(
         hidden: width of the hidden layer.
         batch: images per step.
         running: whether train is scored during training, instead of in a separate pass.
+        model: `mlp`, or `cnn`, `batch_norm` or `dropout` for a plain PyTorch loop and Lightning.
     """
 
     def command(name: str, epochs: int, core: int | None = None) -> list[str]:
         general = [str(PEER_PYTHON), str(HERE / "peers.py"), name, "--data", str(data), "--epochs", str(epochs)]
-        work = ["--reg", reg, "--hidden", str(hidden), "--batch", str(batch)]
+        work = ["--reg", reg, "--hidden", str(hidden), "--batch", str(batch), "--model", model]
         return [*general, *work, *(["--running"] * running), *([] if core is None else ["--core", str(core)])]
 
     def printed(folder: Path, outputs: Sequence[str]) -> list[float]:

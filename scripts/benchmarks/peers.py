@@ -1,6 +1,6 @@
 """The same training in other libraries, as their users write it. Each runs in its own process, in .venv-bench.
 
-    python peers.py NAME --data FILE --epochs N [--reg l1 --hidden 1000 --batch 32] [--core 0]
+    python peers.py NAME --data FILE --epochs N [--reg l1 --hidden 1000 --batch 32 --model mlp] [--core 0]
 
 Each trains on the 60,000 images of Fashion-MNIST: inputs-hidden-10, Adam 1e-3, cross-entropy plus penalty on all
 parameters, in float32. Each computes the mean penalized loss of an epoch, and scores train and val after each epoch, in
@@ -10,11 +10,14 @@ otherwise the library's default. Prints the val accuracy of every epoch as JSON.
 """
 
 import argparse
+import itertools
 import json
 import os
+import time
 
 LAM = {"none": 0.0, "l1": 1e-4, "l2": 1e-2, "l2_norm": 1e-2}
 LR = 1e-3
+ENDED: list[float] = []  # when each epoch ended
 SCORED = 1000  # batch size of passes that only score
 
 
@@ -31,13 +34,12 @@ def load(file: str):
 def torch_parts(options, flatten: bool = True):
     """Return the data sets of train and val, the model, and a function from its parameters to the penalty."""
     import torch
-    from torch import nn
     from torch.utils.data import TensorDataset
 
     if options.core is not None:
         torch.set_num_threads(1)
     arrays = [torch.from_numpy(array) for array in load(options.data)]
-    model = nn.Sequential(nn.Linear(784, options.hidden), nn.ReLU(), nn.Linear(options.hidden, 10))
+    model = torch_model(options).to(options.device)
     lam = LAM[options.reg]
     penalty = {
         "none": lambda parameters: 0.0,
@@ -46,6 +48,30 @@ def torch_parts(options, flatten: bool = True):
         "l2_norm": lambda parameters: lam * sum(torch.linalg.vector_norm(p) for p in parameters),
     }[options.reg]
     return TensorDataset(*arrays[:2]), TensorDataset(*arrays[2:]), model, penalty
+
+
+def torch_model(options):
+    """Return the model of --model. Its cnn has the layers of regstudy's."""
+    from torch import nn
+
+    width = options.hidden
+    if options.model == "resnet18":
+        import torchvision
+
+        model = torchvision.models.resnet18(num_classes=10)
+        model.conv1, model.maxpool = nn.Conv2d(1, 64, 3, padding=1, bias=False), nn.Identity()
+        return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), model)
+    if options.model == "cnn":
+        blocks = [
+            layer
+            for channels in ((1, 32), (32, 64))
+            for layer in (nn.Conv2d(*channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        ]
+        rest = [nn.Flatten(), nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10)]
+        return nn.Sequential(nn.Unflatten(1, (1, 28, 28)), *blocks, *rest)
+    norm = [nn.BatchNorm1d(width)] if options.model == "batch_norm" else []
+    dropout = [nn.Dropout(0.5)] if options.model == "dropout" else []
+    return nn.Sequential(nn.Linear(784, width), *norm, nn.ReLU(), *dropout, nn.Linear(width, 10))
 
 
 def notebook(options) -> list[float]:
@@ -60,18 +86,23 @@ def notebook(options) -> list[float]:
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     accuracies = []
 
+    def on_device(loader):
+        return loader if options.device == "cpu" else ([part.to(options.device) for part in batch] for batch in loader)
+
     def scores(loader):
         loss, correct = 0.0, 0
+        model.eval()
         with torch.no_grad():
-            for images, labels in loader:
+            for images, labels in on_device(loader):
                 logits = model(images)
                 loss += F.cross_entropy(logits, labels, reduction="sum").item()
                 correct += (logits.argmax(dim=1) == labels).sum().item()
+        model.train()
         return loss / len(loader.dataset), correct / len(loader.dataset)
 
     for _ in range(options.epochs):
         objective, correct = 0.0, 0
-        for images, labels in train:
+        for images, labels in on_device(train):
             optimizer.zero_grad()
             logits = model(images)
             loss = F.cross_entropy(logits, labels) + penalty(model.parameters())
@@ -83,6 +114,7 @@ def notebook(options) -> list[float]:
         if not options.running:
             scores(train)
         accuracies.append(scores(val)[1])
+        ENDED.append(time.perf_counter())
     return accuracies
 
 
@@ -123,12 +155,13 @@ def lightning(options) -> list[float]:
 
         def on_validation_epoch_end(self):
             accuracies.append(float(self.trainer.callback_metrics["val_accuracy"]))
+            ENDED.append(time.perf_counter())
 
         def configure_optimizers(self):
             return torch.optim.Adam(self.parameters(), lr=LR)
 
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = pl.Trainer(max_epochs=options.epochs, accelerator="cpu", num_sanity_val_steps=0, **quiet)
+    trainer = pl.Trainer(max_epochs=options.epochs, accelerator=options.device, num_sanity_val_steps=0, **quiet)
     scored = [DataLoader(part, batch_size=SCORED) for part in ((val,) if options.running else (val, train))]
     trainer.fit(Module(), DataLoader(train, batch_size=options.batch, shuffle=True), scored)
     return accuracies
@@ -301,14 +334,21 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--reg", choices=LAM, default="l1")
     parser.add_argument("--hidden", type=int, default=1000)
+    parser.add_argument("--model", choices=("mlp", "cnn", "resnet18", "batch_norm", "dropout"), default="mlp")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", action="store_true", help="print the seconds from epoch to epoch, not accuracies")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--running", action="store_true", help="score train during training")
     parser.add_argument("--core", type=int)
     options = parser.parse_args()
+    if options.model != "mlp" and options.name not in ("notebook", "lightning"):
+        parser.error("--model is for notebook and lightning only")
     if options.core is not None:
         os.environ["OMP_NUM_THREADS"] = "1"
         os.sched_setaffinity(0, {options.core})
-    print(json.dumps(PEERS[options.name](options)))
+    accuracies = PEERS[options.name](options)
+    seconds = [after - before for before, after in itertools.pairwise(ENDED)]
+    print(json.dumps(seconds if options.seconds else accuracies))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from study.analysis.reading.collect import ANALYSIS, Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.statistics import contrasts, tuning
-from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes
+from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
 from study.analysis.tidy import export
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError, faults
+from study.measures.catalog import MAIN
 from study.records.contract import OUTPUTS
 from study.records.manifest import read_manifest
 from study.records.sweeps import recorded_primaries
@@ -67,7 +68,7 @@ def analyze_study(options: Options) -> int:
     if options.filter:
         study = _filtered(study, options.filter)
     notes = [*check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
-    notes += model_notes(study.runs)
+    notes += [*model_notes(study.runs), *sample_notes(study.runs)]
     rows = at_epoch(study, options.at)
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)
@@ -85,7 +86,7 @@ def analyze_study(options: Options) -> int:
             f"Left out as invalid: {len(everything.damaged)} of the runs and files in the study's folder."
             " study analyze names them."
         ]
-    primary = _primary(folder, notes)
+    primary = _primary(folder, study.task, notes)
     target = folder / ANALYSIS
     try:
         sections = make_sections(study, rows, options.at, baselines, primary, notes, options.spread)
@@ -177,9 +178,9 @@ def _draw(
     return selection
 
 
-def _primary(folder: Path, notes: list[str]) -> str:
+def _primary(folder: Path, task: str, notes: list[str]) -> str:
     """The primary measure, which was fixed before the runs."""
-    recorded = recorded_primaries(folder) or ["val_accuracy"]
+    recorded = recorded_primaries(folder) or [MAIN[task].val]
     if len(recorded) > 1:
         notes.append(f"The study's sweeps name several primary measures ({', '.join(recorded)}). The first is used.")
     return recorded[0]

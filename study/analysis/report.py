@@ -14,7 +14,9 @@ from study.analysis.statistics import contrasts, matched, tuning
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.tables import final_tables, main_tables, matched_tables, tuned_tables
 from study.analysis.text import formats
+from study.measures.catalog import MAIN
 from study.records.files import write_whole
+from study.tasks import CLASSIFICATION
 
 MOST_PRINTED = 40  # rows of a table on the terminal
 STEMS = {
@@ -69,18 +71,19 @@ def make_sections(
     Raises:
         ConfigError: there is no such spread.
     """
-    tested = rows[rows["test_accuracy"].notna()]
+    task, tested = study.task, rows[rows["test_loss"].notna()]
     looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
     table = gap_table(rows, baselines)
     variants = list(table["variant"])
     text = main_tables.gap_text(
-        table, contrasts.near_best(rows, "val_accuracy"), main_tables.chosen_by_val(rows, at), spread
+        table, contrasts.near_best(rows, MAIN[task].val), main_tables.chosen_by_val(rows, at), spread, task
     )
     lines = main_tables.gap_notes(rows, at, notes, looks, spread) + main_tables.scale_notes(study)
     found = [Section("gap_table", "Training and validation", table, text, lines, len(text))]
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
-        compared = contrasts.contrasts(rows, baselines, primary, shares, study.test_correct(tested))
+        correct = study.test_correct(tested) if task == CLASSIFICATION else {}
+        compared = contrasts.contrasts(rows, baselines, primary, shares, correct)
         lines = [
             *contrasts.notes(compared, primary),
             *main_tables.scope_notes(rows),
@@ -89,7 +92,7 @@ def make_sections(
         ]
         if main_tables.chosen_by_val(rows, at):
             lines.append(main_tables.SELECTED)
-        text = main_tables.contrast_text(compared, primary)
+        text = main_tables.contrast_text(compared, primary, task)
         printed = int((compared["measure"] == primary).sum())
         found.append(Section("significance", "Against the baseline", compared, text, lines, printed))
     at_equal_strength = matched.matched(rows)
@@ -109,10 +112,11 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
         text, lines = final_tables.label_text(noise), [*final_tables.LABEL_NOTES, *notes]
         found.append(Section("label_noise", "Training accuracy by kind of labels", noise, text, lines, len(text)))
     sparsity = final_tables.sparsity_table(study, variants)
-    text, lines = final_tables.sparsity_text(sparsity), [*final_tables.SPARSITY_NOTES, *notes]
+    text = final_tables.sparsity_text(sparsity, study.task)
+    lines = [*final_tables.sparsity_notes(sparsity, study.task), *notes]
     found.append(Section("sparsity", "Sparsity and pruning", sparsity, text, lines, 0))
     invariants = final_tables.invariant_table(study, variants)
-    text, lines = final_tables.invariant_text(invariants), [*final_tables.INVARIANT_NOTES, *notes]
+    text, lines = final_tables.invariant_text(invariants), [final_tables.invariant_note(study.task), *notes]
     found.append(Section("invariants", "Invariants", invariants, text, lines, 0))
     return found
 

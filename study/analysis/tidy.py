@@ -24,7 +24,7 @@ class Tidy:
 
     Attributes:
         runs: a row per run: its settings, and its metrics, gaps and norms at the scored epoch (columns of runs.csv).
-        epochs: a row per run and epoch: metrics.csv, `accuracy_gap` (points) and `loss_gap` (nats).
+        epochs: a row per run and epoch: metrics.csv, `accuracy_gap` (points) and `loss_gap` (nats, MSE).
         weights: a row per run, epoch and parameter: weights.csv.
         scores: a row per run and split: val.csv and test.csv.
         sparsity: a row per run and parameter: sparsity.csv.

@@ -94,7 +94,7 @@ def options(folders: Sequence[Path], group: str) -> list[tuple[Path, Explained]]
 def study_keys(conf: Path, config: str = "config") -> list[Explained]:
     """Return the keys of config.yaml or analysis.yaml that a command line can set."""
     keys = keys_in(conf / f"{config}.yaml")
-    hidden = ("defaults", "hydra", "reg", "data")
+    hidden = ("defaults", "hydra", "reg", "data", "schedule")
     return [key for key in keys if key.name not in hidden and not key.name.startswith("hydra.")]
 
 
@@ -107,6 +107,7 @@ def overview(conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -
         commands: one line for each subcommand.
     """
     groups = [("data", "a data set"), ("model", "a model"), ("optimizer", "an optimizer"), ("reg", "a regularizer")]
+    groups.insert(3, ("schedule", "a schedule of the learning rate"))
     groups.append(("experiment", "a study written in YAML"))
     lines = [
         HEADER,

@@ -76,6 +76,13 @@ def config_dirs(arguments: Sequence[str]) -> list[Path]:
     return [Path(folder) for folder in folders]
 
 
+def without_config_dirs(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without --config-dir and its value."""
+    pairs = itertools.pairwise(["", *arguments])
+    kept = [after for before, after in pairs if {before, after}.isdisjoint(CONFIG_DIR_FLAGS)]
+    return [argument for argument in kept if not argument.startswith("--config-dir=")]
+
+
 def check_arguments(arguments: Sequence[str]) -> None:
     """Refuse arguments without a key. Warn if a shipped option hides a file in --config-dir.
 

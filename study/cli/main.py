@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import itertools
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -11,16 +10,24 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from study.cli import help
-from study.cli.hydra_app import CONFIG_DIR_FLAGS, check_arguments, config_dirs, flags_first, run_hydra, words
+from study.cli.hydra_app import (
+    check_arguments,
+    config_dirs,
+    flags_first,
+    run_hydra,
+    without_config_dirs,
+    words,
+)
 from study.cli.messages import exit_with
 from study.cli.patches import ended_at_once, patch
-from study.cli.startup import CONF, keep_caches_together
+from study.cli.startup import CONF, find_own_code, keep_caches_together
 from study.config.schema import register_schemas
 from study.errors import ConfigError
 
-# Module and function of each subcommand. The function takes the arguments after the subcommand and returns the exit
-# status. Its docstring is its help text.
+# Module and function of each subcommand. The function takes the arguments after the subcommand, without --config-dir,
+# and returns the exit status. Its docstring is its help text.
 COMMANDS = {
+    "new": ("new", "study_new"),
     "status": ("status", "study_status"),
     "show": ("runs", "study_show"),
     "diff": ("runs", "study_diff"),
@@ -31,6 +38,7 @@ COMMANDS = {
 # One line for each, `study --help` prints them. `analyze` is not in COMMANDS: it is a Hydra application.
 SUMMARIES = {
     "analyze name=...": "tables and figures of a study; study analyze --help",
+    "new GROUP NAME": "write a variant of your own: YAML, code and a test",
     "status name=...": "which runs are complete, running, failed or missing",
     "show RUN": "one run: its config, versions and last metrics",
     "diff RUN RUN": "list the differences between two runs",
@@ -72,6 +80,7 @@ def analyze() -> NoReturn:
 def _run(command: Callable[[], int]) -> NoReturn:
     def prepared() -> int:
         check_arguments(sys.argv)
+        find_own_code(config_dirs(sys.argv))
         return command()
 
     keep_caches_together()
@@ -84,7 +93,7 @@ def _call(subcommand: str, arguments: list[str]) -> int:
     if HELP_FLAGS & set(arguments):
         print(inspect.cleandoc(command.__doc__ or ""))
         return 0
-    return command(arguments)
+    return command(without_config_dirs(arguments))
 
 
 def _command(subcommand: str) -> Callable[[list[str]], int]:
@@ -95,8 +104,7 @@ def _command(subcommand: str) -> Callable[[list[str]], int]:
 def _help() -> int:
     """Print the overview, or the full explanation of one key, option or command."""
     folders = [CONF, *config_dirs(sys.argv)]
-    asked = sys.argv[2:] if sys.argv[1:2] == ["help"] else []
-    asked = [word for before, word in itertools.pairwise(["", *asked]) if {word, before}.isdisjoint(CONFIG_DIR_FLAGS)]
+    asked = without_config_dirs(sys.argv[2:]) if sys.argv[1:2] == ["help"] else []
     if len(asked) > 1 and not HELP_FLAGS & set(asked):
         raise ConfigError(
             f"study help {' '.join(asked)}: only one key, option or command is allowed. Example: study help lam"

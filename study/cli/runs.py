@@ -25,16 +25,20 @@ def study_show(arguments: list[str]) -> int:
     folder = find_run(arguments[0])
     status = read_status(folder) or {}
     console.print(f"{folder}", markup=False)
-    facts = ("state", "cause", "run_id", "started", "ended", "resumed", "device", "threads", "path")
+    facts = ("state", "cause", "run_id", "started", "ended", "resumed", "device", "threads", "path", "task")
     for key in facts:
         if status.get(key) not in (None, 0):
             console.print(f"  {key:<10} {status[key]}", markup=False)
     for key, value in status.get("versions", {}).items():
         console.print(f"  {key:<10} {value}", markup=False)
+    names = status.get("class_names") or []
+    if names != [str(number) for number in range(len(names))]:
+        console.print(f"  {'classes':<10} {', '.join(f'{i} {name}' for i, name in enumerate(names))}", markup=False)
     try:
         header, *rows = (folder / "metrics.csv").read_text().splitlines()
         for key, value in zip(header.split(","), rows[-1].split(","), strict=False):
-            console.print(f"  {key:<14} {value}", markup=False)
+            if value:  # for example, a regression has no accuracy
+                console.print(f"  {key:<14} {value}", markup=False)
     except (OSError, ValueError, IndexError):
         console.print("  no metrics yet")
     _config_of(folder)  # raises an error if it is not a config

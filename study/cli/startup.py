@@ -1,7 +1,9 @@
-"""Paths of the configs and caches, which a process of `study` sets up first."""
+"""Paths of the configs, the user's code and caches, which a process of `study` sets up first."""
 
 import hashlib
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
@@ -21,6 +23,18 @@ def keep_caches_together() -> None:
     }
     for variable, folder in folders.items():
         os.environ.setdefault(variable, str(root / folder))
+
+
+def find_own_code(folders: Sequence[Path]) -> None:
+    """Let Python find modules in the user's folders of options, here and in processes that this one starts.
+
+    The folders come first on Python's path, as with PYTHONPATH.
+    """
+    for folder in reversed([str(folder.absolute()) for folder in folders if folder.is_dir()]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+            inherited = os.environ.get("PYTHONPATH")
+            os.environ["PYTHONPATH"] = folder if not inherited else f"{folder}{os.pathsep}{inherited}"
 
 
 def compiled_version() -> str:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -11,60 +11,76 @@ import torch
 from torch import nn
 
 from study.config.build import (
+    asked_facts,
+    asks_for_root,
     build_dataset,
     build_model,
     build_optimizer,
     build_regularizer,
+    build_schedule,
     choose_device,
     errors_of_target,
     locate,
+    neutral_option,
+    reads_either_task,
     reg_parts,
+    steps_per_epoch,
 )
 from study.config.identity import facts_of, identify
 from study.config.options import checked_arguments
-from study.config.run_config import SPLITS, ResolvedRun, RunConfig
+from study.config.run_config import DATA_KEYS, SPLITS, WARMUP_UNITS, ResolvedRun, RunConfig
 from study.data import DataSet
 from study.data.splits import val_count
 from study.errors import ConfigError, one_line
 from study.optimizers.hidden_decay import refuse_shrinking
 from study.regularizers import Penalty, Regularizer, Scoped
-from study.regularizers.combined import SCHEDULES
+from study.regularizers.combined import SCHEDULES, check_together
 from study.regularizers.scope import in_scope
+from study.tasks import CLASSIFICATION, REGRESSION, TASKS
 
-DATA_KEYS = ("root", "split", "train_size", "label_noise")
+STANDARDIZE = ("none", "dataset", "feature")
 REG_KEYS = ("option", "_target_", "lam", "scope", "schedule", "ramp")
 
 
-def checked(config: RunConfig) -> ResolvedRun:
+def checked(config: RunConfig, task: str | None = None) -> ResolvedRun:
     """Check a config, convert the arguments of every option to their types, fill in defaults, and identify the run.
 
     A regularizer that does not use λ gets λ = 0, whatever was given. One that does not use a scope gets none.
+
+    Args:
+        config: the config, as composed.
+        task: the task that was asked for; None: that of the data set.
 
     Raises:
         ConfigError: a value is not allowed.
     """
     parts = list(reg_parts(config))
-    content = json.dumps([config.data, config.model, config.optimizer, parts, config.epochs, config.batch_size])
-    data, model, optimizer, parts, facts = _checked_groups(content)
-    _check_device(config.device)
+    groups = (config.data, config.model, config.optimizer, config.schedule, parts)
+    content = json.dumps([*groups, config.epochs, config.batch_size, config.budget, task])
+    data, model, optimizer, schedule, parts, facts = _checked_groups(content)
+    _check_device(config.device, config.precision)
     lam, reg = None, {"option": config.reg["option"], "parts": parts}
     if "parts" not in config.reg:
         lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
-    return identify(replace(config, data=data, model=model, optimizer=optimizer, reg=reg, lam=lam), facts)
+    complete = {"data": data, "model": model, "optimizer": optimizer, "schedule": schedule, "reg": reg}
+    return identify(replace(config, **complete, lam=lam), facts)
 
 
 @lru_cache(maxsize=1_000)
 def _checked_groups(content: str) -> tuple[Any, ...]:
-    """Check data, model, optimizer and the parts of `reg`, given as JSON; return them and their facts.
+    """Check data, model, optimizer, schedule and the parts of `reg`, given as JSON; return them and their facts.
 
     The result is cached, because the points of a sweep share most of their groups.
     """
-    given_data, given_model, given_optimizer, given_parts, epochs, batch_size = json.loads(content)
-    data = _checked_data(given_data)
+    *groups, epochs, batch_size, budget, task = json.loads(content)
+    given_data, given_model, given_optimizer, given_schedule, given_parts = groups
+    data = _checked_data(given_data, task)
     dataset = build_dataset(data)
+    data |= _checked_task(data, dataset, task)
     if data["train_size"] is not None:
         _check_train_size(data, dataset)
-    model = _checked_group("model", given_model, supplied=2)
+    target = locate("model", given_model["_target_"])
+    model = _checked_group("model", given_model, supplied=asked_facts(target) or 2)
     optimizer = _checked_group("optimizer", given_optimizer, supplied=1)
     parts, regularizers = zip(*(_checked_part(part, epochs) for part in given_parts), strict=True)
     for part, regularizer in zip(parts, regularizers, strict=True):
@@ -73,21 +89,26 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
         network = build_model(model, dataset)
     if not any(True for _ in network.parameters()):
         raise ConfigError(f"model={model['option']}: {model['_target_']} must have parameters to train")
+    _check_logits(model, network, dataset)
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization requires batches of at least 2 images")
     steps = _checked_optimizer(optimizer, network)
+    schedule = _checked_schedule(given_schedule)
+    build_schedule(schedule, steps, epochs, steps_per_epoch(data, dataset, batch_size, budget))
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
         try:
             with errors_of_target("reg", part):
+                regularizer.check_examples(tuple(dataset.image_shape))
+                if dataset.task == REGRESSION and regularizer.classification_only:
+                    raise ConfigError(f"{regularizer.classification_only}, and data={data['option']} is for regression")
                 regularizer.check(network, steps, scoped)
         except ConfigError as reason:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
         _check_value(part, regularizer, scoped)
-    if sum(regularizer.selects for regularizer in regularizers) > 1:
-        raise ConfigError("reg.parts: only one part may choose the epoch, as early_stopping does. Leave the others out")
-    facts = facts_of(data, model, optimizer, parts, dataset, regularizers)
-    return data, model, optimizer, list(parts), facts
+    check_together([part["option"] for part in parts], regularizers)
+    facts = facts_of(data, model, optimizer, schedule, parts, dataset, regularizers)
+    return data, model, optimizer, schedule, list(parts), facts
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
@@ -114,7 +135,7 @@ def _is_ours(group: Mapping[str, Any]) -> bool:
     return (locate("optimizer", group["_target_"]).__module__ or "").startswith("study.")
 
 
-def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[str, Any]:
+def _checked_group(group: str, given: Mapping[str, Any], supplied: int | Collection[str]) -> dict[str, Any]:
     target = locate(group, given["_target_"])
     rest = {key: value for key, value in given.items() if key not in ("option", "_target_")}
     return {
@@ -124,7 +145,29 @@ def _checked_group(group: str, given: Mapping[str, Any], supplied: int) -> dict[
     }
 
 
-def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_schedule(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a schedule's arguments and its warm-up. A unit that is not used is set to the default."""
+    of_warmup = {key: value for key, value in given.items() if key in ("warmup", "warmup_unit")}
+    found = checked_arguments("schedule", _warmup_keys, of_warmup)
+    if found["warmup"] < 0:
+        raise ConfigError(f"schedule.warmup={found['warmup']}: must be a whole number ≥ 0")
+    if found["warmup_unit"] not in WARMUP_UNITS:
+        raise ConfigError(f"schedule.warmup_unit={found['warmup_unit']}: allowed: {', '.join(WARMUP_UNITS)}")
+    if not found["warmup"]:
+        found["warmup_unit"] = WARMUP_UNITS[0]
+    elif given["_target_"] == "study.optimizers.schedules.onecycle":
+        raise ConfigError("schedule.warmup: schedule=onecycle rises by itself. Leave warmup out, and set schedule.rise")
+    own = {key: value for key, value in given.items() if key not in of_warmup}
+    target = locate("schedule", given["_target_"])
+    supplied = (next(iter(inspect.signature(target).parameters), ""), "total_steps", "steps_per_epoch")
+    return {**_checked_group("schedule", own, supplied), **found}
+
+
+def _warmup_keys(warmup: int = 0, warmup_unit: str = "epochs") -> None:
+    """The keys that every schedule has, as a signature. `checked_arguments` checks them against it."""
+
+
+def _checked_data(given: Mapping[str, Any], task: str | None) -> dict[str, Any]:
     general = checked_arguments("data", _data_keys, {k: v for k, v in given.items() if k in DATA_KEYS})
     if general["split"] not in SPLITS:
         raise ConfigError(f"data.split={general['split']}: allowed: {', '.join(SPLITS)}")
@@ -132,19 +175,54 @@ def _checked_data(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(
             f"data.label_noise={general['label_noise']}: must be at least 0 and below 1. Example: data.label_noise=0.2"
         )
-    own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied=0)
+    if general["standardize"] not in STANDARDIZE:
+        raise ConfigError(f"data.standardize={general['standardize']}: allowed: {', '.join(STANDARDIZE)}")
+    target = locate("data", given["_target_"])
+    if reads_either_task(target):
+        if None not in (task, given.get("task")) and task != given["task"]:
+            raise ConfigError(f"task={task}: data.task={given['task']} contradicts it. Leave one out")
+        given = {**given, "task": given.get("task") or task or CLASSIFICATION}
+    supplied = ("root",) if asks_for_root(target) else 0
+    own = _checked_group("data", {k: v for k, v in given.items() if k not in DATA_KEYS}, supplied)
     return {**own, **general}
 
 
-def _data_keys(root: str, split: str, train_size: int | None = None, label_noise: float = 0.0) -> None:
+def _data_keys(
+    root: str,
+    split: str,
+    train_size: int | None = None,
+    label_noise: float = 0.0,
+    standardize: str = "none",
+    standardize_target: bool | None = True,
+) -> None:
     """The keys that every data set has, as a signature. `checked_arguments` checks them against it."""
+
+
+def _checked_task(data: Mapping[str, Any], dataset: DataSet, task: str | None) -> dict[str, Any]:
+    """Check a data set against the task that was asked for; return the keys of `data` that depend on the task."""
+    if dataset.task not in TASKS:
+        raise ConfigError(f"data={data['option']}: its task is {dataset.task}. Allowed: {', '.join(TASKS)}")
+    if task not in (None, dataset.task):
+        raise ConfigError(
+            f"task={task}: data={data['option']} is for {dataset.task}. Leave task out, or choose other data. data=csv"
+            " and data=arrays read either"
+        )
+    if dataset.task == CLASSIFICATION:
+        return {"standardize_target": None}
+    if data["label_noise"]:
+        raise ConfigError(
+            f"data.label_noise={data['label_noise']}: it flips labels to another class, and data={data['option']} is"
+            " for regression. Leave it out"
+        )
+    return {"standardize_target": data["standardize_target"] is not False}
 
 
 def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
     available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
-    if not dataset.classes <= data["train_size"] <= available:
+    least = dataset.classes if dataset.task == CLASSIFICATION else 2  # R² requires two examples
+    if not least <= data["train_size"] <= available:
         raise ConfigError(
-            f"data.train_size={data['train_size']}: must be from {dataset.classes} to {available}"
+            f"data.train_size={data['train_size']}: must be from {least} to {available}"
             f" for {dataset.name} with data.split={data['split']}"
         )
 
@@ -168,8 +246,8 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any]
         part["scope"] = given.get("scope", "all")
         if not isinstance(part["scope"], str | Mapping):
             raise ConfigError(
-                f"reg.scope={part['scope']}: must be all, weights, a regular expression, or a mapping of these to"
-                " factors of lam"
+                f"reg.scope={part['scope']}: must be all, weights, a type of module, a regular expression, or a"
+                " mapping of these to factors of lam"
             )
     return part, regularizer
 
@@ -196,6 +274,34 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
     return {"lam": float(lam), "schedule": schedule, "ramp": ramp or epochs}
 
 
+def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet) -> None:
+    """Refuse a model that makes no logits (or outputs, for regression) of the data set's examples.
+
+    It is tried on torch's meta device.
+    """
+    where = f"model={model['option']}: {model['_target_']}"
+    examples = torch.zeros(2, *dataset.image_shape, device="meta")
+    try:
+        with torch.no_grad():
+            logits = network(examples)
+    except NotImplementedError:
+        return
+    except Exception as error:  # a user's code may raise anything
+        if "meta" in str(error):  # code that looks at numbers cannot be tried without any
+            return
+        raise ConfigError(
+            f"{where} fails on examples of shape {tuple(dataset.image_shape)} ({type(error).__name__}:"
+            f" {one_line(error)})"
+        ) from None
+    found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    what = "logits" if dataset.task == CLASSIFICATION else "outputs"
+    if found != (len(examples), dataset.classes):
+        raise ConfigError(
+            f"{where} returns {found} for {len(examples)} examples. It must return {what} of shape"
+            f" ({len(examples)}, {dataset.classes})"
+        )
+
+
 def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
     """Add the options that a regularizer sets to the model group."""
     with errors_of_target("reg", part):
@@ -203,9 +309,10 @@ def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer
     for key, value in options.items():
         if key not in model:
             raise ConfigError(
-                f"reg={part['option']} sets model.{key}, and model={model['option']} has no such option. Use model=mlp"
+                f"reg={part['option']} sets model.{key}, and model={model['option']} has no such option. Allowed:"
+                f" {', '.join(f'model={name}' for name in regularizer.of_models) or 'a model that has it'}"
             )
-        if model[key] and model[key] != value:
+        if model[key] not in (value, neutral_option(model, key)):
             raise ConfigError(
                 f"model.{key}={model[key]} contradicts reg={part['option']}, which sets it to {value}. Leave one out"
             )
@@ -228,8 +335,10 @@ def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequ
         raise ConfigError(f"reg={part['option']}: {part['_target_']} must return a scalar tensor, the penalty R(w)")
 
 
-def _check_device(device: str) -> None:
+def _check_device(device: str, precision: str) -> None:
     try:
-        choose_device(device)
+        chosen = choose_device(device)
     except RuntimeError as error:
         raise ConfigError(f"device={device}: {error}. Allowed: auto, cpu, cuda, cuda:<number>, mps") from None
+    if chosen.type == "mps" and precision == "float64":
+        raise ConfigError("precision=float64: device=mps has no such numbers. Allowed: float32, bfloat16")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.config.build import build_dataset, build_regularizer, locate, reg_parts
+from study.config.build import build_dataset, build_regularizer, knows_length, locate, reg_parts
 from study.config.names import settings
 from study.config.options import source_checksum
 from study.config.run_config import ResolvedRun, RunConfig, arguments
@@ -18,7 +18,7 @@ from study.data import DataSet
 from study.regularizers import Regularizer
 
 # A maintainer raises it when the same config gives other numbers than before, and says so in the changelog.
-NUMERICS = 7
+NUMERICS = 8
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,24 @@ class GroupFacts:
 
     Attributes:
         checksums: SHA-256 of the data set's content.
+        places: options of the data set that say where it is.
         sources: SHA-256 of the source files of the user's own code.
         acting: for each regularizer, whether it acts in training. One that only sets options of the model does not.
         set_by_reg: options of the model that regularizers set.
         takes_lam: whether all regularizers use λ.
         may_grow: whether a longer run starts with the same epochs as this one. This requires that nothing depends on
             the number of epochs, and that no regularizer chooses an epoch.
+        task: that of the data set.
     """
 
     checksums: Mapping[str, str]
+    places: Sequence[str]
     sources: Sequence[str]
     acting: Sequence[bool]
     set_by_reg: Sequence[str]
     takes_lam: bool
     may_grow: bool
+    task: str
 
 
 def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
@@ -56,7 +60,7 @@ def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
     if facts is None:
         parts = reg_parts(config)
         dataset, regularizers = build_dataset(config.data), [build_regularizer(part) for part in parts]
-        facts = facts_of(config.data, config.model, config.optimizer, parts, dataset, regularizers)
+        facts = facts_of(config.data, config.model, config.optimizer, config.schedule, parts, dataset, regularizers)
     content = canonical(config, facts)
     return ResolvedRun(
         config,
@@ -66,6 +70,7 @@ def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
         settings=settings(config, facts.set_by_reg),
         takes_lam=config.lam is not None and facts.takes_lam,
         may_grow=facts.may_grow,
+        task=facts.task,
     )
 
 
@@ -73,6 +78,7 @@ def facts_of(
     data: Mapping[str, Any],
     model: Mapping[str, Any],
     optimizer: Mapping[str, Any],
+    schedule: Mapping[str, Any],
     parts: Sequence[Mapping[str, Any]],
     dataset: DataSet,
     regularizers: Sequence[Regularizer],
@@ -83,28 +89,33 @@ def facts_of(
         data: the group `data`.
         model: the group `model`.
         optimizer: the group `optimizer`.
+        schedule: the group `schedule`.
         parts: as `build.reg_parts` lists them.
         dataset: built from `data`.
         regularizers: built from `parts`, in the same order.
     """
     acting = [regularizer.acts for regularizer in regularizers]
-    targets = [("data", data), ("model", model), ("optimizer", optimizer)]
+    targets = [("data", data), ("model", model), ("optimizer", optimizer), ("schedule", schedule)]
     targets += [("reg", part) for part, acts in zip(parts, acting, strict=True) if acts]
     sources = [source_checksum(locate(group, content["_target_"])) for group, content in targets]
     each = list(zip(parts, regularizers, strict=True))
     return GroupFacts(
         checksums=dict(dataset.checksums),
+        places=tuple(dataset.places),
         sources=[checksum for checksum in sources if checksum],
         acting=acting,
         set_by_reg=[key for part, regularizer in each for key in regularizer.model_options(part["lam"])],
         takes_lam=all(regularizer.takes_lam for regularizer in regularizers),
-        may_grow=all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
+        may_grow=not knows_length(schedule)
+        and all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
+        task=dataset.task,
     )
 
 
 def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
     """The scientific content of a config. Two runs are the same experiment if it is equal."""
     parts = [part for part, acts in zip(reg_parts(config), facts.acting, strict=True) if acts]
+    of_target = config.data.get("standardize_target")  # None for classification
     return {
         "numerics": NUMERICS,
         "seed": config.seed,
@@ -112,14 +123,20 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "budget": config.budget,
         "data": {
-            **_content(config.data),
+            **{key: value for key, value in _content(config.data).items() if key not in facts.places},
             "split": config.data["split"],
             "train_size": config.data["train_size"],
             "label_noise": config.data["label_noise"],
+            "standardize": config.data.get("standardize", "none"),
+            **({} if of_target is None else {"standardize_target": of_target}),
             "checksums": dict(facts.checksums),
         },
         "model": _content(config.model),
         "optimizer": _content(config.optimizer),
+        "schedule": _content(config.schedule),
+        "clip_norm": config.clip_norm,
+        "precision": config.precision,
+        "score_train": config.score_train,
         # A regularizer that only sets options of the model gives the same run as these options given by name.
         "reg": [
             {**_content(part), **{key: part[key] for key in ("lam", "scope", "schedule", "ramp")}} for part in parts

@@ -19,6 +19,7 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
         set_by_reg: options of the model that its regularizers set. They are left out: reg and lam determine them.
     """
     flat: dict[str, Any] = {"epochs": config.epochs, "batch_size": config.batch_size, "budget": config.budget}
+    flat |= {"clip_norm": config.clip_norm, "precision": config.precision, "score_train": config.score_train}
     for group in GROUPS:
         values = getattr(config, group)
         if group != "reg":
@@ -27,6 +28,9 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
     flat["data.split"] = config.data["split"]
     flat["data.train_size"] = config.data["train_size"]
     flat["data.label_noise"] = config.data["label_noise"]
+    flat["data.standardize"] = config.data.get("standardize", "none")
+    if config.data.get("standardize_target") is not None:
+        flat["data.standardize_target"] = config.data["standardize_target"]
     for key in set_by_reg:
         del flat[f"model.{key}"]
     if "parts" in config.reg:

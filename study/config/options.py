@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ def checked_arguments(
     group: str,
     target: Callable[..., Any],
     given: Mapping[str, Any],
-    supplied: int = 0,
+    supplied: int | Collection[str] = 0,
     name: str | None = None,
 ) -> dict[str, Any]:
     """Convert the arguments of a target to its annotated types, and fill in its defaults.
@@ -26,13 +26,17 @@ def checked_arguments(
         group: the config group, for messages.
         target: the class or function.
         given: arguments from YAML and the command line.
-        supplied: how many leading parameters the program itself supplies.
+        supplied: parameters that the program itself supplies: how many leading ones, or their names.
         name: name of the target in messages; None: the dotted name under which it is defined.
 
     Raises:
         ConfigError: an argument is unknown, missing, or of the wrong type.
     """
-    parameters = _parameters(group, target)[supplied:]
+    parameters = _parameters(group, target)
+    if isinstance(supplied, int):
+        parameters = parameters[supplied:]
+    else:
+        parameters = [p for p in parameters if p.name not in supplied]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return dict(given)
     parameters = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]

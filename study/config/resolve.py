@@ -5,12 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
-from study.config.run_config import BUDGETS, GROUPS, LOOPS, ON_FAILURE, ResolvedRun, RunConfig, check_name
+from study.config.run_config import (
+    BUDGETS,
+    GROUPS,
+    LOOPS,
+    ON_FAILURE,
+    PRECISIONS,
+    ResolvedRun,
+    RunConfig,
+    check_name,
+)
 from study.config.schema import StudySchema
 from study.errors import ConfigError
+from study.tasks import TASKS
 
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
@@ -35,19 +45,27 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
     for key in known:
         if key not in cfg or (key in GROUPS and not choices.get(key)):
             raise ConfigError(f"{key} is missing: it cannot be removed. Set it: {key}=...")
+    _check_given(cfg, choices)
     try:
         values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except InterpolationKeyError as error:
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam. Give a value. Example: lam=1e-4") from None
         raise
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "checkpoint_every": 1}
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")
-    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS}.items():
+    for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS, "precision": PRECISIONS}.items():
         if values[key] not in allowed:
             raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")
+    if not 0 <= values["checkpoint_every"] < math.inf:
+        raise ConfigError(f"checkpoint_every={values['checkpoint_every']}: must be a number of seconds ≥ 0")
+    clip_norm = values["clip_norm"]
+    if clip_norm is not None and not 0 < clip_norm < math.inf:
+        raise ConfigError(f"clip_norm={clip_norm}: must be a finite number above 0, or null. Example: clip_norm=1.0")
+    if values["task"] not in (None, *TASKS):
+        raise ConfigError(f"task={values['task']}: allowed: {', '.join(TASKS)}")
     lam = values["lam"]
     if lam is not None and not (math.isfinite(lam) and lam >= 0):
         raise ConfigError(f"lam={lam}: must be a finite number ≥ 0. Example: lam=1e-4")
@@ -80,13 +98,29 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         budget=values["budget"],
         lam=lam,
         **{group: values[group] for group in GROUPS},
+        clip_norm=clip_norm,
+        precision=values["precision"],
+        score_train=values["score_train"],
         device=values["device"],
         threads=values["threads"],
         checkpoint_every=values["checkpoint_every"],
         keep_checkpoint=values["keep_checkpoint"],
         keep_model=values["keep_model"],
     )
-    return checks.checked(config)
+    return checks.checked(config, values["task"])
+
+
+def _check_given(cfg: DictConfig, choices: Mapping[str, str]) -> None:
+    """Refuse a group whose option requires values (`???` in its YAML file) that are not given."""
+    for group in GROUPS:
+        content: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [group]), resolve=False)
+        keys = [f"{group}.{key}" for key, value in (content[group] or {}).items() if value == MISSING]
+        if keys:
+            values = " ".join(f"{key}=..." for key in keys)
+            raise ConfigError(
+                f"{group}={choices[group]} requires {' and '.join(keys)}. Give {values}; study help {keys[0]} explains"
+                " it"
+            )
 
 
 def _combination(

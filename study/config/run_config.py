@@ -2,18 +2,30 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from study.errors import ConfigError
+from study.tasks import CLASSIFICATION
 
-GROUPS = ("data", "model", "optimizer", "reg")
+GROUPS = ("data", "model", "optimizer", "schedule", "reg")
+DATA_KEYS = ("root", "split", "train_size", "label_noise", "standardize", "standardize_target")  # of every data set
 SPLITS = ("holdout", "textbook")
 ON_FAILURE = ("continue", "stop")
 BUDGETS = ("epochs", "steps")
+PRECISIONS = ("float32", "bfloat16", "float64")
+WARMUP_UNITS = ("epochs", "steps")
 LOOPS = ("common", "fastest", "general")
+
+# The schedule of runs of earlier versions, which had none.
+CONSTANT = {
+    "option": "constant",
+    "_target_": "study.optimizers.schedules.constant",
+    "warmup": 0,
+    "warmup_unit": "epochs",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,11 @@ class RunConfig:
     reg: Mapping[str, Any]
     device: str
     threads: int
-    checkpoint_every: int = 1
+    schedule: Mapping[str, Any] = field(default_factory=lambda: CONSTANT)  # of the learning rate
+    clip_norm: float | None = None
+    precision: str = "float32"
+    score_train: int | None = None  # number of training images that are scored after each epoch; None: all
+    checkpoint_every: float = 30.0  # seconds
     keep_checkpoint: bool = False
     keep_model: bool = False
     test: bool = True  # whether the test set is scored; False for the trials of a tuned study
@@ -59,6 +75,7 @@ class ResolvedRun:
         settings: the settings that may differ between variants of a study; see `names.settings`.
         takes_lam: whether the regularizer uses the config's λ.
         may_grow: whether a longer run starts with the same epochs as this one.
+        task: `classification` or `regression`.
     """
 
     config: RunConfig
@@ -68,12 +85,13 @@ class ResolvedRun:
     settings: Mapping[str, Any]
     takes_lam: bool
     may_grow: bool
+    task: str = CLASSIFICATION
 
 
 def arguments(group: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a group that are arguments of its `_target_`."""
-    of_data, of_reg = ("root", "split", "train_size", "label_noise"), ("lam", "scope", "schedule", "ramp", "parts")
-    general = ("option", "_target_", *of_data, *of_reg)
+    of_reg = ("lam", "scope", "schedule", "ramp", "parts")
+    general = ("option", "_target_", *DATA_KEYS, *of_reg)
     return {key: value for key, value in group.items() if key not in general}
 
 

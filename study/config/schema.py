@@ -21,24 +21,29 @@ class StudySchema:
     epochs: int = MISSING
     batch_size: int = MISSING
     lam: float | None = MISSING
+    task: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     reg: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    clip_norm: float | None = MISSING
+    precision: str = MISSING
+    score_train: int | None = MISSING
     seeds: Any = None
     variants: list[Any] = field(default_factory=list)
     device: str = MISSING
     threads: int = MISSING
     workers: int | None = None
-    checkpoint_every: int = MISSING
+    checkpoint_every: float = MISSING
     keep_checkpoint: bool = MISSING
     keep_model: bool = MISSING
     retry_failed: bool = MISSING
     on_failure: str = MISSING
     loop: str = MISSING
     dry_run: bool = MISSING
-    primary: str = MISSING
-    select: str = MISSING
+    primary: str | None = None
+    select: str | None = None
     budget: str = MISSING
     tune: Any = None
     allow: Any = field(default_factory=list)

@@ -7,11 +7,8 @@ import numpy as np
 import torch
 
 from study.data.dataset import DataSet, RawImages, check_sum, sha256
-from study.data.splits import stratified_order
+from study.data.splits import drawn_test
 from study.errors import StudyError
-
-# The data set has no official test set. Every run uses the same stratified sixth, drawn with this seed, in its place.
-TEST_DRAW = 1797
 
 FILE = "datasets/data/digits.csv.gz"  # in scikit-learn's package; a row has 64 pixels and the label
 CHECKSUMS = {
@@ -43,8 +40,7 @@ def _read(_root: Path) -> RawImages:
     images, labels = rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
     for what, array in (("images", images), ("labels", labels)):
         check_sum(f"digits' {what}", sha256(array), CHECKSUMS[what], "Reinstall scikit-learn")
-    order = stratified_order(labels, np.random.default_rng(TEST_DRAW))
-    test, train = np.sort(order[: len(order) // 6]), np.sort(order[len(order) // 6 :])
+    test, train = drawn_test(labels)
     return RawImages(
         train_images=torch.tensor(images[train]),
         train_labels=torch.tensor(labels[train]),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from study.measures.regression import ScoredRegression
 from study.measures.scoring import Scored
 from study.models import MLP
 from study.regularizers.scope import as_matrix, names_in_scope
@@ -18,11 +19,11 @@ MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
 
 
 @torch.no_grad()
-def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
+def invariant_rows(model: nn.Module, train: Scored | ScoredRegression) -> Iterator[list[Any]]:
     """Rows of invariants.csv: measure, parameter (empty for the whole network), value.
 
     Path norms and margins exist only for MLPs without batch normalization, because the scale of weights before batch
-    normalization has no effect. `in_out` exists only for MLPs with one hidden layer.
+    normalization has no effect. `in_out` exists only for MLPs with one hidden layer. Regressions have no margins.
 
     Args:
         model: the trained model.
@@ -33,7 +34,7 @@ def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
         singular = torch.linalg.svdvals(as_matrix(parameters[name]).cpu().double())
         yield ["stable_rank", name, stable_rank(singular)]
         yield ["effective_rank", name, effective_rank(singular)]
-    if type(model) is not MLP or len(model.norms):
+    if type(model) is not MLP or not model.is_plain_relu:
         return
     weights = [layer.weight.cpu().double() for layer in (*model.hidden, model.output)]
     l1, l2 = path_norm(weights, 1), path_norm(weights, 2)
@@ -41,6 +42,8 @@ def invariant_rows(model: nn.Module, train: Scored) -> Iterator[list[Any]]:
     yield ["path_norm_l2", "", l2]
     if len(weights) == 2:
         yield ["in_out", "", in_out(*weights)]
+    if isinstance(train, ScoredRegression):
+        return
     margins = _margins(train.logits.cpu().double(), train.labels.cpu())
     for measure, share in MARGIN_SHARES.items():
         margin = float(torch.quantile(margins, share))

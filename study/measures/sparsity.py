@@ -6,24 +6,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from study.data import Part
 from study.measures import weights
-from study.measures.scoring import Scorer, score
-from study.measures.weights import ALL, THRESHOLDS
+from study.measures.scoring import Score, Scorer, score
+from study.measures.weights import ALL, NEAR_ZERO, THRESHOLDS
 from study.models import MLP
 from study.regularizers.scope import names_in_scope
 
 
-def sparsity_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
+def sparsity_rows(model: nn.Module, train: Part, support: Sequence[int] | None = None) -> Iterator[list[Any]]:
     """Rows of sparsity.csv: one per parameter tensor, and one for all parameters together.
 
     Args:
         model: the trained model.
         train: the training split. A hidden unit is dead if it is never active on it.
+        support: the features that decide the label; None if they are not known.
     """
     dead = dead_units(model, train)
+    first = None if support is None else input_weight(model, train.all_images[0].numel())
+    nothing = (None, None)
     tensors = {name: p.detach().abs().cpu().numpy().ravel() for name, p in model.named_parameters()}
     for name, w in {**tensors, ALL: np.concatenate(list(tensors.values()))}.items():
         magnitudes = weights.ordered(w)
@@ -32,7 +35,36 @@ def sparsity_rows(model: nn.Module, train: Part) -> Iterator[list[Any]]:
         units: tuple[int | None, ...] = dead.get(name, (None, None))
         if name == ALL and dead:
             units = tuple(map(sum, zip(*dead.values(), strict=True)))
-        yield [name, w.size, zeros, *below, hoyer(magnitudes), gini(magnitudes), *units]
+        scores: tuple[float | None, ...] = nothing
+        if support is not None and first is not None and name in (first[0], ALL):
+            scores = support_scores(first[1], support)
+        yield [name, w.size, zeros, *below, hoyer(magnitudes), gini(magnitudes), *units, *scores]
+
+
+def input_weight(model: nn.Module, features: int) -> tuple[str, Tensor] | None:
+    """The name of the first weight with a column for each feature, and the weight; None if there is none."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1 and parameter[0].numel() == features:
+            return name, parameter.detach()
+    return None
+
+
+def support_scores(weight: Tensor, support: Sequence[int]) -> tuple[float, float]:
+    """Precision and recall of the features that a layer reads, against those that decide the label.
+
+    A layer reads a feature unless all its weights of the feature are near zero, |w| < 0.001.
+
+    Args:
+        weight: of the input layer, (units, ...), with a column for each feature.
+        support: positions of the features that decide the label.
+
+    Returns:
+        The fraction of the features read that are in the support (NaN if none is read), and the fraction of the
+        support that is read.
+    """
+    read = (weight.abs().flatten(1).amax(dim=0) >= NEAR_ZERO).cpu()
+    found = int(read[list(support)].sum())
+    return found / int(read.sum()) if read.any() else float("nan"), found / len(support)
 
 
 def hoyer(magnitudes: np.ndarray) -> float:
@@ -114,7 +146,8 @@ def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score:
         effective = effective_parameters(pruned)
         for split, part in parts.items():
             found = score(pruned, part).score()
-            yield [split, epoch, threshold, removed, count, effective, found.loss, found.accuracy]
+            accuracy = found.accuracy if isinstance(found, Score) else None
+            yield [split, epoch, threshold, removed, count, effective, found.loss, accuracy]
 
 
 def effective_parameters(model: nn.Module) -> int:

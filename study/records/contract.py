@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from study.measures import weights
+from study.tasks import REGRESSION
 
 OUTPUTS = Path("outputs")  # holds one folder per study
 CONTRACT = 1  # version of the file layout; readers refuse other versions
@@ -21,12 +22,19 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("val.csv", "test.csv"), ("split", "epoch", "loss", "accuracy", "count", "ece", "brier")),
     "sparsity.csv": (
         *("parameter", "count", "zero_fraction", *(f"below_{threshold:g}" for threshold in weights.THRESHOLDS)),
-        *("hoyer", "gini", "units", "dead_units"),
+        *("hoyer", "gini", "units", "dead_units", "support_precision", "support_recall"),
     ),
     "label_noise.csv": ("epoch", "labels", "loss", "accuracy", "count"),
     "invariants.csv": ("measure", "parameter", "value"),
     "pruning.csv": (*("split", "epoch", "threshold", "removed", "count", "effective_parameters", "loss", "accuracy"),),
 }
+# Further columns of a regression, after the others. Accuracy, ECE and Brier score are empty there.
+OF_REGRESSION: dict[str, tuple[str, ...]] = {
+    "metrics.csv": ("train_r2", "val_r2", "train_mae", "val_mae"),
+    **dict.fromkeys(("val.csv", "test.csv"), ("r2", "mae")),
+}
+# Columns at the end that files of earlier versions lack; they are read as empty.
+ADDED = {"sparsity.csv": ("support_precision", "support_recall")}
 _MARGINS = ("margin_q10", "margin_median")
 INVARIANTS = (  # measures of invariants.csv
     *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
@@ -37,8 +45,14 @@ LABEL_NOISE = "label_noise.csv"  # also gets rows during training, in runs with 
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 STATUS_KINDS = {  # types of the values that readers use from status.json
     **dict.fromkeys(("state", "run_id", "variant", "variant_id", "budget_free_id", "path", "device", "started"), str),
+    "task": str,
     **dict.fromkeys(("setting", "data_checksums", "images", "versions"), dict),
     **dict.fromkeys(("threads", "numerics", "epochs_trained", "scored_epoch", "resumed"), int),
     **dict.fromkeys(("takes_lam", "may_grow"), bool),
 }
 SEALED = tuple(name for name in FILES if name != STATUS)  # status.json holds the seal itself
+
+
+def columns_of(name: str, task: str) -> tuple[str, ...]:
+    """The columns of a CSV in a run of a task."""
+    return COLUMNS[name] + (OF_REGRESSION.get(name, ()) if task == REGRESSION else ())

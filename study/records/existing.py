@@ -54,7 +54,7 @@ def read_config(folder: Path) -> RunConfig | None:
 def _is_sound(config: RunConfig) -> bool:
     """Whether a config has the form that this version writes."""
     whole = (config.seed, config.epochs, config.batch_size, config.threads)
-    groups = (config.data, config.model, config.optimizer, config.reg)
+    groups = (config.data, config.model, config.optimizer, config.schedule, config.reg)
     return (
         all(isinstance(value, int) for value in whole)
         and isinstance(config.lam, int | float | None)

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from study.records.contract import COLUMNS, PART, PREDICTIONS
+from study.records.contract import PART, PREDICTIONS, columns_of
+from study.tasks import CLASSIFICATION
 
 
 class _Fault:
@@ -85,9 +86,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def write_table(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Write a whole CSV of a run, with its header from `COLUMNS`."""
-    write_whole(folder / name, as_csv([COLUMNS[name], *rows]))
+def write_table(folder: Path, name: str, rows: Iterable[Sequence[Any]], task: str = CLASSIFICATION) -> None:
+    """Write a whole CSV of a run, with the header of its task."""
+    write_whole(folder / name, as_csv([columns_of(name, task), *rows]))
 
 
 def save_predictions(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:

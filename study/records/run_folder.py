@@ -12,10 +12,11 @@ import numpy as np
 
 from study.config.run_config import RunConfig
 from study.measures import weights
-from study.records.contract import COLUMNS, CONFIG, CONTRACT, FILES, GROWING, LABEL_NOISE, LOG, PART, SEALED, STATUS
+from study.records.contract import CONFIG, CONTRACT, FILES, GROWING, LABEL_NOISE, LOG, PART, SEALED, STATUS, columns_of
 from study.records.files import append_whole, as_csv, now, write_table, write_whole
 from study.records.seal import OWN, seal_of, with_own_sum
 from study.records.status import read_status, versions
+from study.tasks import CLASSIFICATION
 
 BIN_TEXT = [tuple(map(repr, edges)) for edges in weights.BINS]  # computed once, because it is written many times
 
@@ -64,7 +65,8 @@ class RunFolder:
         write_whole(path / CONFIG, config.to_yaml())
         for name in self.growing:
             if sizes is None:
-                write_whole(path / name, (rows or {}).get(name) or as_csv([COLUMNS[name]]))
+                header = columns_of(name, status.get("task", CLASSIFICATION))
+                write_whole(path / name, (rows or {}).get(name) or as_csv([header]))
             else:
                 os.truncate(path / name, sizes[name])
 

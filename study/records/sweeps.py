@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors.faults import is_fault
+from study.tasks import CLASSIFICATION
 
 SWEEPS = "sweeps.jsonl"
 
@@ -13,6 +14,11 @@ SWEEPS = "sweeps.jsonl"
 def recorded_primaries(study_folder: Path) -> list[str]:
     """The primary measures named by the sweeps of a study, in order, without duplicates."""
     return list(dict.fromkeys(record["primary"] for record in _records(study_folder) if "primary" in record))
+
+
+def recorded_task_of(study_folder: Path) -> str | None:
+    """Classification or regression, for which the study's first sweep was; None if there was no sweep."""
+    return next((record.get("task", CLASSIFICATION) for record in _records(study_folder)), None)
 
 
 def recorded_runs(study_folder: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,15 @@
 """All regularizers of one run as one object for the training loop, with the schedule of each λ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from study.errors import ConfigError
 from study.regularizers.base import Regularizer
 
 SCHEDULES = ("constant", "warmup", "anneal")
@@ -38,6 +41,35 @@ class Part:
         return self.lam
 
 
+def check_together(options: Sequence[str], regularizers: Sequence[Regularizer]) -> None:
+    """Refuse parts of a combination that contradict each other.
+
+    Args:
+        options: the names of the parts.
+        regularizers: the parts, in the same order.
+
+    Raises:
+        ConfigError: two parts do what only one may do, or their order is wrong.
+    """
+
+    def overriding(hook: str) -> list[int]:
+        base = getattr(Regularizer, hook)
+        return [i for i, regularizer in enumerate(regularizers) if getattr(type(regularizer), hook) is not base]
+
+    scoring = overriding("scored")
+    alone = {
+        "choose the epoch, as early_stopping does": [i for i, found in enumerate(regularizers) if found.selects],
+        "change the gradients of a step, as sam does": overriding("on_backward"),
+        "change the weights that are scored, as ema does": scoring,
+    }
+    for what, found in alone.items():
+        if len(found) > 1:
+            raise ConfigError(f"reg.parts: only one part may {what}. Leave the others out")
+    later = [options[i] for i in overriding("after_step") if scoring and i > scoring[0]]
+    if later:
+        raise ConfigError(f"reg.parts: {options[scoring[0]]} must come after {later[0]}, which acts after each step")
+
+
 class Combined:
     """Calls each hook of all parts in their order. See `base.Regularizer` for the hooks."""
 
@@ -61,8 +93,13 @@ class Combined:
             images, targets = regularizer.on_batch(images, targets)
         return images, targets
 
-    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor | float:
-        return sum(regularizer.on_loss(loss, images) for regularizer in self.regularizers)
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor | float:
+        return sum(regularizer.on_loss(loss, images, logits) for regularizer in self.regularizers)
+
+    def on_backward(self, backward: Callable[[], Tensor]) -> Tensor:
+        for regularizer in self.regularizers:
+            backward = partial(regularizer.on_backward, backward)
+        return backward()
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
         return sum(regularizer.before_step(optimizer) for regularizer in self.regularizers)
@@ -74,6 +111,13 @@ class Combined:
     def after_epoch(self, epoch: int, scores: Mapping[str, float], model: nn.Module) -> None:
         for regularizer in self.regularizers:
             regularizer.after_epoch(epoch, scores, model)
+
+    @contextmanager
+    def scored(self, model: nn.Module) -> Iterator[None]:
+        with ExitStack() as stack:
+            for regularizer in self.regularizers:
+                stack.enter_context(regularizer.scored(model))
+            yield
 
     @property
     def selects(self) -> bool:

@@ -4,13 +4,17 @@ Random draws come from torch's global generators. The run seeds them from a sepa
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from study.errors import ConfigError
+from study.forward import run_inside
 from study.regularizers.base import LamRange, Regularizer, Scoped
+from study.tasks import data_loss, task_of
 
 
 class Noise(Regularizer):
@@ -49,6 +53,7 @@ class LabelSmoothing(Regularizer):
 
     takes_scope = False
     lam_range = LamRange(high=1.0)
+    classification_only = "it smooths one-hot targets"
     in_step: Mapping[str, float] = {"smoothing": 1.0}
 
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,15 +72,19 @@ class GradientPenalty(Regularizer):
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
             raise ConfigError("with batch normalization, the loss of an example depends on the rest of its batch")
 
+    def attach(self, model: nn.Module, scoped: Sequence[Scoped], classes: int) -> None:
+        super().attach(model, scoped, classes)
+        run_inside(model, partial(sdpa_kernel, SDPBackend.MATH))  # other kernels of attention have no second derivative
+
     def on_batch(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return images.requires_grad_(), targets
 
-    def on_loss(self, loss: Tensor, images: Tensor) -> Tensor:
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
         return self.lam * self._value(loss, images)
 
     def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         images = images.detach().requires_grad_()
-        return self.lam * self._value(F.cross_entropy(model(images), labels), images)
+        return self.lam * self._value(data_loss(task_of(labels))(model(images), labels), images)
 
     @staticmethod
     def _value(loss: Tensor, images: Tensor) -> Tensor:
@@ -87,6 +96,29 @@ class GradientPenalty(Regularizer):
         return len(images) * gradient.square().sum()
 
 
+class ConfidencePenalty(Regularizer):
+    """R = −H, the mean over examples of Σ p log p over classes, p being the softmax of the logits, in nats.
+
+    Pereyra et al. 2017, arXiv:1701.06548, where λ is β. H is the mean entropy of the predictions, so R is negative:
+    from −log K, if all K classes are equally likely, to 0. log K − H is the divergence KL(p ‖ uniform), which has the
+    same gradient. With λ > 0, the penalty in metrics.csv is therefore negative, and the objective may be.
+    """
+
+    takes_scope = False
+    classification_only = "it is about the probabilities of classes"
+
+    def on_loss(self, loss: Tensor, images: Tensor, logits: Tensor) -> Tensor:
+        return self.lam * self._value(logits)
+
+    def penalty(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return self.lam * self._value(model(images))
+
+    @staticmethod
+    def _value(logits: Tensor) -> Tensor:
+        log_p = F.log_softmax(logits, dim=1)
+        return (log_p.exp() * log_p).sum(dim=1).mean()
+
+
 def as_probabilities(targets: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    """Return labels (n,) as one-hot targets (n, classes), and probabilities unchanged."""
-    return targets if targets.dim() == 2 else F.one_hot(targets, classes).to(dtype)
+    """Return labels (n,) as one-hot targets (n, classes). Probabilities, and targets of regression, do not change."""
+    return targets if targets.is_floating_point() else F.one_hot(targets, classes).to(dtype)

@@ -30,6 +30,8 @@ class EarlyStopping(Regularizer):
         if monitor not in BETTER:
             raise ConfigError(f"reg.monitor={monitor}: allowed: {', '.join(BETTER)}")
         self.patience, self.monitor = patience, monitor
+        if monitor == "val_accuracy":
+            self.classification_only = "reg.monitor=val_accuracy requires classes (reg.monitor=val_loss does not)"
         self._best: dict[str, Any] = {"epoch": -1, "score": None, "weights": {}}
         self._epoch = -1
 

@@ -46,13 +46,22 @@ class WeightDecay(Regularizer):
 
     It equals torch's AdamW(weight_decay=λ). With η = 1e-3, the default λ = 0.1 removes 1e-4 of each weight per step.
     With SGD it equals `l2` with λ/2. With Adam no penalty does the same, since Adam divides its gradient by √v̂.
+
+    With `independent`, w ← w − λw before each step, with λ in [0, 1). The learning rate does not multiply this
+    decay, and a schedule of the learning rate does not change it. In Algorithm 2 of that paper, a schedule multiplies
+    the decay too. At a constant learning rate, `independent` with ηλ is the same as the default with λ.
     """
 
-    in_step: Mapping[str, float] = {"decay": 1.0}
+    in_step: Mapping[str, float] | None = {"decay": 1.0}
+
+    def __init__(self, independent: bool = False):
+        self.independent = independent
+        if independent:
+            self.lam_range, self.in_step = LamRange(high=1.0), None
 
     @torch.no_grad()
     def before_step(self, optimizer: torch.optim.Optimizer) -> Tensor | float:
-        lr = optimizer.param_groups[0]["lr"]
+        lr = 1.0 if self.independent else optimizer.param_groups[0]["lr"]
         for s in self.scoped:
             s.parameter.mul_(1 - lr * self.lam * s.factor)
         return 0.0
@@ -148,9 +157,9 @@ class MaxNorm(Regularizer):
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         for units in self._layers:
-            rows = as_matrix(units.weight)
-            norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-            rows.mul_(torch.where(norms > self.lam * units.factor, self.lam * units.factor / norms, 1.0))
+            norms, largest = torch.linalg.vector_norm(as_matrix(units.weight), dim=1), self.lam * units.factor
+            shrink = torch.where(norms > largest, largest / norms, 1.0)
+            units.weight.mul_(shrink.reshape(-1, *[1] * (units.weight.dim() - 1)))
 
 
 def _rows(units: Units) -> Tensor:

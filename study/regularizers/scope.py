@@ -1,7 +1,7 @@
 """Select the parameters in a regularizer's scope, and find the hidden units of a model."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from study.errors import ConfigError
 from study.regularizers.base import Scoped
 
 Scope = str | Mapping[str, float]
+TYPE = r"[A-Z]\w*(\.\w+)?"  # what is meant as a type of module, if the model has no such parameter
 
 
 @dataclass(frozen=True)
@@ -26,27 +27,61 @@ def names_in_scope(model: nn.Module, scope: str) -> list[str]:
 
     Args:
         model: the model; may be on the meta device.
-        scope: `all`; `weights`, the parameters of two or more dimensions (no biases, no normalization parameters); or
-            a regular expression that must match a parameter's whole name.
+        scope: one of these; the first that applies counts:
+            `all`;
+            `weights`: the parameters of two or more dimensions (no biases, no normalization parameters);
+            a type of the model's modules, such as `Conv2d`: the parameters of these modules themselves, biases
+            included, without those of modules inside them. Subclasses count, as in isinstance. `Conv2d.weight` selects
+            only the parameters of that name;
+            a regular expression that must match a parameter's whole name. If it looks like a type that the model has,
+            escape it: `Conv2d[.]weight`.
 
     Raises:
-        ConfigError: the scope is not a valid regular expression, or it matches nothing.
+        ConfigError: the scope is not a valid regular expression, or it selects nothing.
     """
     names = dict(model.named_parameters())
     if scope == "all":
         return list(names)
     if scope == "weights":
         return [name for name, parameter in names.items() if parameter.dim() >= 2]
-    try:
-        chosen = [name for name in names if re.fullmatch(scope, name)]
-    except re.error as error:
-        raise ConfigError(f"reg.scope={scope}: not a valid regular expression ({error})") from None
+    chosen = _of_type(model, *scope.split(".", 1)) or _matching(names, scope)
     if not chosen:
+        kinds = [type(module).__name__ for module in model.modules() if [*module.parameters(recurse=False)]]
+        types = ", ".join(dict.fromkeys(kinds))
+        if re.fullmatch(TYPE, scope):
+            raise ConfigError(
+                f"reg.scope={scope}: this model has no such parameters. Types of its modules with parameters: {types}"
+            )
         raise ConfigError(
-            f"reg.scope={scope} matches no parameter. Allowed: all, weights, or a regular expression that matches a"
-            f" whole name of {', '.join(names)}"
+            f"reg.scope={scope} matches no parameter. Allowed: all, weights, a type of module ({types}), or a regular"
+            f" expression that matches a whole name of {', '.join(names)}"
         )
     return chosen
+
+
+def _of_type(model: nn.Module, kind: str, own: str | None = None) -> list[str]:
+    """Return the names of the parameters of modules of a type; with `own`, only those that a module calls so."""
+    found = {
+        id(parameter)
+        for module in model.modules()
+        if kind in _type_names(module)
+        for name, parameter in module.named_parameters(recurse=False)
+        if own in (None, name)
+    }
+    return [name for name, parameter in model.named_parameters() if id(parameter) in found]
+
+
+def _type_names(module: nn.Module) -> list[str]:
+    """Return the names of a module's class and of its base classes below nn.Module."""
+    classes = type(module).__mro__
+    return [found.__name__ for found in classes[: classes.index(nn.Module)]]
+
+
+def _matching(names: Iterable[str], expression: str) -> list[str]:
+    try:
+        return [name for name in names if re.fullmatch(expression, name)]
+    except re.error as error:
+        raise ConfigError(f"reg.scope={expression}: not a valid regular expression ({error})") from None
 
 
 def in_scope(model: nn.Module, scope: Scope) -> list[Scoped]:
@@ -112,5 +147,5 @@ def matrices(scoped: Sequence[Scoped]) -> list[Scoped]:
 
 
 def as_matrix(w: Tensor) -> Tensor:
-    """Return a weight as a matrix (units, inputs)."""
+    """Return a weight as a matrix (units, inputs). It may be a copy: weights of convolutions can be channels-last."""
     return w.flatten(1)

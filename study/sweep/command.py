@@ -59,14 +59,6 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
         experiments = experiments_of(base, context.config_loader, arguments)
     base = experiments[0][0]
     check_name(base.name)
-    check_primary(base.primary)
-    check_selectable(base.select)
-    fixed = sweeps.recorded_primaries(OUTPUTS / base.name)
-    if fixed and base.primary not in fixed:
-        raise StudyError(
-            f"primary={base.primary}: it was fixed as {fixed[0]} before the runs of {OUTPUTS / base.name}, because it"
-            " must not be chosen after seeing results. Use another study: name=..."
-        )
     remove_abandoned()
     tuning = read_tuning(base)
     command = _Command(base, context)
@@ -85,7 +77,9 @@ class _Command:
         self.composer = Composer(context.config_loader)
         self.study_folder = OUTPUTS / base.name
         self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
+        self.task = self.primary = ""  # known with the first runs, whose data set has a task
         self.states: set[str] = set()
+        self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
 
@@ -130,19 +124,22 @@ class _Command:
         return [run.run_id for run in runs]
 
     def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[ResolvedRun]:
-        return [replace(run, config=replace(run.config, test=test)) for run in self.composer.compose_each(parts)]
+        runs = self.composer.compose_each(parts)
+        self.task = _one_task(self.study_folder, [run.task for run in runs])
+        self.primary = _primary(self.base, self.study_folder, self.task)
+        return [replace(run, config=replace(run.config, test=test)) for run in runs]
 
     def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
         base = self.base
         _check_writable(self.study_folder)
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop)
-        load_data_once(tasks)
+        load_data_once(tasks, self._warn)
         # Here and below, not above: they import torch, while the server of the workers already loads its own.
         from study.training.loop_choice import choose_loops
 
         tasks = choose_loops(tasks, base.loop, progress.say)
-        freeze.freeze(self.study_folder, tasks, base.primary)
+        freeze.freeze(self.study_folder, tasks, self.primary, self.task)
         if self.own:
             from study.sweep.workers import train_all
 
@@ -151,10 +148,60 @@ class _Command:
 
         return set(launch(base, self.context, tasks, progress.say))
 
+    def _warn(self, line: str) -> None:
+        if line not in self.warned:
+            self.warned.add(line)
+            progress.say(line)
+
     def end(self) -> None:
         """Exit with 1 if a run failed, now or in an earlier sweep."""
         if "failed" in self.states:
             raise SystemExit(1)
+
+
+def _one_task(study_folder: Path, tasks: Sequence[str]) -> str:
+    """The task of a study. Scores of classification and of regression cannot be compared.
+
+    Args:
+        study_folder: outputs/<name>.
+        tasks: classification or regression, for each run of the command.
+
+    Raises:
+        ConfigError: the runs have several tasks.
+        StudyError: the study has another task.
+    """
+    found, recorded = sorted(set(tasks)), sweeps.recorded_task_of(study_folder)
+    if len(found) > 1:
+        raise ConfigError(
+            f"the runs are for {' and for '.join(found)}, and their scores cannot be compared. Train each in a study of"
+            " its own: name=..."
+        )
+    if recorded not in (None, *found):
+        raise StudyError(
+            f"{study_folder} is a study of {recorded}, and the runs are for {found[0]}. Their scores cannot be"
+            " compared. Use another study: name=..."
+        )
+    return found[0]
+
+
+def _primary(base: DictConfig, study_folder: Path, task: str) -> str:
+    """The primary measure of a study: the one fixed before its first run, or the one of this command.
+
+    Raises:
+        ConfigError: the task has no such measure, or tuning cannot choose by `select`.
+        StudyError: another measure was fixed.
+    """
+    check_selectable(base.select, task)
+    fixed = sweeps.recorded_primaries(study_folder)
+    if base.primary is None and fixed:
+        return fixed[0]
+    primary = check_primary(base.primary, task)
+    if fixed and primary not in fixed:
+        raise StudyError(
+            f"primary={primary}: it was fixed as {fixed[0]} before the runs of {study_folder}, because it must not be"
+            " chosen after seeing results. Use another study: name=..."
+        )
+    return primary
 
 
 def _check_writable(study_folder: Path) -> None:

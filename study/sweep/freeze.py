@@ -13,12 +13,13 @@ from study.records.sweeps import SWEEPS, recorded_runs
 from study.training.task import Task
 
 
-def freeze(study_folder: Path, tasks: Sequence[Task], primary: str) -> None:
-    """Record a sweep in one write: its command line, the primary measure of the study, and every run."""
+def freeze(study_folder: Path, tasks: Sequence[Task], primary: str, task: str) -> None:
+    """Record a sweep in one write: its command line, the primary measure and the task of the study, and every run."""
     record = {
         "started": now(),
         "command": sys.argv[1:],
         "primary": primary,
+        "task": task,
         "runs": [
             {**asdict(task), "folder": task.folder.name, "extends": task.extends and str(task.extends.absolute())}
             for task in tasks

@@ -6,18 +6,20 @@ module. It loads libraries while the command is still planning. Then it gets the
 
 import gc
 import importlib
+import json
 import multiprocessing
 import os
 import pickle
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from study.config.run_config import arguments
 from study.errors import StudyError
 from study.records.files import write_whole
 from study.sweep import temporary
@@ -90,8 +92,12 @@ def _load(tasks_file: Path) -> None:
             mlp.listed(part.all_images)
 
 
-def load_data_once(tasks: Sequence[Task]) -> list["Part"]:
+def load_data_once(tasks: Sequence[Task], say: Callable[[str], None] = lambda line: None) -> list["Part"]:
     """Fetch, check and read the data of a sweep before any run starts, so that an error is reported once.
+
+    Args:
+        tasks: of the sweep.
+        say: gets a line for each warning about the data.
 
     Returns:
         The training and the test images of each data set.
@@ -102,8 +108,19 @@ def load_data_once(tasks: Sequence[Task]) -> list["Part"]:
     from study.config.build import build_dataset
     from study.data import read_once
 
-    each = {task.setting["data"]: task.config.data for task in tasks}.values()
-    return [part for data in each for part in read_once(build_dataset(data), data["root"], torch.device("cpu"))]
+    each = {_of_content(task.config.data): task.config.data for task in tasks}
+    parts: list[Part] = []
+    for data in each.values():
+        dataset = build_dataset(data)
+        for warning in dataset.warnings:
+            say(f"warning: {warning}")
+        parts += read_once(dataset, data["root"], torch.device("cpu"))
+    return parts
+
+
+def _of_content(data: Mapping[str, Any]) -> str:
+    """What decides which data are read."""
+    return json.dumps([data["_target_"], data["root"], arguments(data)])
 
 
 def _end_with(parent: int, done: Event) -> None:

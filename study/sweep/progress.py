@@ -115,7 +115,7 @@ class Display:
         """Show that a run has finished an epoch. The epochs of a single run are printed one by one."""
         self.epochs[number] = epoch
         if number in self.rows:
-            self.bar.update(self.rows[number], completed=epoch, left=f"val {row['val_accuracy']:.2%}")
+            self.bar.update(self.rows[number], completed=epoch, left=f"val {_main_score(row, 'val')}")
         if self.each_epoch:
             self._print(f"epoch {epoch:>3}  {_metrics(row)}" + (f"  {row['seconds']:.1f} s" if epoch else ""))
         self._refresh()
@@ -159,10 +159,16 @@ class Display:
 
 
 def _metrics(row: Mapping[str, Any]) -> str:
-    return (
-        f"train {row['train_accuracy']:.2%}, val {row['val_accuracy']:.2%},"
-        f" loss {row['train_loss']:.4f} and {row['val_loss']:.4f}"
-    )
+    scores = f"train {_main_score(row, 'train')}, val {_main_score(row, 'val')}"
+    return f"{scores}, loss {row['train_loss']:.4f} and {row['val_loss']:.4f}"
+
+
+def _main_score(row: Mapping[str, Any], split: str) -> str:
+    """The accuracy of a split; for regression, R²."""
+    if row[f"{split}_accuracy"] is not None:
+        return f"{row[f'{split}_accuracy']:.2%}"
+    r2 = row[f"{split}_r2"]
+    return "R² –" if r2 is None else f"R² {r2:.3f}"
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,12 +13,14 @@ from study.config.points.grid import Point
 from study.config.run_config import ResolvedRun
 from study.config.tuning.protocol import Candidate, Tuning, candidates, choose
 from study.errors import ConfigError, StudyError
+from study.measures.catalog import check_selectable
 from study.records.changes import refuse_changed
 from study.records.contract import CONFIG
 from study.records.existing import Existing, existing_runs
 from study.records.manifest import check_fixed, write_manifest
 
-COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1)}  # column of val.csv; −1 if lower is better
+# By measure, the column of val.csv, and −1 if lower is better.
+COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1), "val_r2": ("r2", 1), "val_mae": ("mae", -1)}
 
 
 class Command(Protocol):
@@ -61,14 +63,14 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
 
     _refuse_tuned_keys(tuning, fixed)
     tried = candidates(tuning)
-    summary = _summary(tuning, tried)
     points = tried[0].points(tuning.tuning_seeds, fixed)
     points += [point for candidate in tried[1:] for point in candidate.points(tuning.tuning_seeds[:1], fixed)]
     runs = command.compose(points, test=False)  # so that mistakes are refused before the protocol is fixed
     refuse_official_test(runs[0].config)
+    tuning = replace(tuning, select=check_selectable(tuning.select or None, runs[0].task))
     begun = [run.run_id for run in runs[: tuning.seeds]]
     known = check_fixed(command.study_folder, tuning, begun)
-    command.say(summary)
+    command.say(_summary(tuning, tried))
     if not known and not command.dry_run:
         write_manifest(command.study_folder, tuning, begun)  # the protocol is fixed before the first run
     trials = _train(command, tuning, tried, fixed)

@@ -17,17 +17,7 @@ from study.records.changes import changes
 from study.records.contract import CHECKPOINT, MODEL
 from study.records.files import write_whole
 from study.records.status import read_status, versions
-from study.regularizers import Combined
-
-
-@dataclass(frozen=True)
-class State:
-    """The objects that change while a run is trained. Torch's global generators are part of the state too."""
-
-    model: nn.Module
-    regularizer: Combined
-    optimizer: torch.optim.Optimizer
-    order: torch.Generator
+from study.training.state import State
 
 
 @dataclass(frozen=True)
@@ -64,6 +54,7 @@ def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker
         "made_by": dict(maker),
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "schedule": state.schedule and state.schedule.state_dict(),
         "regularizer": state.regularizer.state_dict(),
         "order": state.order.get_state(),
         "cpu_generator": torch.get_rng_state(),
@@ -129,6 +120,8 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
     content = checkpoint.content
     state.model.load_state_dict(content["model"])
     state.optimizer.load_state_dict(content["optimizer"])
+    if state.schedule is not None:
+        state.schedule.load_state_dict(content["schedule"])
     state.regularizer.load_state_dict(content["regularizer"])
     state.order.set_state(content["order"])
     torch.set_rng_state(content["cpu_generator"])

@@ -1,12 +1,16 @@
 """The general training loop, for any model. It is short, uses no DataLoader, and does not wait for the device."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from study.data import Part
-from study.measures.scoring import logits_of  # noqa: F401  every loop has this function
+from study.measures.scoring import images_at_once, logits_of  # noqa: F401  every loop has logits_of, too
 from study.regularizers import Combined
+from study.tasks import data_loss
+from study.training.state import State
 
 PATH = "general"  # recorded in status.json
 GRADIENT_IMAGES = 1_000  # number of training images for the gradient ratio
@@ -14,42 +18,48 @@ GRADIENT_BATCH = 500  # of these, images at a time
 
 
 def train_epoch(
-    model: nn.Module,
-    regularizer: Combined,
-    optimizer: torch.optim.Optimizer,
+    state: State,
     train: Part,
     batch_size: int,
-    order: torch.Generator,
     images: int | None = None,
 ) -> float:
     """Train for one epoch in minibatches, by default with every image once. The short last batch is kept.
 
     Args:
-        model: maps images to logits; trained in place.
-        regularizer: its hooks are called in each step; see `regularizers.base.Regularizer`.
-        optimizer: has the model's parameters.
+        state: model, regularizer, optimizer and more; changed in place.
         train: the training split.
         batch_size: images per step.
-        order: CPU generator of the batch order; each permutation advances it.
         images: number of images in an epoch; None: every image of the split once. An epoch with more images than the
             split uses several permutations, one after the other.
 
     Returns:
-        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them, in nats.
+        The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them.
     """
+    model, regularizer, optimizer = state.model, state.regularizer, state.optimizer
     model.train()
-    shuffled = batch_order(len(train), images, order).to(train.all_labels.device)
-    objective = []
+    shuffled = batch_order(len(train), images, state.order).to(train.all_labels.device)
+    objective, loss_of = [], data_loss(train.task)
     for batch in shuffled.split(batch_size):
-        inputs, targets = regularizer.on_batch(*train.take(batch))
-        optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(inputs), targets)
-        loss = loss + regularizer.on_loss(loss, inputs)
-        loss.backward()
-        objective.append(loss.detach() + regularizer.before_step(optimizer))
+        backward = partial(_backward, state, loss_of, *regularizer.on_batch(*train.take(batch)))
+        loss = regularizer.on_backward(backward)
+        objective.append(loss + regularizer.before_step(optimizer))
+        if state.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), state.clip_norm)
         optimizer.step()
         regularizer.after_step(optimizer)
+        if state.schedule is not None:
+            state.schedule.step()
     return float(torch.stack(objective).cpu().double().mean())
+
+
+def _backward(state: State, loss_of: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+    """Set the gradients to those of a batch's loss at the current weights; return the loss, a scalar."""
+    state.optimizer.zero_grad(set_to_none=True)
+    logits = state.model(inputs)
+    loss = loss_of(logits, targets)
+    loss = loss + state.regularizer.on_loss(loss, inputs, logits)
+    loss.backward()
+    return loss.detach()
 
 
 def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:
@@ -58,15 +68,26 @@ def batch_order(count: int, images: int | None, order: torch.Generator) -> torch
     return torch.cat([torch.randperm(count, generator=order) for _ in range(passes)])[:images]
 
 
-def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: Part) -> tuple[float, float]:
+def penalty_and_gradient_ratio(
+    model: nn.Module,
+    regularizer: Combined,
+    train: Part,
+    data_gradient_norm: Callable[[nn.Module, Part], float],
+) -> tuple[float, float]:
     """Compute λR, and ‖∇penalty‖/‖∇data loss‖ on a fixed batch in eval mode.
 
     The ratio is the strength of the penalty relative to the data. The batch is the first 1,000 training images, which
     are a stratified sample, because the training set is kept in drawn order. A penalty that depends on images uses the
     same batch. Both norms include all parameters. The gradients and the mode of the model do not change.
 
+    Args:
+        model: the model.
+        regularizer: the run's regularizers.
+        train: the training split.
+        data_gradient_norm: the training loop's own.
+
     Returns:
-        The penalty in nats, and the ratio. The ratio is infinite if the gradient of the data loss is zero.
+        The penalty in the unit of the loss, and the ratio, which is infinite if the gradient of the data loss is zero.
     """
     was_training = model.training
     model.eval()
@@ -76,19 +97,31 @@ def penalty_and_gradient_ratio(model: nn.Module, regularizer: Combined, train: P
         pull = torch.autograd.grad(penalty, parameters, allow_unused=True) if penalty.requires_grad else ()
     pull_norm, ratio = _norm([gradient for gradient in pull if gradient is not None]), 0.0
     if pull_norm != 0:  # without a penalty, the gradient of the data loss is not needed
-        data = [torch.zeros_like(parameter) for parameter in parameters]
-        for start in range(0, count, GRADIENT_BATCH):
-            images, labels = train.take(slice(start, min(start + GRADIENT_BATCH, count)))
-            with torch.enable_grad():
-                data_loss = F.cross_entropy(model(images), labels, reduction="sum") / count
-                gradients = torch.autograd.grad(data_loss, parameters, allow_unused=True)
-            for total, gradient in zip(data, gradients, strict=True):
-                if gradient is not None:
-                    total.add_(gradient)
-        data_norm = _norm(data)
+        data_norm = data_gradient_norm(model, train)
         ratio = pull_norm / data_norm if data_norm else float("inf")
     model.train(was_training)
     return float(penalty.detach()), ratio
+
+
+def data_gradient_norm(model: nn.Module, train: Part) -> float:
+    """The norm over all parameters of the gradient of the mean data loss of the first 1,000 training images.
+
+    Args:
+        model: in eval mode.
+        train: the training split.
+    """
+    count, parameters = min(GRADIENT_IMAGES, len(train)), list(model.parameters())
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    step = min(GRADIENT_BATCH, images_at_once(model, total[0].device))
+    for start in range(0, count, step):
+        images, labels = train.take(slice(start, min(start + step, count)))
+        with torch.enable_grad():
+            loss = data_loss(train.task)(model(images), labels, reduction="sum") / count
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for of_parameter, gradient in zip(total, gradients, strict=True):
+            if gradient is not None:
+                of_parameter.add_(gradient)
+    return _norm(total)
 
 
 def _norm(gradients: list[torch.Tensor]) -> float:

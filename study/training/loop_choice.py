@@ -13,12 +13,14 @@ from functools import lru_cache
 import torch
 
 from study.config.build import build_dataset, build_model, build_regularizer, choose_device, reg_parts
-from study.config.run_config import RunConfig
+from study.config.run_config import CONSTANT, RunConfig
+from study.tasks import CLASSIFICATION
 from study.training import general
 from study.training.compiled import mlp
 from study.training.task import Task
 
 LOOPS = {loop.PATH: loop for loop in (general, mlp)}
+PLAIN_STEPS = [CONSTANT["_target_"], CONSTANT["warmup"], None, "float32"]  # of the compiled loop
 COMPILING = "compiling the training loop of MLPs, once on this machine"
 
 
@@ -71,13 +73,20 @@ def _report_compiling(say: Callable[[str], None]) -> Iterator[None]:
 
 def _as_json(config: RunConfig) -> str:
     """The parts of a config that decide the loop, as JSON. Most runs of a sweep have the same."""
-    return json.dumps([config.data, config.model, config.optimizer["_target_"], reg_parts(config), config.device])
+    steps = [config.schedule["_target_"], config.schedule["warmup"], config.clip_norm, config.precision]
+    return json.dumps([config.data, config.model, config.optimizer, reg_parts(config), config.device, steps])
 
 
 @lru_cache(maxsize=1_000)
 def _mlp_fits(content: str) -> bool:
     """Whether the compiled loop can train a run, given `_as_json` of its config."""
-    data, model, optimizer, parts, device = json.loads(content)
+    data, model, optimizer, parts, device, steps = json.loads(content)
+    if optimizer.get("nesterov") or steps != PLAIN_STEPS:
+        return False
+    dataset = build_dataset(data)
+    if dataset.task != CLASSIFICATION:
+        return False
     with torch.device("meta"):
-        network = build_model(model, build_dataset(data))
-    return mlp.fits(network, [build_regularizer(part) for part in parts], optimizer, choose_device(device))
+        network = build_model(model, dataset)
+    regularizers = [build_regularizer(part) for part in parts]
+    return mlp.fits(network, regularizers, optimizer["_target_"], choose_device(device))

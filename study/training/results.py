@@ -13,6 +13,7 @@ from study.config.build import build_model
 from study.config.run_config import RunConfig
 from study.data import DataSet, Splits, load_splits
 from study.measures.invariants import invariant_rows
+from study.measures.regression import ScoredRegression
 from study.measures.scoring import Scored, Scorer, score
 from study.measures.sparsity import pruning_rows, sparsity_rows
 from study.records.changes import refuse_changed
@@ -22,10 +23,17 @@ from study.records.seal import seal_of, with_own_sum
 from study.records.status import read_status
 from study.training import general
 from study.training.compiled import mlp
+from study.training.placement import placed, splits_in_precision
 
 
 def write_scores(
-    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, val: Scored | None, test: bool
+    folder: Path,
+    epoch: int,
+    model: nn.Module,
+    score: Scorer,
+    splits: Splits,
+    val: Scored | ScoredRegression | None,
+    test: bool,
 ) -> None:
     """Write val.csv, test.csv (without rows if there is no test set) and predictions.npz.
 
@@ -47,14 +55,14 @@ def write_scores(
         folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
     )
     for split in ("val", "test") if test else ("val",):  # test.csv last, because it shows that the test set was scored
-        write_table(folder, f"{split}.csv", rows.get(split, []))
+        write_table(folder, f"{split}.csv", rows.get(split, []), splits.train.task)
 
 
 def write_statistics(
-    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | None
+    folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | ScoredRegression | None
 ) -> None:
     """Write sparsity.csv, pruning.csv and invariants.csv. `train`: the model's scores on the training set, if known."""
-    write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean))
+    write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean, splits.support))
     write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
     write_table(folder, "invariants.csv", invariant_rows(model, train or score(model, splits.clean)))
 
@@ -79,8 +87,8 @@ def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.d
     """
     status = read_status(work) or {}
     refuse_changed(work, status, (MODEL,))
-    splits = load_splits(dataset, config.data, config.seed, device)
-    model = build_model(config.model, dataset).to(device)
+    splits = splits_in_precision(load_splits(dataset, config.data, config.seed, device), config.precision)
+    model = placed(build_model(config.model, dataset), config.precision, device)
     model.load_state_dict(load_file(work / MODEL))
     # The loop of the run itself, if compiled code can be used here.
     compiled = status["path"] == mlp.PATH and mlp.unavailable() is None
@@ -93,7 +101,10 @@ def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.d
         write_whole(work / STATUS, json.dumps(resealed, indent=2) + "\n")
 
 
-def _row(split: str, epoch: int, scored: Scored) -> list[Any]:
+def _row(split: str, epoch: int, scored: Scored | ScoredRegression) -> list[Any]:
     """Make a row of val.csv or test.csv."""
+    if isinstance(scored, ScoredRegression):
+        of_split = scored.score()
+        return [split, epoch, of_split.loss, None, of_split.count, None, None, of_split.r2, of_split.mae]
     found = scored.score()
     return [split, epoch, found.loss, found.accuracy, found.count, scored.ece(), scored.brier()]

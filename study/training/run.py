@@ -13,22 +13,32 @@ from typing import Any
 
 import torch
 
-from study.config.build import build_combined, build_dataset, build_model, build_optimizer
+from study.config.build import (
+    build_combined,
+    build_dataset,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    steps_per_epoch,
+)
 from study.config.identity import NUMERICS
 from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
-from study.measures.scoring import Scored, score
+from study.measures.regression import RegressionScore, ScoredRegression
+from study.measures.scoring import Score, Scored, score
 from study.measures.weights import is_histogram_epoch
 from study.randomness import Stream, global_stream, torch_generator
 from study.records.contract import CHECKPOINT, LABEL_NOISE, PART
 from study.records.run_folder import RunFolder
 from study.training import checkpoint
-from study.training.checkpoint import Checkpoint, State
+from study.training.checkpoint import Checkpoint
 from study.training.general import penalty_and_gradient_ratio
 from study.training.loop_choice import LOOPS
 from study.training.model_regularizers import model_regularizers
+from study.training.placement import placed, splits_in_precision
 from study.training.process import prepare_process
 from study.training.results import may_score_later, score_later, write_scores, write_statistics
+from study.training.state import State
 from study.training.task import Task
 
 
@@ -44,6 +54,8 @@ class Outcome:
     cause: str | None = None
     metrics: Mapping[str, Any] | None = None
 
+
+CHECKPOINT_SHARE = 0.01  # of the time of a run, after which no checkpoint is due; the last one may exceed it
 
 # Called with the number of an epoch and its row of metrics.csv. False stops the run there; it can be resumed later.
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
@@ -90,30 +102,37 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
             "setting": dict(task.setting),
             "numerics": NUMERICS,
             "data_checksums": dict(dataset.checksums),
+            "task": dataset.task,
+            "class_names": list(dataset.class_names),
         }
         if start is None and task.extends is not None:
             start = checkpoint.load_shorter(task.extends, maker, config.epochs)
         folder = RunFolder(
             work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
-        splits = load_splits(dataset, config.data, config.seed, device)
+        splits = splits_in_precision(load_splits(dataset, config.data, config.seed, device), config.precision)
         folder.note(images=splits.counts())
         folder.log(
             f"{len(splits.train)} training and {len(splits.val)} validation images of {dataset.name}, on {device},"
             f" by the training loop {task.path}"
         )
         with global_stream(config.seed, Stream.INITIALIZATION):
-            model = build_model(config.model, dataset).to(device)
+            model = build_model(config.model, dataset)
+        model = placed(model, config.precision, device)
         own = model_regularizers(config, dataset, splits.train, folder.log)
         folder.note(model_regularizers=own)
         if own:
             folder.log(f"regularizers inside the model: {', '.join(own)}")
         with global_stream(config.seed, Stream.DROPOUT):
+            optimizer = build_optimizer(config.optimizer, dict(model.named_parameters()))
+            steps = steps_per_epoch(config.data, dataset, config.batch_size, config.budget)
             state = State(
                 model,
                 build_combined(config, model, dataset.classes),
-                build_optimizer(config.optimizer, dict(model.named_parameters())),
+                optimizer,
                 torch_generator(config.seed, Stream.BATCH_ORDER),
+                build_schedule(config.schedule, optimizer, config.epochs, steps),
+                config.clip_norm,
             )
             outcome = _Training(task, state, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
@@ -167,17 +186,21 @@ class _Training:
         self.config, self.state, self.splits, self.folder, self.maker = config, state, splits, folder, maker
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
+        self.scored_train = splits.clean.first(config.score_train)
         self.images = splits.available if config.budget == "steps" else None
-        self.train: Scored | None = None  # scores after the last recorded epoch
-        self.val: Scored | None = None
-        self.seconds = {"preparation": 0.0, "training": 0.0, "scoring": 0.0, "statistics": 0.0}
+        self.train: Scored | ScoredRegression | None = None  # scores after the last recorded epoch
+        self.val: Scored | ScoredRegression | None = None
+        self.seconds = dict.fromkeys(("preparation", "training", "scoring", "statistics", "checkpoints"), 0.0)
+        self.learning_rate = state.optimizer.param_groups[0]["lr"]  # in the first step of an epoch
+        self.saved = time.perf_counter()  # when the last checkpoint was taken
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
         """Train from the start or a checkpoint until the budget ends, the loss diverges, or `on_epoch` stops it."""
         config, regularizer = self.config, self.state.regularizer
         epoch, row = 0, None
         if start is None:
-            row = self._record(0, None, 0.0)
+            with regularizer.scored(self.state.model):
+                row = self._record(0, None, 0.0)
             on_epoch(0, row)
         else:
             checkpoint.restore(self.state, start)
@@ -187,26 +210,33 @@ class _Training:
         while epoch < config.epochs and not regularizer.stops:
             epoch += 1
             regularizer.start_epoch(epoch)
-            before = self.seconds["training"]
+            before, self.learning_rate = self.seconds["training"], self.state.optimizer.param_groups[0]["lr"]
             with self._timed("training"):
-                objective = self.loop.train_epoch(
-                    *(self.state.model, regularizer, self.state.optimizer),
-                    *(self.splits.train, config.batch_size, self.state.order, self.images),
-                )
-            row = self._record(epoch, objective, self.seconds["training"] - before)
+                objective = self.loop.train_epoch(self.state, self.splits.train, config.batch_size, self.images)
+            with regularizer.scored(self.state.model):
+                row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
                 return self._end(Outcome("diverged", f"the loss became infinite or NaN in epoch {epoch}", row))
             go_on = on_epoch(epoch, row)
             # The work after the last epoch is short, so a checkpoint there is only useful for a longer run.
             last = epoch == config.epochs or regularizer.stops
-            if config.keep_checkpoint if last else epoch % config.checkpoint_every == 0 or not go_on:
-                checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+            if config.keep_checkpoint if last else self._checkpoint_is_due() or not go_on:
+                with self._timed("checkpoints"):
+                    checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+                self.saved = time.perf_counter()
             if not go_on and not last:
                 self.folder.log(f"interrupted after epoch {epoch}")
                 self.folder.finish("interrupted")
                 return Outcome("interrupted", f"stopped after epoch {epoch}", row)
-        self._finish(epoch)
+        with regularizer.scored(self.state.model):
+            self._finish(epoch)
         return self._end(Outcome("complete", metrics=row))
+
+    def _checkpoint_is_due(self) -> bool:
+        """Whether the time between checkpoints is over. On a slow disk it is longer, so that they cost few percent."""
+        now, taken = time.perf_counter(), self.seconds["checkpoints"]
+        every = self.config.checkpoint_every
+        return not every or (now - self.saved >= every and taken <= CHECKPOINT_SHARE * (now - self.folder.began))
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -242,25 +272,28 @@ class _Training:
         """Score an epoch and add it to the run's CSVs; return its row of metrics.csv."""
         model, regularizer = self.state.model, self.state.regularizer
         with self._timed("scoring"):
-            self.train, self.val = self.score(model, self.splits.clean), self.score(model, self.splits.val)
+            self.train, self.val = self.score(model, self.scored_train), self.score(model, self.splits.val)
             train, val = self.train.score(), self.val.score()
         with self._timed("statistics"):
-            penalty, ratio = penalty_and_gradient_ratio(model, regularizer, self.splits.train)
+            penalty, ratio = penalty_and_gradient_ratio(
+                model, regularizer, self.splits.train, self.loop.data_gradient_norm
+            )
         row = {
             "epoch": epoch,
             "train_loss": train.loss,
-            "train_accuracy": train.accuracy,
+            "train_accuracy": train.accuracy if isinstance(train, Score) else None,
             "val_loss": val.loss,
-            "val_accuracy": val.accuracy,
+            "val_accuracy": val.accuracy if isinstance(val, Score) else None,
             "penalty": penalty,
             "objective": objective,
             "gradient_ratio": ratio,
             "lam": regularizer.lam,
-            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.learning_rate,
             "seconds": round(seconds, 6),
+            **_of_regression(train, val),
         }
         self.folder.append("metrics.csv", [list(row.values())])
-        if self.config.data["label_noise"]:
+        if isinstance(self.train, Scored) and self.config.data["label_noise"]:
             self.folder.append(LABEL_NOISE, _by_labels(epoch, self.train, self.splits))
         regularizer.after_epoch(epoch, row, model)
         chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
@@ -268,10 +301,7 @@ class _Training:
             parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
             drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
             self.folder.append_weights(epoch, parameters, drawn)
-        self.folder.log(
-            f"epoch {epoch}: train {train.loss:.4f} nats {train.accuracy:.2%},"
-            f" val {val.loss:.4f} nats {val.accuracy:.2%}, {seconds:.2f} s"
-        )
+        self.folder.log(f"epoch {epoch}: train {_in_words(train)}, val {_in_words(val)}, {seconds:.2f} s")
         return row
 
     def _finish(self, epoch: int) -> None:
@@ -285,10 +315,25 @@ class _Training:
         with self._timed("scoring"):
             write_scores(folder.path, chosen, model, self.score, self.splits, val, self.config.test)
         with self._timed("statistics"):
-            write_statistics(folder.path, chosen, model, self.score, self.splits, train)
+            whole = train if self.scored_train is self.splits.clean else None
+            write_statistics(folder.path, chosen, model, self.score, self.splits, whole)
         if self.config.keep_model:
             checkpoint.save_model(folder.path, model)
         folder.note(epochs_trained=epoch, scored_epoch=chosen)
+
+
+def _of_regression(train: Score | RegressionScore, val: Score | RegressionScore) -> dict[str, float | None]:
+    """The further columns of metrics.csv of a regression; none for a classification."""
+    if not (isinstance(train, RegressionScore) and isinstance(val, RegressionScore)):
+        return {}
+    return {"train_r2": train.r2, "val_r2": val.r2, "train_mae": train.mae, "val_mae": val.mae}
+
+
+def _in_words(found: Score | RegressionScore) -> str:
+    """The scores of a split, for the log."""
+    if isinstance(found, Score):
+        return f"{found.loss:.4f} nats {found.accuracy:.2%}"
+    return f"MSE {found.loss:.4f}" + ("" if found.r2 is None else f" R² {found.r2:.4f}")
 
 
 def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
@@ -297,8 +342,8 @@ def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
     `given`: all training images, scored by the labels used in training. `clean`: the same by their true labels.
     `flipped`: only the images with a flipped label, scored by that label. Their accuracy is the fraction memorized.
     """
-    given = clean.by_other_labels(splits.train.labels)
-    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped)}
+    given = clean.by_other_labels(splits.train.labels[: len(clean.labels)])
+    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped[splits.flipped < len(clean.labels)])}
     rows = []
     for labels, scored in parts.items():
         if len(scored.labels):

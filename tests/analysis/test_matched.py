@@ -20,7 +20,7 @@ def rows(offset, seeds=3, reg_loss=None):
                 lines.append((reg, lam, seed, loss, val, 100 * lam, 10 * lam, lam, 0.0))
     columns = ["reg", "lam", "seed", "train_loss", "val_accuracy", "weights_l1", "weights_l2"]
     table = pd.DataFrame(lines, columns=[*columns, "near_zero_fraction", "zero_fraction"])
-    return table.assign(state="complete", takes_lam=True)
+    return table.assign(state="complete", takes_lam=True, task="classification")
 
 
 def test_a_known_difference_at_equal_train_loss_is_found_at_every_level():

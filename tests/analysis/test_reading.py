@@ -34,6 +34,20 @@ def test_the_second_analysis_opens_no_csv_and_gives_the_same_bytes(study, small,
     assert products(small) == first
 
 
+def test_files_of_an_earlier_version_with_fewer_columns_are_read_as_empty_there(study, small):
+    study("analyze", "name=small", "figures=[]")
+    first = products(small)
+    for run in run_folders(small):
+        table = pd.read_csv(run / "sparsity.csv", dtype=str)
+        table.drop(columns=["support_precision", "support_recall"]).to_csv(run / "sparsity.csv", index=False)
+        assert (run / "sparsity.csv").read_text().splitlines()[0].endswith("gini,units,dead_units")
+        reseal(run)
+    (small / index.INDEX).unlink()
+    again = study("analyze", "name=small", "figures=[]")
+    assert again.code == 0, again.err
+    assert products(small) == first
+
+
 @pytest.mark.parametrize("name", first_fast(["weights.csv", "metrics.csv", "histogram.csv"]))
 def test_a_file_that_has_changed_is_read_again(study, small, name):
     drawn = "figures=[cumulative]" if name == "histogram.csv" else "figures=[forest]"

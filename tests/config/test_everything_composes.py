@@ -13,20 +13,29 @@ from study.training.task import Task
 from tests.config.test_identity import config, resolved
 
 REGS = sorted(file.stem for file in (CONF / "reg").glob("*.yaml"))
+REGS += [
+    "weight_decay reg.independent=true lam=1e-3",  # another loop trains it
+    "combine reg.parts=[{reg:l1_proximal,lam:1e-4},{reg:sam},{reg:ema,lam:0.9}]",
+]
 MODELS = {
     "mlp": ["model.hidden=[8]"],
     "deep": ["model.hidden=[8,6]"],
     "dropout": ["model.hidden=[8]", "model.dropout=0.3"],
-    "batch_norm": ["model.hidden=[8]", "model.batch_norm=true"],
+    "batch_norm": ["model.hidden=[8]", "model.norm=batch"],
+    "tanh": ["model.hidden=[8]", "model.activation=tanh", "model.norm=layer"],
     "linear": ["model=linear"],
+    "cnn": ["model=cnn"],
+    "vit": ["model=vit_tiny", "model.width=8", "model.heads=2", "model.depth=2"],
 }
 CHOICES = {
     "reg": REGS,
     "model": list(MODELS),
-    "data": ["digits", "fashion_mnist_mini"],
+    "data": ["digits", "fashion_mnist_mini", "diabetes"],  # the last one is a regression, and has no images
     "split": ["holdout", "textbook"],
     "optimizer": ["adam", "sgd", "sgd optimizer.momentum=0.9"],
-    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}"],
+    "step": ["schedule=constant", "schedule=cosine schedule.warmup=1", "schedule=step schedule.every=1 clip_norm=0.5"],
+    "precision": ["float32", "bfloat16", "float64"],
+    "scope": ["all", "weights", "{.*weight:1,.*bias:0.5}", "Linear"],
     "schedule": ["constant", "warmup", "anneal"],
     "batch_size": [32, 45],
     "budget": ["epochs", "steps"],
@@ -37,15 +46,17 @@ DEFAULTS = {key: values[0] for key, values in CHOICES.items()}
 
 
 def overrides(choice):
-    scoped = choice["reg"] != "combine"  # whose parts have these
+    scoped = not choice["reg"].startswith("combine")  # whose parts have these
     return [
-        f"reg={choice['reg']}",
+        *f"reg={choice['reg']}".split(),
         *MODELS[choice["model"]],
         f"data={choice['data']}",
         f"data.split={choice['split']}",
         "data.train_size=120",
         *f"optimizer={choice['optimizer']}".split(),
         *([f"reg.scope={choice['scope']}", f"reg.schedule={choice['schedule']}"] if scoped else []),
+        *choice["step"].split(),
+        f"precision={choice['precision']}",
         f"batch_size={choice['batch_size']}",
         f"budget={choice['budget']}",
         f"data.label_noise={choice['label_noise']}",
@@ -55,11 +66,23 @@ def overrides(choice):
 
 def refusal(choice):
     """Why a choice makes no sense, in words of the message; None where it does."""
-    reg, model = choice.get("reg"), choice.get("model")
-    if reg == "dropout" and choice.get("schedule", "constant") != "constant":
-        return "must be constant, because the lam of reg=dropout is an option of the model"
+    reg, model, vectors = choice.get("reg"), choice.get("model"), choice.get("data") == "diabetes"
+    if vectors and choice.get("label_noise"):
+        return "it flips labels to another class"
+    if reg in ("dropout", "stochastic_depth") and choice.get("schedule", "constant") != "constant":
+        return f"must be constant, because the lam of reg={reg} is an option of the model"
     if model == "linear" and reg in ("group_lasso", "max_norm"):
         return "this model has no hidden units"
+    if model == "linear" and reg == "activity_l1":
+        return "it works on the outputs of activation functions, but this model has no hidden units"
+    if reg == "stochastic_depth" and model is not None and model != "vit":
+        return "has no such option. Allowed: model=resnet18, model=vit_tiny"
+    if vectors and (model in ("cnn", "vit") or reg in ("stochastic_depth", "augment", "cutmix", "cutout")):
+        return "requires images, and the examples of this data set have the shape (10,)"
+    if vectors and reg in ("label_smoothing", "confidence_penalty"):
+        return "data=diabetes is for regression"
+    if model == "tanh" and reg == "batch_norm":
+        return "contradicts reg="
     if model == "linear" and reg in ("dropout", "batch_norm", "combine"):
         return "and model=linear has no such option"
     if model == "batch_norm" and reg == "gradient_penalty":
@@ -93,13 +116,17 @@ def covering_sample():
 
 
 SAMPLE = covering_sample()
-ALONE = [{**DEFAULTS, "reg": reg} for reg in REGS]
+ALONE = [{**DEFAULTS, "reg": reg, "model": "vit" if reg == "stochastic_depth" else "mlp"} for reg in REGS]
 REFUSED = [
-    {**DEFAULTS, "reg": reg, "model": model, "schedule": schedule}
+    {**DEFAULTS, **choice}
     for reg in REGS
     for model in MODELS
-    for schedule in ("constant", "warmup")
-    if refusal({"reg": reg, "model": model, "schedule": schedule})
+    for choice in (
+        {"reg": reg, "model": model, "schedule": "constant"},
+        {"reg": reg, "model": model, "schedule": "warmup"},
+        {"reg": reg, "model": model, "data": "diabetes"},
+    )
+    if refusal(choice)
 ]
 
 

@@ -43,6 +43,25 @@ def test_variants_have_grids_of_their_own():
     ]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"Conv2d": 1, "Linear": 0.1},
+        {r"hidden\..*": 2.0, "(a|b)[.]weight": 0.5},
+        [{"reg": "l1", "lam": 1e-05, "scope": {"weights": 1}}, {"reg": "ema", "schedule": "constant", "x": "1"}],
+    ],
+)
+def test_mappings_of_the_variants_are_values(value):
+    parser = OverridesParser.create()
+    for variant in ({"reg.scope": [value]}, {"reg": {"scope": [value]}}):
+        ((line,),) = grid(variants=[variant])
+        override = parser.parse_override(line)
+        assert override.key_or_group == "reg.scope"
+        assert override.value() == value
+    if isinstance(value, dict):
+        assert grid(variants=[{"reg": {"scope": value}}]) == grid(variants=[{"reg.scope": [value]}])
+
+
 def test_a_key_of_the_command_line_replaces_that_key_of_the_variants():
     variants = [{"reg": "l1", "lam": [1, 2]}, {"reg": "l2"}]
     assert grid("lam=5", variants=variants) == [["reg=l1", "lam=5"], ["reg=l2", "lam=5"]]

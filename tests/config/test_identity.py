@@ -64,9 +64,18 @@ SCIENCE = {
     "model": "model=linear",
     "model.hidden": "model.hidden=[3]",
     "model.dropout": "model.dropout=0.1",
-    "model.batch_norm": "model.batch_norm=true",
+    "model.norm": "model.norm=batch",
+    "model.activation": "model.activation=tanh",
+    "data.standardize": "data.standardize=feature",
     "optimizer": "optimizer=sgd",
     "optimizer.lr": "optimizer.lr=0.01",
+    "schedule": "schedule=cosine",
+    "schedule.warmup": "schedule.warmup=1",
+    "schedule.warmup_unit": "schedule.warmup=1 schedule.warmup_unit=steps",
+    "schedule.final": "schedule=cosine schedule.final=0.1",
+    "clip_norm": "clip_norm=1",
+    "precision": "precision=float64",
+    "score_train": "score_train=100",
     "reg": "reg=l2",
     "reg.scope": "reg.scope=weights",
     "reg.schedule": "reg.schedule=anneal",
@@ -114,7 +123,7 @@ def test_none_is_one_run_whatever_lam_says():
     ("one", "other"),
     [
         (["reg=dropout", "lam=0.25"], ["reg=none", "model.dropout=0.25"]),
-        (["reg=batch_norm"], ["reg=none", "model.batch_norm=true"]),
+        (["reg=batch_norm"], ["reg=none", "model.norm=batch"]),
         (["reg=batch_norm", "lam=3"], ["reg=batch_norm"]),
         (
             ["reg=combine", "reg.parts=[{reg:l1,lam:1e-3},{reg:dropout,lam:0.25}]"],
@@ -171,4 +180,8 @@ def test_variants_are_named_by_what_varies():
     assert keys_of(*several) == ["combine", "early_stopping", "none"]
     parts = [resolved("reg=combine"), resolved("reg=combine", "reg.parts=[{reg:l2,lam:0.01}]")]
     assert keys_of(*parts) == ["combine-partsl11e-05_dropout0.25", "combine-partsl20.01"]
+    types = [
+        resolved("model=cnn", "reg=l2", f"reg.scope={scope}") for scope in ("all", "Conv2d", "{Conv2d:1,Linear:0.1}")
+    ]
+    assert keys_of(*types) == ["l2-lam0.01-scopeall", "l2-lam0.01-scopeConv2d", "l2-lam0.01-scope_Conv2d_1_Linear_0.1_"]
     assert keys_of(resolved("model.hidden=[8]"), resolved("model.hidden=[8,4]")) == ["none-hidden8", "none-hidden8_4"]

@@ -1,10 +1,14 @@
 """Who gets which image: stratified, nested, drawn by the seed alone."""
 
+from collections import OrderedDict
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from study.data import load_splits
+from study.data import DataSet, RawImages, load_splits, read_once
+from study.data import splits as splits_module
 from study.data.digits import digits
 from study.data.fashion_mnist import mini
 from study.data.splits import stratified_order
@@ -83,3 +87,40 @@ def test_digits_are_scikit_learns():
     images = torch.cat([ours.train_images, ours.test_images]).flatten(1)
     assert sorted(images.tolist()) == sorted(theirs.data.astype(int).tolist())
     assert torch.bincount(ours.test_labels).tolist() == pytest.approx([29.9] * 10, abs=1.5)
+
+
+def counted(name, reads):
+    """A data set of 12 images whose function to read it is made anew each time, as in code of a user's."""
+    return DataSet(name, (2,), 2, 12, 1, False, {}, read=partial(_read_counted, reads=reads, name=name))
+
+
+def _read_counted(_root, reads, name):
+    reads.append(name)
+    labels = torch.arange(12) % 2
+    return RawImages(torch.zeros(12, 2), labels, torch.zeros(12, 2), labels)
+
+
+class Reads(list):
+    """A list that can be an argument of a `partial` that is compared, as by `is`."""
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("reads", [Reads(), []], ids=["hashable", "of a list"])
+def test_a_sweep_over_several_data_sets_reads_each_once_while_they_fit_in_memory(monkeypatch, reads):
+    monkeypatch.setattr(splits_module, "_kept", OrderedDict())
+    sets = {name: counted(name, reads) for name in "abc"}
+    for name in "abcabc":
+        read_once(sets[name], "", CPU)
+    assert "".join(reads) == "abc"
+    if isinstance(reads, Reads):
+        read_once(counted("a", reads), "", CPU)  # built again
+        assert "".join(reads) == "abc"
+    one = 2 * 12 * (2 * 4 + 8)  # bytes of the training and the test set
+    monkeypatch.setattr(splits_module, "KEPT_BYTES", 2 * one)
+    for name in "abc":
+        read_once(sets[name], "", CPU)
+    reads.clear()
+    for name in "bca":
+        read_once(sets[name], "", CPU)
+    assert "".join(reads) == "a"  # dropped, since it was used least recently

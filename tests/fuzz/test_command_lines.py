@@ -18,7 +18,7 @@ DOCUMENTED = [
     shlex.split(line)[1:]
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
-    for line in (line.partition(" #")[0].strip().removeprefix("PYTHONPATH=mine ") for line in block.splitlines())
+    for line in (line.partition(" #")[0].strip() for line in block.splitlines())
     if line.startswith("study ") and not line.startswith("study verify")
 ]
 PLANNED = [line for line in DOCUMENTED if any("=" in word for word in line[:1]) or line[0].startswith("-")]

@@ -15,7 +15,7 @@ from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
 from tests.fuzz.words import words
 from tests.fuzz.yaml_files import after
 
-GROUPS = ("reg", "model", "optimizer", "data", "experiment")
+GROUPS = ("reg", "model", "optimizer", "schedule", "data", "experiment")
 SHIPPED = {group: [file.read_text() for file in sorted((CONF / group).glob("*.yaml"))] for group in GROUPS}
 SMALL = {"trials: 16": "trials: 2", "seeds: 3": "seeds: 1", "fresh: 7": "fresh: 1"}
 # Of the experiments two that take no seconds to compose.

@@ -65,7 +65,7 @@ def test_margins_are_those_of_the_true_class_over_the_best_other_one():
     assert rows["margin_median"] == pytest.approx(((5 - 2) + (1 - 4)) / 2)
 
 
-@pytest.mark.parametrize(("options", "there"), [((), True), (("model.batch_norm=true",), False)])
+@pytest.mark.parametrize(("options", "there"), [((), True), (("model.norm=batch",), False)])
 def test_behind_batch_normalization_norms_have_no_meaning_and_tables_say_so(study, tmp_path, options, there):
     few = ("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[5]", "name=scale")
     assert study(*few, *options).code == 0

@@ -8,9 +8,19 @@ from sklearn.metrics import brier_score_loss
 
 from study.data import Part
 from study.measures.scoring import Scored, score
-from study.measures.sparsity import dead_units, effective_parameters, gini, hoyer, pruning_rows, sparsity_rows
+from study.measures.sparsity import (
+    dead_units,
+    effective_parameters,
+    gini,
+    hoyer,
+    pruning_rows,
+    sparsity_rows,
+    support_scores,
+)
 from study.measures.weights import ALL
 from study.models import MLP
+
+SUPPORT = ("support_precision", "support_recall")
 
 
 def test_hoyer_and_gini_of_the_worked_example():
@@ -43,7 +53,7 @@ def net():
 
 def test_sparsity_is_counted_by_tensor_and_over_all(net):
     model, train = net
-    columns = ["parameter", "count", "zero", "1e-4", "1e-3", "1e-2", "hoyer", "gini", "units", "dead"]
+    columns = ["parameter", "count", "zero", "1e-4", "1e-3", "1e-2", "hoyer", "gini", "units", "dead", *SUPPORT]
     table = pd.DataFrame(list(sparsity_rows(model, train)), columns=columns).set_index("parameter")
     assert list(table.index) == ["hidden.0.weight", "hidden.0.bias", "output.weight", "output.bias", ALL]
     hidden = table.loc["hidden.0.weight"]
@@ -53,6 +63,23 @@ def test_sparsity_is_counted_by_tensor_and_over_all(net):
     assert everything["zero"] * 23 == pytest.approx(5 + 3 + 1 + 1)
     assert hidden[["units", "dead"]].tolist() == everything[["units", "dead"]].tolist() == [3, 2]
     assert pd.isna(table.loc["output.weight", "dead"])
+    assert table[list(SUPPORT)].isna().all(axis=None)
+
+
+def test_the_support_is_scored_by_the_features_that_the_first_layer_reads(net):
+    model, train = net
+    with torch.no_grad():
+        model.hidden[0].weight[2] = 0
+    rows = {row[0]: row[-2:] for row in sparsity_rows(model, train, support=[1, 2, 3])}
+    assert rows["hidden.0.weight"] == rows[ALL] == [1 / 2, 1 / 3]  # it reads 0 and 1; 5e-5 is near zero
+    assert rows["output.weight"] == rows["hidden.0.bias"] == [None, None]
+
+
+def test_support_scores_of_a_layer_that_reads_nothing():
+    precision, recall = support_scores(torch.full((5, 4), 9.9e-4), [0, 2])
+    assert np.isnan(precision)
+    assert recall == 0
+    assert support_scores(torch.eye(4), [0, 2]) == (0.5, 1.0)
 
 
 def test_dead_units_of_several_layers_are_told_apart():

@@ -3,9 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.special import softmax
+from scipy.stats import entropy
 
 from study.models import MLP
-from study.regularizers.data_side import GradientPenalty, LabelSmoothing, Mixup, Noise
+from study.regularizers.data_side import ConfidencePenalty, GradientPenalty, LabelSmoothing, Mixup, Noise
 from tests.regularizers.regularizing import combined
 
 
@@ -99,8 +101,9 @@ def test_the_gradient_penalty_is_the_mean_squared_gradient_of_each_example_s_own
     hooks = hooks_for(GradientPenalty(), 0.3, model)
     assert float(hooks.penalty(model, images, labels)) == pytest.approx(0.3 * total / 7, rel=1e-12)
     seen, targets = hooks.on_batch(images.clone(), labels)
-    loss = F.cross_entropy(model(seen), targets)
-    assert float(hooks.on_loss(loss, seen)) == pytest.approx(0.3 * total / 7, rel=1e-12)
+    logits = model(seen)
+    loss = F.cross_entropy(logits, targets)
+    assert float(hooks.on_loss(loss, seen, logits)) == pytest.approx(0.3 * total / 7, rel=1e-12)
 
 
 def test_the_gradient_penalty_is_differentiated_twice(batch):
@@ -119,3 +122,24 @@ def test_the_gradient_penalty_is_differentiated_twice(batch):
                     values.append(float(hooks.penalty(model, images, labels)))
             w[place] += 1e-6
             assert float(gradient[place]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4, abs=1e-9)
+
+
+def test_the_confidence_penalty_is_minus_the_mean_entropy_of_the_predictions(batch):
+    images, labels = batch
+    model = MLP(6, [5], 4).double()
+    hooks = hooks_for(ConfidencePenalty(), 0.3, model)
+    logits = model(images)
+    expected = -0.3 * entropy(softmax(logits.detach().numpy(), axis=1), axis=1).mean()
+    seen = hooks.on_loss(F.cross_entropy(logits, labels), images, logits)
+    assert float(seen.detach()) == pytest.approx(expected, rel=1e-12)
+    assert float(hooks.penalty(model, images, labels).detach()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_confidence_penalty_has_the_gradient_of_label_smoothing_s_divergence_turned_around(batch):
+    """KL(p ‖ uniform) = log K − H has the same gradient, and p log p of a class of probability 0 counts as 0."""
+    logits = torch.tensor([[0.3, -1.2, 2.0, 0.1], [0.0, 0.0, 900.0, -900.0]], dtype=torch.float64, requires_grad=True)
+    hooks = hooks_for(ConfidencePenalty(), 1.0)
+    (gradient,) = torch.autograd.grad(hooks.on_loss(torch.zeros(()), batch[0], logits), logits)
+    divergence = F.kl_div(torch.full((1, 4), 0.25).double().log(), logits[:1].softmax(dim=1), reduction="sum") / 2
+    torch.testing.assert_close(gradient[:1], torch.autograd.grad(divergence, logits)[0][:1])
+    assert torch.equal(gradient[1], torch.zeros(4, dtype=torch.float64))

@@ -13,6 +13,7 @@ from study.measures.sparsity import dead_units
 from study.models import MLP
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, shrink_groups
 from study.training import general
+from study.training.state import State
 from tests.conftest import first_fast
 from tests.regularizers.regularizing import combined
 
@@ -112,7 +113,7 @@ def test_max_norm_limits_the_weights_into_each_hidden_unit_and_nothing_else(trai
     for net, hooks in ((model, combined(MaxNorm(), limit, model)), (free, combined(MaxNorm(), 100.0, free))):
         optimizer = optimizers.adam(net.parameters(), lr=0.01)
         for _ in range(5):
-            general.train_epoch(net, hooks, optimizer, train, 32, torch.Generator().manual_seed(0))
+            general.train_epoch(State(net, hooks, optimizer, torch.Generator().manual_seed(0)), train, 32)
     norms, free_norms = (net.hidden[0].weight.norm(dim=1) for net in (model, free))
     assert (free_norms > limit).any()
     assert (norms <= limit * (1 + 1e-12)).all()

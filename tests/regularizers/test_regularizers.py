@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from study.config.build import build_regularizer
 from study.errors import ConfigError
 from study.models import MLP
-from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Orthogonal, Penalty, Spectral
+from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Lp, Orthogonal, Penalty, Spectral
 from study.regularizers.projections import WeightDecay
 from study.regularizers.scope import in_scope, names_in_scope
 from tests.regularizers.regularizing import combined
@@ -18,6 +18,7 @@ FORMULAS = {
     "l2": (L2(), lambda w: (w * w).sum()),
     "l2_norm": (L2Norm(), torch.linalg.vector_norm),  # its subgradient at zero is zero
     "elastic_net": (ElasticNet(0.3), lambda w: 0.3 * torch.abs(w).sum() + 0.7 * (w * w).sum()),
+    "lp": (Lp(0.3, 1e-4), lambda w: torch.hypot(w, torch.tensor(1e-2, dtype=w.dtype)).pow(0.3).sum()),
 }
 MATRIX_FORMULAS = {
     "orthogonal": (Orthogonal(), lambda w: ((torch.linalg.svdvals(w) ** 2 - 1) ** 2).sum()),
@@ -51,6 +52,18 @@ def test_value_and_gradient_are_those_of_the_written_formula(name, case):
     torch.testing.assert_close(penalty.value_and_gradient(w, gradient), expected)
     torch.testing.assert_close(penalty.value(w), expected)
     torch.testing.assert_close(gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.5, 0.99])
+def test_lp_is_the_sum_of_powers_away_from_zero_and_finite_at_zero(p):
+    penalty, gradient = Lp(p), torch.empty(2)
+    w = torch.tensor([0.09, -4.0])
+    torch.testing.assert_close(penalty.value_and_gradient(w, gradient), torch.tensor(0.09**p + 4.0**p))
+    torch.testing.assert_close(gradient, torch.tensor([p * 0.09 ** (p - 1), -p * 4.0 ** (p - 1)]))
+    smallest = Lp(p, Lp.SMALLEST)
+    assert torch.isfinite(smallest.value_and_gradient(torch.tensor([0.0, 1e-20]), gradient))
+    assert float(gradient[0]) == 0
+    assert torch.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (5, 7), (6, 2, 3, 3)])
@@ -161,6 +174,35 @@ def test_decoupled_decay_is_l2_of_half_lam_under_sgd_and_not_under_adam(optimize
     assert same == (optimizer is torch.optim.SGD)
 
 
+def test_independent_decay_removes_the_share_lam_at_every_step_whatever_the_learning_rate():
+    model = MLP(6, [4], 3).double()
+    start = [p.detach().clone() for p in model.parameters()]
+    hooks = combined(WeightDecay(independent=True), 0.03, model, scope={"weights": 1.0, "output.bias": 0.5})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for lr in (0.01, 0.5, 0.0):  # a schedule
+        optimizer.param_groups[0]["lr"] = lr
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        hooks.before_step(optimizer)
+        optimizer.step()
+        decays = (0.03, 0.0, 0.03, 0.015)
+        start = [w - decay * w - lr for w, decay in zip(start, decays, strict=True)]
+    for parameter, expected in zip(model.parameters(), start, strict=True):
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-12, atol=0)
+
+
+def test_independent_decay_of_a_constant_learning_rate_is_that_of_adamw():
+    ours, theirs = train_both(
+        lambda model: (
+            torch.optim.Adam(model.parameters(), lr=0.01),
+            combined(WeightDecay(independent=True), 0.003, model),
+        ),
+        lambda model: (torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.3), None),
+    )
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
+
+
 def test_a_function_of_one_tensor_is_a_penalty_with_autograd_gradient():
     penalty = FunctionPenalty(lambda w: w.abs().pow(1.5).sum())
     w, gradient = torch.tensor([4.0, -1.0]), torch.empty(2)
@@ -180,8 +222,71 @@ def test_scope_selects_by_kind_or_by_whole_name():
         names_in_scope(model, "[")
 
 
+class Shown(torch.nn.Conv2d):
+    """A subclass of a type of torch."""
+
+
+@pytest.fixture
+def typed():
+    """A model with modules of several types, and names of parameters that look like types."""
+    block = torch.nn.Sequential(Shown(1, 2, 3), torch.nn.BatchNorm2d(2))
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), block, torch.nn.ReLU(), torch.nn.Linear(2, 2))
+    model.add_module("Linear", torch.nn.Conv2d(2, 2, 1))
+    return model
+
+
+CONVOLUTIONS = ["0.weight", "0.bias", "1.0.weight", "1.0.bias", "Linear.weight", "Linear.bias"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    {
+        "Conv2d": CONVOLUTIONS,
+        "Shown": ["1.0.weight", "1.0.bias"],
+        "Conv2d.weight": CONVOLUTIONS[::2],
+        "BatchNorm2d": ["1.1.weight", "1.1.bias"],
+        "Linear": ["3.weight", "3.bias"],
+        "Linear.weight": ["3.weight"],  # the type, not the module of this name
+        "Linear[.]weight": ["Linear.weight"],
+        "Linear.*": ["Linear.weight", "Linear.bias"],
+    }.items(),
+)
+def test_a_type_selects_the_own_parameters_of_its_modules(typed, scope, names):
+    assert names_in_scope(typed, scope) == names
+    kinds = {"Conv2d": torch.nn.Conv2d, "BatchNorm2d": torch.nn.BatchNorm2d, "Linear": torch.nn.Linear}
+    if scope in kinds:
+        modules = [module for module in typed.modules() if isinstance(module, kinds[scope])]
+        selected = [id(s.parameter) for s in in_scope(typed, scope)]
+        assert selected == [id(p) for module in modules for p in module.parameters(recurse=False)]
+
+
+def test_a_type_leaves_out_the_parameters_of_modules_inside():
+    model = torch.nn.MultiheadAttention(4, 2)
+    assert names_in_scope(model, "MultiheadAttention") == ["in_proj_weight", "in_proj_bias"]
+    assert names_in_scope(model, "Linear") == ["out_proj.weight", "out_proj.bias"]
+
+
+def test_types_with_factors_give_each_its_own_lam(typed):
+    hooks = combined(L2(), 0.5, typed, scope={"Conv2d": 1, "Linear.weight": 0.1})
+    squares = {name: float((p.detach() ** 2).sum()) for name, p in typed.named_parameters()}
+    expected = 0.5 * sum(squares[name] for name in CONVOLUTIONS) + 0.05 * squares["3.weight"]
+    assert float(hooks.penalty(typed, None, None).detach()) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ConfigError, match=r"two entries select 1\.0\.weight"):
+        in_scope(typed, {"Conv2d": 1, "Shown": 2})
+
+
+@pytest.mark.parametrize("scope", ["Conv1d", "ReLU", "Conv2d.scale", "Module"])
+def test_a_type_that_the_model_lacks_is_refused_with_those_that_it_has(typed, scope):
+    with pytest.raises(ConfigError) as error:
+        names_in_scope(typed, scope)
+    assert str(error.value) == (
+        f"reg.scope={scope}: this model has no such parameters. Types of its modules with parameters: Conv2d, Shown,"
+        " BatchNorm2d, Linear"
+    )
+
+
 def test_normalization_parameters_are_no_weights():
-    assert names_in_scope(MLP(3, [2], 2, batch_norm=True), "weights") == ["hidden.0.weight", "output.weight"]
+    assert names_in_scope(MLP(3, [2], 2, norm="batch"), "weights") == ["hidden.0.weight", "output.weight"]
 
 
 @pytest.mark.parametrize(

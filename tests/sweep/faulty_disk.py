@@ -13,7 +13,7 @@ from tests.conftest import run_folders, under_way
 from tests.sweep.test_sweep import state
 from tests.training.test_resume import same_bytes
 
-TINY = ("data=digits", "data.train_size=100", "epochs=2", "model.hidden=[4]", "reg=l1")
+TINY = ("data=digits", "data.train_size=100", "epochs=2", "model.hidden=[4]", "reg=l1", "checkpoint_every=0")
 STOPPED = "The sweep has stopped and its runs can be resumed. "
 AGAIN = ", then give the same command again.\n"
 BIG = ("File too large", "Raise the limit on the size of a file (ulimit -f)")

@@ -96,7 +96,16 @@ def full_at(study, disk, outputs, sweep, pages):
 
 
 def test_a_disk_that_is_full_stops_a_sweep_which_goes_on_when_there_is_room(study, tmp_path, small_disk):
-    sweep = ("-m", "data=digits", "epochs=3", "model.hidden=[200]", "reg=none,l1", "seeds=2", "workers=1")
+    sweep = (
+        "-m",
+        "data=digits",
+        "checkpoint_every=0",
+        "epochs=3",
+        "model.hidden=[200]",
+        "reg=none,l1",
+        "seeds=2",
+        "workers=1",
+    )
     outputs = tmp_path / "outputs" / "default"
     assert full_at(study, small_disk, outputs, sweep, 40) == "checkpoint.pt"
     assert "1 interrupted, 3 planned" in study("status").out
@@ -205,7 +214,7 @@ def limited_command(size, *arguments, cwd):
 
 @pytest.mark.slow
 def test_one_worker_s_fault_stops_all_workers_and_their_runs_resume(study, tmp_path):
-    sweep = ("-m", "data=digits", "epochs=12", "model.hidden=[20]", "reg=none,l1,l2", "name=mine")
+    sweep = ("-m", "data=digits", "checkpoint_every=0", "epochs=12", "model.hidden=[20]", "reg=none,l1,l2", "name=mine")
     done = limited_command(40_000, *sweep, "workers=2", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -223,7 +232,7 @@ def test_one_worker_s_fault_stops_all_workers_and_their_runs_resume(study, tmp_p
 
 @pytest.mark.slow
 def test_a_launcher_s_jobs_that_meet_a_fault_have_not_failed(tmp_path):
-    sweep = ("-m", "data=digits", "epochs=5", "model.hidden=[20]", "reg=none,l1", "name=mine")
+    sweep = ("-m", "data=digits", "checkpoint_every=0", "epochs=5", "model.hidden=[20]", "reg=none,l1", "name=mine")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     done = limited_command(20_000, *sweep, *launcher, cwd=tmp_path)
     assert done.returncode == 1

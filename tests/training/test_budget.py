@@ -11,6 +11,7 @@ from study.regularizers import Combined
 from study.training import general
 from study.training.compiled import mlp
 from study.training.general import batch_order
+from study.training.state import State
 from tests.conftest import run_folders
 
 
@@ -41,7 +42,7 @@ def test_an_epoch_of_more_images_than_there_are_goes_through_them_again_and_agai
 def test_the_general_loop_takes_as_many_steps_as_that_is():
     model = MLP(8, [4], 3)
     optimizer = Counting(model.parameters(), lr=0.1)
-    general.train_epoch(model, Combined([]), optimizer, part(10), 4, torch.Generator().manual_seed(0), 25)
+    general.train_epoch(State(model, Combined([]), optimizer, torch.Generator().manual_seed(0)), part(10), 4, 25)
     assert optimizer.steps == 7
 
 
@@ -53,7 +54,8 @@ def test_both_loops_agree_on_it():
         few = part(10)
         few = Part(few.all_images.double(), few.all_labels)
         optimizer = optimizers.sgd(model.parameters(), 0.1)
-        objective = loop.train_epoch(model, Combined([]), optimizer, few, 4, torch.Generator().manual_seed(1), 25)
+        state = State(model, Combined([]), optimizer, torch.Generator().manual_seed(1))
+        objective = loop.train_epoch(state, few, 4, 25)
         results.append([torch.tensor(objective), *model.parameters()])
     for p, q in zip(*results, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)

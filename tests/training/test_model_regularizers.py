@@ -110,9 +110,9 @@ FOUND = {
 OF_MLP = {  # by overrides
     "reg=none": [],
     "reg=none model.dropout=0.2": ["Dropout"],
-    "reg=none model.batch_norm=true": ["BatchNorm"],
+    "reg=none model.norm=batch": ["BatchNorm"],
     "reg=dropout": [],
-    "reg=dropout model.batch_norm=true": ["BatchNorm"],
+    "reg=dropout model.norm=batch": ["BatchNorm"],
     "reg=batch_norm": [],
     "reg=combine": [],
 }

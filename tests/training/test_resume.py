@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import run_folders, run_here, under_way
 from tests.sweep.test_sweep import state, without_seconds
 
-LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1")
+LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1", "checkpoint_every=0")
 SAME = ("weights.csv", "histogram.csv", "val.csv", "test.csv", "sparsity.csv", "pruning.csv")
 
 
@@ -81,7 +81,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_with_the_same_bytes(study, tmp
 
 @pytest.mark.slow
 def test_ctrl_c_finishes_the_epoch_and_the_run_goes_on_from_there(study, tmp_path, undisturbed):
-    code, out, err = break_off(tmp_path, signal.SIGINT, *LONG, "checkpoint_every=7")
+    code, out, err = break_off(tmp_path, signal.SIGINT, *LONG, "checkpoint_every=1000")
     assert code == 130
     assert "finishing the running epochs" in out
     assert "the same command resumes" in err

@@ -15,12 +15,15 @@ from study.data.digits import digits
 from study.measures.scoring import score
 from study.models import MLP
 from study.randomness import Stream, global_stream, torch_generator
+from study.regularizers.averaging import EMA
 from study.regularizers.data_side import LabelSmoothing, Noise
 from study.regularizers.penalties import L1, L2, ElasticNet, FunctionPenalty, L2Norm, Unpenalized
 from study.regularizers.projections import GroupLasso, L1Proximal, MaxNorm, WeightDecay
+from study.regularizers.sam import SAM
 from study.training import general
 from study.training.compiled import mlp
 from study.training.general import penalty_and_gradient_ratio
+from study.training.state import State
 from tests.conftest import first_fast, run_command
 from tests.regularizers.regularizing import combined
 
@@ -70,7 +73,7 @@ def test_each_loop_agrees_with_a_plain_autograd_loop_over_200_steps(train, penal
     optimizer, reference = make_ours(ours.parameters()), make_plain(plain.parameters())
     order, same_order = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
     for _ in range(4):
-        objective = loop.train_epoch(ours, regularizer, optimizer, train, batch_size, order)
+        objective = loop.train_epoch(State(ours, regularizer, optimizer, order), train, batch_size)
         losses = []
         for rows in torch.randperm(len(train), generator=same_order).split(batch_size):
             reference.zero_grad()
@@ -105,7 +108,7 @@ def test_background_makes_no_difference_to_the_compiled_loop_and_its_scores(shar
         regularizer = combined(GroupLasso() if hidden else L2(), 1e-3, model)
         adam = optimizers.adam(model.parameters(), 1e-3)
         order = torch.Generator().manual_seed(5)
-        objectives = [loop.train_epoch(model, regularizer, adam, part, batch_size, order) for _ in range(4)]
+        objectives = [loop.train_epoch(State(model, regularizer, adam, order), part, batch_size) for _ in range(4)]
         scored = score(model, part, loop.logits_of)
         results.append([torch.tensor(objectives).double(), scored.logits, scored.losses, *model.parameters()])
     for one, other in zip(*results, strict=True):
@@ -122,7 +125,7 @@ def test_moments_do_not_linger_where_a_cpu_is_slow():
         first = model.hidden[0].weight
         if moment:
             adam.state[first]["exp_avg"].fill_(moment)
-        mlp.train_epoch(model, combined(Unpenalized(), 0.0, model), adam, part, 4, order)
+        mlp.train_epoch(State(model, combined(Unpenalized(), 0.0, model), adam, order), part, 4)
     assert (adam.state[first]["exp_avg"] == 0).all()
     assert torch.tensor(1e-39) * 0.9 != 0
 
@@ -151,7 +154,7 @@ def test_both_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name,
         regularizer, lam, scope = IN_STEP[name]
         hooks = combined(regularizer, lam, model, scope)
         stepped, order = OPTIMIZERS[optimizer][0](model.parameters()), torch.Generator().manual_seed(5)
-        objectives = [loop.train_epoch(model, hooks, stepped, train, 25, order) for _ in range(4)]
+        objectives = [loop.train_epoch(State(model, hooks, stepped, order), train, 25) for _ in range(4)]
         results.append([torch.tensor(objectives, dtype=torch.float64), *model.parameters()])
     for p, q in zip(*results, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-12)
@@ -168,9 +171,13 @@ def test_the_compiled_loop_is_for_what_it_knows_alone():
     assert not fits(model, [Noise()], adam, cpu)
     assert not fits(model, [L1Proximal(), MaxNorm()], adam, cpu)
     assert not fits(model, [L1(), WeightDecay()], adam, cpu)
+    assert fits(model, [WeightDecay()], adam, cpu)
+    assert not fits(model, [WeightDecay(independent=True)], adam, cpu)
+    assert not fits(model, [SAM()], adam, cpu)
+    assert not fits(model, [EMA()], adam, cpu)
     assert not fits(torch.nn.Linear(4, 2), [L1()], adam, cpu)
     assert not fits(MLP(4, [3], 2, dropout=0.5), [L1()], adam, cpu)
-    assert not fits(MLP(4, [3], 2, batch_norm=True), [L1()], adam, cpu)
+    assert not fits(MLP(4, [3], 2, norm="batch"), [L1()], adam, cpu)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -182,7 +189,7 @@ def test_the_compiled_loop_leaves_the_optimizer_as_its_own_steps_would(train, op
         model = MLP(64, [30], 10).double()
         regularizer = combined(L2(), 0.01, model)
         stepped = OPTIMIZERS[optimizer][0](model.parameters())
-        loop.train_epoch(model, regularizer, stepped, train, 32, torch.Generator().manual_seed(5))
+        loop.train_epoch(State(model, regularizer, stepped, torch.Generator().manual_seed(5)), train, 32)
         states.append(stepped.state_dict())
     torch.testing.assert_close(states[0], states[1], rtol=1e-9, atol=1e-12)
 
@@ -193,7 +200,8 @@ def test_weights_that_nothing_pulls_stay_where_they_are_in_float32(train):
     start = model.hidden[0].weight.detach().clone()
     part = Part(train.images.float(), train.labels)
     regularizer = combined(Unpenalized(), 0.0, model)
-    mlp.train_epoch(model, regularizer, optimizers.adam(model.parameters(), 0.1), part, 32, torch.Generator())
+    state = State(model, regularizer, optimizers.adam(model.parameters(), 0.1), torch.Generator())
+    mlp.train_epoch(state, part, 32)
     dark = part.images.flatten(1).amax(dim=0) == 0
     assert dark.any()
     assert torch.equal(model.hidden[0].weight[:, dark], start[:, dark])
@@ -205,7 +213,7 @@ def test_a_loss_that_is_not_finite_shows_in_the_compiled_loop_too(train):
     part = Part(train.images.float(), train.labels)
     regularizer = combined(L2(), 1e30, model)
     sgd = optimizers.sgd(model.parameters(), 1e10)
-    assert not math.isfinite(mlp.train_epoch(model, regularizer, sgd, part, 32, torch.Generator()))
+    assert not math.isfinite(mlp.train_epoch(State(model, regularizer, sgd, torch.Generator()), part, 32))
 
 
 def test_float32_losses_of_the_compiled_loop_are_the_general_ones_to_1e_4(train):
@@ -218,7 +226,7 @@ def test_float32_losses_of_the_compiled_loop_are_the_general_ones_to_1e_4(train)
             regularizer = combined(penalty, 0.001, model)
             adam = optimizers.adam(model.parameters(), lr=1e-3)
             order = torch.Generator().manual_seed(5)
-            objectives.append([loop.train_epoch(model, regularizer, adam, part, 32, order) for _ in range(5)])
+            objectives.append([loop.train_epoch(State(model, regularizer, adam, order), part, 32) for _ in range(5)])
         assert objectives[1] == pytest.approx(objectives[0], rel=1e-4)
 
 
@@ -252,10 +260,12 @@ def test_the_scorer_is_in_eval_mode_and_leaves_the_mode_alone():
     torch.testing.assert_close(predictions.probability, probability)
 
 
-def test_gradient_ratio_is_the_ratio_of_the_two_norms(train):
-    model = MLP(64, [30], 10).double()
+@pytest.mark.parametrize(("loop", "hidden"), LOOPS, ids=lambda part: str(getattr(part, "PATH", part)))
+def test_gradient_ratio_is_the_ratio_of_the_two_norms(train, loop, hidden):
+    model = MLP(64, hidden, 10).double()
+    train = Part(train.all_images.double(), train.all_labels, train.rows)
     regularizer = combined(L2(), 0.01, model)
-    value, ratio = penalty_and_gradient_ratio(model, regularizer, train)
+    value, ratio = penalty_and_gradient_ratio(model, regularizer, train, loop.data_gradient_norm)
     penalty = 0.01 * sum((p**2).sum() for p in model.parameters())
     data = F.cross_entropy(model(train.images[:1000]), train.labels[:1000])
     norms = [

@@ -9,6 +9,7 @@ import pandas as pd
 from study.analysis.drawing.style import Look, checked_label
 from study.analysis.reading.collect import Study
 from study.errors import ConfigError
+from study.measures.catalog import MAIN, MEASURES
 
 MOST = 40  # variants that a figure can show
 BEST = 12  # variants that it shows if there are more than MOST
@@ -37,8 +38,8 @@ def arranged(looks: Mapping[str, Look], variants: Sequence[str] | Mapping[str, s
 def select(study: Study, rows: pd.DataFrame, variants: Iterable[str]) -> tuple[Study, pd.DataFrame, str]:
     """Return the part of a study that figures show: the variants that match a pattern.
 
-    If more than MOST variants match, figures show the BEST of them by validation accuracy. They also show the variants
-    without a penalty, because the others are compared with those.
+    If more than MOST variants match, figures show the BEST of them by validation accuracy, or for regression by
+    validation loss. They also show the variants without a penalty, because the others are compared with those.
 
     Args:
         study: all runs.
@@ -65,10 +66,12 @@ def select(study: Study, rows: pd.DataFrame, variants: Iterable[str]) -> tuple[S
     shown, how = fitting, ""
     if len(fitting) > MOST:
         complete = rows[rows["variant"].isin(fitting) & (rows["state"] == "complete")]
-        best = complete.groupby("variant")["val_accuracy"].mean().nlargest(BEST).index
+        main = MAIN[study.task]
+        better = MEASURES[main.val].better
+        best = (better * complete.groupby("variant")[main.val].mean()).nlargest(BEST).index
         references = set(rows.loc[rows["reg"] == "none", "variant"])
         shown = [v for v in fitting if v in best or v in references]
-        how = f"the {BEST} with the highest validation accuracy"
+        how = f"the {BEST} with the {'highest' if better > 0 else 'lowest'} {main.words}"
         how += ", and those without a penalty" if references else ""
     if len(shown) == len(there):
         return study, rows, ""

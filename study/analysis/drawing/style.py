@@ -37,6 +37,8 @@ NAMES = {
     "l2_norm": "L2 norm",
     "l1_proximal": "L1, proximal",
     "max_norm": "Max norm",
+    "sam": "SAM",
+    "ema": "EMA",
 }
 PNG_DPI = 300
 SMALLER = (0.85, 0.7)  # scales of a legend whose longest label does not fit

@@ -1,7 +1,7 @@
 """The data that a figure can draw: its runs, their numbers, and the looks of its variants."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,21 +12,18 @@ from study.analysis.drawing.style import Look, Style
 from study.analysis.reading.collect import Study
 from study.analysis.statistics.gaps import with_gaps
 from study.errors import ConfigError
-from study.measures.catalog import MEASURES
+from study.measures.catalog import MEASURES, NATS, Measure, in_task, measures_of
+from study.tasks import CLASSIFICATION
 
 NORMS = {"weights_l1": "$\\Sigma|w|$", "weights_l2": "$\\|w\\|_2$"}  # the fonts of some venues lack the character ₂
 LABELS = {
-    **{
-        name: f"{measure.label} ({measure.shown_unit})" if measure.shown_unit else measure.label
-        for name, measure in MEASURES.items()
-    },
     **NORMS,
     "epoch": "Epoch",
     "lam": "$\\lambda$",
     "train_images": "Training images",
     "label_noise": "Flipped training labels (%)",
-    "penalty": "Penalty (nats)",
-    "objective": "Objective (nats)",
+    "penalty": "Penalty",
+    "objective": "Objective",
     "gradient_ratio": "Gradient of penalty / gradient of data loss",
     "learning_rate": "Learning rate",
 }
@@ -51,10 +48,38 @@ class View:
     rows: pd.DataFrame
     looks: Mapping[str, Look]
     style: Style
-    contrasts: pd.DataFrame
-    primary: str
-    best_of_n: pd.DataFrame
-    trials: pd.DataFrame
+    contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    primary: str = "val_accuracy"
+    best_of_n: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def task(self) -> str:
+        """`classification` or `regression`, the same in all rows."""
+        return str(self.rows["task"].iloc[0]) if "task" in self.rows else CLASSIFICATION
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """The measures of the study's task by name."""
+        return measures_of(self.task)
+
+    def in_task(self, column: str, key: str) -> str:
+        """Return the column that a figure draws for a column that it names: for regression, the loss for an accuracy.
+
+        Raises:
+            ConfigError: it is a measure of the other task alone.
+        """
+        found = in_task(column, self.task)
+        if found in MEASURES and found not in self.measures:
+            raise ConfigError(
+                f"{key}: {found} is a measure of {MEASURES[found].task}, and this is a {self.task}. Allowed:"
+                f" {', '.join(self.measures)}"
+            )
+        return found
+
+    def label(self, column: str) -> str:
+        """Return the axis label of a column, with the unit that it has in this study; see `label`."""
+        return label(column, self.task)
 
     @cached_property
     def per_epoch(self) -> pd.DataFrame:
@@ -146,8 +171,13 @@ def shown(values: pd.Series | Sequence[float], column: str) -> np.ndarray:
         raise ConfigError(f"{column} holds text: a column of numbers is required. Example: val_accuracy") from None
 
 
-def label(column: str) -> str:
-    """Return the axis label of a column."""
+def label(column: str, task: str = CLASSIFICATION) -> str:
+    """Return the axis label of a column. The task decides the unit of losses: nats, or MSE for regression."""
+    if column in ("penalty", "objective") and task == CLASSIFICATION:
+        return f"{LABELS[column]} ({NATS})"
+    if column in MEASURES and column not in LABELS:
+        measure = measures_of(task).get(column, MEASURES[column])
+        return f"{measure.label} ({measure.shown_unit})" if measure.shown_unit else measure.label
     return LABELS.get(column, column.replace("_", " ").capitalize())
 
 
@@ -156,8 +186,8 @@ def in_sentence(words: str) -> str:
     return words[0].lower() + words[1:] if words[0].isascii() else words
 
 
-def difference_label(measure: str, separator: str = " ") -> str:
-    """Return the axis label of differences in a measure, with a separator before the unit."""
-    unit = MEASURES[measure].difference_unit
+def difference_label(measure: str, separator: str = " ", task: str = CLASSIFICATION) -> str:
+    """Return the axis label of differences in a measure of a task, with a separator before the unit."""
+    unit = measures_of(task)[measure].difference_unit
     name = NORMS.get(measure, MEASURES[measure].label)
     return f"Δ {in_sentence(name)}" + (f"{separator}({unit})" if unit else "")

@@ -9,17 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.style import group_looks, legend_below
-from study.analysis.drawing.view import View, difference_label, in_sentence, known, label, listed, shown
+from study.analysis.drawing.view import View, difference_label, in_sentence, known, listed, shown
 from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
-from study.measures.catalog import MEASURES
 
 
 def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> Figure:
     """Draw the means of two measures with 95 % intervals, and a small mark for each seed.
 
     Intervals need three seeds or more. Training against validation accuracy, or loss, also gets lines of equal gap.
+    For regression, the loss takes the place of accuracy.
 
     Args:
         view: the runs.
@@ -29,7 +29,7 @@ def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> F
     Raises:
         ConfigError: a column does not exist.
     """
-    rows = view.complete()
+    rows, x, y = view.complete(), view.in_task(x, "x"), view.in_task(y, "y")
     known(rows, x, "x"), known(rows, y, "y")
     figure, axis = plt.subplots(figsize=(view.style.single, 0.95 * view.style.single))
     for variant, look in view.looks.items():
@@ -50,16 +50,17 @@ def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> F
             capsize=0,
             label=look.label,
         )
-    axis.set_xlabel(label(x))
-    axis.set_ylabel(label(y))
+    axis.set_xlabel(view.label(x))
+    axis.set_ylabel(view.label(y))
     if {x, y} in ({"train_accuracy", "val_accuracy"}, {"train_loss", "val_loss"}):
-        _equal_gaps(axis, MEASURES[x].difference_unit)
+        sign = -1 if x.endswith("loss") else 1  # the loss gap is val − train
+        _equal_gaps(axis, view.measures[x].difference_unit, sign)
     legend_below(figure, *axis.get_legend_handles_labels())
     return figure
 
 
-def _equal_gaps(axis: plt.Axes, unit: str) -> None:
-    """Draw lines y = x − gap, each labelled with its gap at the upper or right edge."""
+def _equal_gaps(axis: plt.Axes, unit: str, sign: int) -> None:
+    """Draw lines y = x − sign · gap, each labelled with its gap at the upper or right edge."""
     (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
     named = False
     for gap in MaxNLocator(9, steps=[1, 2, 5, 10]).tick_values(left - high, right - low):
@@ -76,7 +77,7 @@ def _equal_gaps(axis: plt.Axes, unit: str) -> None:
         named = True
         at_top = end - gap >= high - 1e-9 * abs(high)
         axis.annotate(
-            f"{gap:g}".replace("-", "−"),
+            f"{sign * gap + 0.0:g}".replace("-", "−"),
             (end, end - gap),
             xytext=(0, 2) if at_top else (2, 0),
             textcoords="offset points",
@@ -97,7 +98,8 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
 
     Args:
         view: the runs.
-        measures: names of measures; each is one panel, side by side.
+        measures: names of measures; each is one panel, side by side. For regression, the loss takes the place of
+            accuracy.
 
     Raises:
         ConfigError: there is no baseline, or a measure does not exist.
@@ -105,7 +107,7 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
     table = view.contrasts
     if table.empty:
         raise ConfigError("figures: forest requires a baseline, and the study has none. Set one: baseline=...")
-    measures = listed(measures, "measures")
+    measures = list(dict.fromkeys(view.in_task(name, "measures") for name in listed(measures, "measures")))
     unknown = [measure for measure in measures if measure not in set(table["measure"])]
     if unknown:
         raise ConfigError(f"measures: there is no {unknown[0]}. Allowed: {', '.join(table['measure'].unique())}")
@@ -116,7 +118,7 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
         separator, height = "\n", height + 0.2 * view.style.size / 9
     figure, axes = plt.subplots(1, len(measures), figsize=(view.style.double, height), sharey=True, squeeze=False)
     for axis, measure in zip(axes[0], measures, strict=True):
-        factor = MEASURES[measure].factor
+        factor = view.measures[measure].factor
         own = table[table["measure"] == measure].set_index("variant")
         for place, variant in enumerate(variants):
             row, look = own.loc[variant], view.looks[variant]
@@ -124,7 +126,7 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
                 axis.plot([factor * low, factor * high], [place, place], color=look.colour, linewidth=width)
             axis.plot(factor * row["mean_difference"], place, look.marker, color=look.colour)
         axis.axvline(0, color="#777777", linewidth=0.8, zorder=1)
-        axis.set_xlabel(difference_label(measure, separator))
+        axis.set_xlabel(difference_label(measure, separator, view.task))
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(visible=False, axis="y")
     axes[0, 0].set_yticks(range(len(variants)), [view.looks[variant].label for variant in variants])
@@ -168,6 +170,6 @@ def best_of_n(view: View) -> Figure:
         axis.set_title(mathtext(context))
         axis.set_xlabel("Trials")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes[0, 0].set_ylabel(f"Expected best\n{in_sentence(label(measure))}")
+    axes[0, 0].set_ylabel(f"Expected best\n{in_sentence(view.label(measure))}")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure

@@ -1,4 +1,4 @@
-"""Training and validation loss and accuracy over the epochs, a panel per variant."""
+"""Training and validation loss and accuracy over the epochs, a panel per variant. For regression: loss and R²."""
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,15 @@ from matplotlib.ticker import MaxNLocator
 from study.analysis.drawing.bands import RANGE, draw_band
 from study.analysis.drawing.style import grid_shape, legend_below, wrapped
 from study.analysis.drawing.view import View
+from study.tasks import CLASSIFICATION, REGRESSION
 
 COLUMNS = 4  # panels side by side
 TITLE_WIDTH = 19  # characters that fit over a panel, for 9-point text on 7 inches
+# By task, the upper and the lower panel: column, label, factor, and which values are best.
+PANELS = {
+    CLASSIFICATION: (("loss", "Data loss (nats)", 1, "low"), ("accuracy", "Accuracy (%)", 100, "")),
+    REGRESSION: (("loss", "Data loss (MSE)", 1, "low"), ("r2", "R²", 1, "high")),
+}
 TRAINING = {"color": "black", "linestyle": "solid"}
 VALIDATION = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
 
@@ -19,21 +25,20 @@ VALIDATION = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
 def curves(view: View, band: str = RANGE) -> Figure:
     """Draw training and validation loss and accuracy over the epochs, a panel per variant, with bands over seeds.
 
-    All panels share the limits of their axes.
+    For regression, R² takes the place of accuracy. All panels share the limits of their axes.
 
     Args:
         view: the runs.
         band: `range`: from the minimum to the maximum over seeds. `interval`: the 95 % t-interval of the mean.
     """
-    per_epoch = view.per_epoch
+    per_epoch, kinds = view.per_epoch, PANELS[view.task]
     blocks, columns = grid_shape(len(view.looks), COLUMNS)
     width = view.style.double * min(1.0, (columns + 0.4) / (COLUMNS + 0.4))
     height = 0.47 * width * (1 if columns > 2 else 1.3)
     figure, axes = plt.subplots(2 * blocks, columns, figsize=(width, height * blocks), sharex=True, squeeze=False)
     trained = per_epoch[per_epoch["epoch"] > 0]
     limits = {
-        "loss": _limits(trained[["train_loss", "val_loss"]]),
-        "accuracy": _limits(100 * trained[["train_accuracy", "val_accuracy"]]),
+        kind: _limits(factor * trained[[f"train_{kind}", f"val_{kind}"]], best) for kind, _, factor, best in kinds
     }
     title_width = int(TITLE_WIDTH * (width / columns / 1.75) * 9 / view.style.size)
     for number in range(blocks * columns):
@@ -45,26 +50,30 @@ def curves(view: View, band: str = RANGE) -> Figure:
             continue
         variant = list(view.looks)[number]
         rows = per_epoch[per_epoch["variant"] == variant]
-        for axis, kind, factor in ((upper, "loss", 1), (lower, "accuracy", 100)):
+        for axis, (kind, label, factor, _) in zip((upper, lower), kinds, strict=True):
             for split, look, name in (("train", TRAINING, "Training"), ("val", VALIDATION, "Validation")):
                 draw_band(axis, rows["epoch"], factor * rows[f"{split}_{kind}"], band, look, name)
             axis.set_ylim(limits[kind])
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
             axis.tick_params(labelbottom=axis is lower, labelleft=column == 0)
+            if column == 0:
+                axis.set_ylabel(label)
         upper.set_title(wrapped(view.looks[variant].label, title_width))
         lower.set_xlabel("Epoch")
-        if column == 0:
-            upper.set_ylabel("Data loss (nats)")
-            lower.set_ylabel("Accuracy (%)")
     legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure
 
 
-def _limits(values: pd.DataFrame) -> tuple[float, float]:
-    """Return axis limits for all panels from epochs ≥ 1; the values of epoch 0 would make the limits too wide."""
+def _limits(values: pd.DataFrame, best: str) -> tuple[float, float]:
+    """Return axis limits for all panels from epochs ≥ 1; the values of epoch 0 would make the limits too wide.
+
+    Args:
+        values: of all epochs ≥ 1.
+        best: `low`: few very large values are cut off. `high`: few very low ones, such as an R² far below 0. Else none.
+    """
     finite = values.to_numpy()[np.isfinite(values.to_numpy())]
     if not finite.size:
         return 0.0, 1.0
-    low, high = np.quantile(finite, [0.0, 0.995])
+    low, high = np.quantile(finite, [0.005 if best == "high" else 0.0, 0.995])
     margin = 0.05 * (high - low) or 0.5
     return low - margin, high + margin

@@ -45,7 +45,7 @@ def lines(
     Args:
         view: the runs.
         x: a column of metrics.csv (`epoch`), or of runs.csv (`lam`, `train_images`, `label_noise`, ...).
-        y: columns of the same table; each has one row of panels.
+        y: columns of the same table; each has one row of panels. For regression, the loss takes the place of accuracy.
         colour: the column with one line per value: `variant`, `reg`, ...
         panel: the column with one panel per value, side by side; None means one panel.
         band: `range`: from the minimum to the maximum over seeds. `interval`: the pointwise 95 % t-interval of the
@@ -54,7 +54,7 @@ def lines(
     Raises:
         ConfigError: a column does not exist or cannot be drawn, or a line would average variants.
     """
-    y = listed(y, "y")
+    y = list(dict.fromkeys(view.in_task(name, f"y[{i}]") for i, name in enumerate(listed(y, "y"))))
     table = view.per_epoch if x == "epoch" else view.complete()
     for key, column in {"x": x, "colour": colour, **{f"y[{i}]": name for i, name in enumerate(y)}}.items():
         known(table, column, key)
@@ -69,8 +69,9 @@ def lines(
             axis = axes[row][place]
             own = table if value is None else table[table[panel] == value]
             _draw(axis, own, x, measure, colour, styles, band)
+            axis.set_xlabel(view.label(x))
             if place == 0 or panel is None:
-                axis.set_ylabel(label(measure))
+                axis.set_ylabel(view.label(measure))
             if panel is not None and row == 0:
                 axis.set_title(f"{label(panel)}: {mathtext(str(value))}")
     legend_below(figure, *_handles(axes))
@@ -124,7 +125,6 @@ def _draw(
             axis.axhspan(level["low"].iloc[0], level["high"].iloc[0], color=tone, alpha=0.1, linewidth=0)
     if measure in SIGNED:
         axis.axhline(0, color="#777777", linewidth=0.8, zorder=1)
-    axis.set_xlabel(label(x))
     values = shown(table.drop(reference.index)[x], x)
     if x != "epoch" and is_logarithmic(values.tolist()):
         axis.set_xscale("log")

@@ -6,19 +6,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.style import group_looks, legend_below
-from study.analysis.drawing.view import View, label, shown
+from study.analysis.drawing.view import View, shown
 from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor
 from study.analysis.statistics.matched import MATCHES, interpolated
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
+from study.tasks import CLASSIFICATION, REGRESSION
 
 POINTS = 60  # per line
-PANELS = (("train_loss", "val_accuracy"), ("val_accuracy", "near_zero_fraction"))
+PANELS = {
+    CLASSIFICATION: (("train_loss", "val_accuracy"), ("val_accuracy", "near_zero_fraction")),
+    REGRESSION: (("train_loss", "val_loss"), ("val_loss", "near_zero_fraction")),
+}
 
 
 def matched(view: View) -> Figure:
     """Draw validation accuracy at equal training loss, and sparsity at equal validation accuracy.
 
+    For regression, the validation loss takes the place of validation accuracy.
     Values are interpolated within each seed; see `analysis.statistics.matched`. Lines are means over seeds, bands are
     pointwise 95 % t-intervals.
 
@@ -26,13 +31,13 @@ def matched(view: View) -> Figure:
         ConfigError: fewer than two regularizers have three λ or more, or their ranges do not overlap.
     """
     styles = group_looks(list(view.study.runs["reg"].unique()), "reg", view.study.runs)
-    matches = {match.on: match for match in MATCHES}
-    panels = {panel: interpolated(view.rows, matches[panel[0]], panel[1], POINTS) for panel in PANELS}
+    matches = {match.on: match for match in MATCHES[view.task]}
+    panels = {panel: interpolated(view.rows, matches[panel[0]], panel[1], POINTS) for panel in PANELS[view.task]}
     panels = {panel: found for panel, found in panels.items() if len(found[0])}
     if not panels:
         raise ConfigError(
             "figures: matched requires two regularizers with at least three λ each, and overlapping training losses or"
-            " validation accuracies. Example: experiment=lambda_path"
+            f" validation {'accuracies' if view.task == CLASSIFICATION else 'losses'}. Example: experiment=lambda_path"
         )
     width = view.style.double if len(panels) > 1 else view.style.single
     size = (width, 0.84 * width / len(panels))
@@ -46,8 +51,8 @@ def matched(view: View) -> Figure:
             if len(y) >= INTERVALS_FROM:
                 half = y.std(axis=0, ddof=1) * half_width_factor(np.array([len(y)]))
                 axis.fill_between(x, mean - half, mean + half, color=look.colour, alpha=0.15, linewidth=0)
-        axis.set_xlabel(label(on))
-        axis.set_ylabel(label(measure))
+        axis.set_xlabel(view.label(on))
+        axis.set_ylabel(view.label(measure))
         if measure in MEASURES and MEASURES[measure].unit == "fraction":
             axis.set_ylim(max(axis.get_ylim()[0], 0), min(axis.get_ylim()[1], 100))
         axis.xaxis.set_major_locator(MaxNLocator(5))

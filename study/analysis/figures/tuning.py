@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from study.analysis.drawing.style import Look, group_looks, is_logarithmic, legend_below
-from study.analysis.drawing.view import View, label, shown
+from study.analysis.drawing.view import View, shown
 from study.analysis.statistics.tuning import TRIAL_KEYS
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
@@ -46,7 +46,7 @@ def tuning(view: View) -> Figure:
                 axis.set_xscale("log")
             if axis in axes[-1]:
                 axis.set_xlabel(NAMES.get(key, mathtext(key)))
-        row[0].set_ylabel(label(measure) + (f"\n{mathtext(context)}" if context else ""))
+        row[0].set_ylabel(view.label(measure) + (f"\n{mathtext(context)}" if context else ""))
     handles: dict[str, Artist] = {}
     for axis in axes.flat:
         for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):

@@ -1,7 +1,9 @@
 """Read the runs of a study from their files, and name those that cannot be used, with the reason."""
 
 import hashlib
+import itertools
 import json
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from study.records.claims import work_folders
 from study.records.contract import CONFIG, CONTRACT, FILES, STATUS
 from study.records.existing import read_config
 from study.records.status import read_status
+from study.tasks import CLASSIFICATION, TASKS
 
 ANALYSIS = "analysis"
 GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
@@ -41,8 +44,9 @@ class Study:
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN if several parts have a λ each),
             `takes_lam, setting` (everything but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
             `epochs_trained, scored_epoch` (its weights are the result), `data, split, path, threads, numerics,
-            checksums, label_noise, train_images, val_images, run_id, model_regularizers` (outside `reg`, separated by
-            commas), `seal` (`fits`, `none`, or `changed` if that is allowed). Rows are in the order of display.
+            checksums, label_noise, scored_train, train_images, val_images, run_id, model_regularizers` (outside `reg`,
+            separated by commas), `seal` (`fits`, `none`, or `changed` if that is allowed), `task` (the same in all
+            rows). Rows are in the order of display.
         tables: the CSVs of all runs by name, with the columns `run, variant, seed` added: metrics.csv (a row per
             epoch), weights.csv (a row per epoch and parameter), label_noise.csv; for complete runs also val.csv,
             test.csv, sparsity.csv, pruning.csv and invariants.csv.
@@ -59,6 +63,11 @@ class Study:
     damaged: tuple[str, ...]
     entries: dict[str, Entry]
     known: Mapping[str, Entry]
+
+    @property
+    def task(self) -> str:
+        """`classification` or `regression`."""
+        return str(self.runs["task"].iloc[0])
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -173,7 +182,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
             named.
 
     Raises:
-        StudyError: there is no such folder, or no usable run in it.
+        StudyError: there is no such folder, or no usable run in it, or its runs are of several tasks.
     """
     if not folder.is_dir():
         beside = (
@@ -217,6 +226,12 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         reasons = "; ".join([*problems, *left_out]) or "it is empty"
         raise StudyError(f"{folder} has no run to analyze: {reasons}")
     entries = {run: entries[run] for run in sorted(entries)}
+    of_task = {entry.facts["task"]: run for run, entry in entries.items()}
+    if len(of_task) > 1:
+        listed = " and ".join(f"{task} ({run})" for task, run in sorted(of_task.items()))
+        raise StudyError(
+            f"{folder} has runs of {listed}, and their scores cannot be compared. Move the runs of one task elsewhere"
+        )
     table = pd.DataFrame([entry.facts for entry in entries.values()]).drop(columns="parameters")
     table["penalized"] = table["reg"] != "none"  # variants without a regularizer come first
     table = table.sort_values(["penalized", "reg", "lam", "variant", "seed"]).drop(columns="penalized")
@@ -259,9 +274,10 @@ def _read(
         except DamagedError as problem:
             damaged[path] = problem
     tables: dict[Path, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
-    for name in TABLES:
-        paths = [path for path in facts if _has(path, name, facts[path]["state"])]
-        for path, table in zip(paths, read_tables(paths, name), strict=True):
+    for name, task in itertools.product(TABLES, TASKS):
+        of_task = [path for path in facts if facts[path]["task"] == task]
+        paths = [path for path in of_task if _has(path, name, facts[path]["state"])]
+        for path, table in zip(paths, read_tables(paths, name, task), strict=True):
             tables[path][name] = table
     for path, identity, _ in ended:
         if path in facts:
@@ -303,6 +319,9 @@ def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
+    task = status.get("task", CLASSIFICATION)  # earlier versions knew no other
+    if task not in TASKS:
+        raise ValueError(f"task {task}")
     return {
         "run": run,
         "variant": status["variant"],
@@ -323,11 +342,13 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "numerics": status["numerics"],
         "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
         "label_noise": config.data["label_noise"],
+        "scored_train": min(config.score_train or sys.maxsize, int(status["images"]["train"])),
         "train_images": int(status["images"]["train"]),
         "val_images": int(status["images"]["val"]),
         "run_id": status["run_id"],
         "model_regularizers": ", ".join(_model_regularizers(status)),
         "seal": FITS,
+        "task": task,
     }
 
 

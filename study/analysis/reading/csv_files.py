@@ -11,7 +11,8 @@ import pandas as pd
 
 from study.errors import one_line
 from study.errors.faults import is_fault
-from study.records.contract import COLUMNS, PREDICTIONS
+from study.records.contract import ADDED, PREDICTIONS, columns_of
+from study.tasks import CLASSIFICATION
 
 TOGETHER = 200  # files parsed at once, because a call of pandas costs more than a short file
 TAIL = 1 << 16  # bytes at the end of a file that are read first
@@ -36,17 +37,18 @@ class DamagedError(Exception):
     """A folder is not a valid run: the reason, and what to do."""
 
 
-def read_tables(runs: Sequence[Path], name: str) -> Iterator[Rows | DamagedError]:
+def read_tables(runs: Sequence[Path], name: str, task: str = CLASSIFICATION) -> Iterator[Rows | DamagedError]:
     """Read one CSV of each run.
 
     Args:
         runs: folders.
         name: the file's name, a key of `COLUMNS`.
+        task: that of all of these runs, which decides the columns.
 
     Yields:
         The rows, in the order of the runs; an error if the file is missing, incomplete, or violates the contract.
     """
-    return _read([partial(_whole, run / name) for run in runs], name)
+    return _read([partial(_whole, run / name, columns_of(name, task)) for run in runs], columns_of(name, task), name)
 
 
 def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
@@ -60,7 +62,9 @@ def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> It
         The rows of the first acceptable epoch in the file; no rows if it has none of them.
     """
     name = "histogram.csv"
-    yield from _read([partial(_of_epoch, run / name, of) for run, of in zip(runs, epochs, strict=True)], name)
+    columns = columns_of(name, CLASSIFICATION)  # those of both tasks
+    contents = [partial(_of_epoch, run / name, of, columns) for run, of in zip(runs, epochs, strict=True)]
+    yield from _read(contents, columns, name)
 
 
 def read_correct(run: Path, split: str) -> np.ndarray:
@@ -69,10 +73,25 @@ def read_correct(run: Path, split: str) -> np.ndarray:
     Raises:
         DamagedError: the file is missing, is not a file of this project, or has no such split.
     """
+    label, predicted = read_predictions(run, split)
+    return label == predicted
+
+
+def read_predictions(run: Path, split: str, dimensions: Sequence[int] = (1,)) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of a split and a run's predictions, from its predictions.npz, (images,).
+
+    Args:
+        run: the run's folder.
+        split: `val` or `test`.
+        dimensions: the allowed numbers of dimensions. Targets of regression may be (images, k).
+
+    Raises:
+        DamagedError: the file is missing, is not a file of this project, or has no such split.
+    """
     try:
         with open(run / PREDICTIONS, "rb") as file, np.load(file, allow_pickle=False) as stored:
             label, predicted = stored[f"{split}_label"], stored[f"{split}_predicted"]
-        if label.ndim != 1 or label.shape != predicted.shape:
+        if label.ndim not in dimensions or label.shape != predicted.shape:
             raise ValueError(f"shapes {label.shape} and {predicted.shape}")
     except OSError as error:
         raise DamagedError(f"has an unreadable {PREDICTIONS} ({error.strerror}); {AGAIN}") from None
@@ -81,17 +100,17 @@ def read_correct(run: Path, split: str) -> np.ndarray:
             raise
         reason = one_line(error).partition(".")[0]
         raise DamagedError(f"has a {PREDICTIONS} without valid {split} predictions ({reason}); {AGAIN}") from None
-    return label == predicted
+    return label, predicted
 
 
-def _read(contents: Sequence[Callable[[], bytes]], name: str) -> Iterator[Rows | DamagedError]:
+def _read(contents: Sequence[Callable[[], bytes]], columns: Sequence[str], name: str) -> Iterator[Rows | DamagedError]:
     for first in range(0, len(contents), TOGETHER):
         found = [_attempted(content) for content in contents[first : first + TOGETHER]]
         sound = [content for content in found if isinstance(content, bytes)]
-        together = _parsed(sound, name)
+        together = _parsed(sound, columns)
         tables: list[Rows | DamagedError] = [*together] if together is not None else []
         if together is None:  # at least one file is damaged: parse each alone to find it
-            alone = [_parsed([content], name) for content in sound]
+            alone = [_parsed([content], columns) for content in sound]
             half = DamagedError(f"has an incomplete {name}; {AGAIN}")
             tables = [half if table is None else table[0] for table in alone]
         rest = iter(tables)
@@ -105,20 +124,23 @@ def _attempted(content: Callable[[], bytes]) -> bytes | DamagedError:
         return problem
 
 
-def _whole(file: Path) -> bytes:
+def _whole(file: Path, columns: Sequence[str]) -> bytes:
     """The rows of a CSV, without its header."""
     try:
         content = file.read_bytes()
     except OSError as error:
         raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
-    rows = _after_header(file, content)
+    rows = _after_header(file, content, columns)
     if not rows and file.name != "test.csv":  # test.csv has no rows if the test set is the validation set
         raise DamagedError(f"has an incomplete {file.name}; {AGAIN}")
     return rows
 
 
-def _after_header(file: Path, content: bytes) -> bytes:
-    header = (",".join(COLUMNS[file.name]) + "\n").encode()
+def _after_header(file: Path, content: bytes, columns: Sequence[str]) -> bytes:
+    header, added = _header(columns), ADDED.get(file.name, ())
+    earlier = _header(columns[: -len(added)]) if added else header
+    if added and content.startswith(earlier):
+        content = header + content[len(earlier) :].replace(b"\n", b"," * len(added) + b"\n")
     if not content.startswith(header):
         raise DamagedError(f"has a {file.name} whose columns this project does not write; {AGAIN}")
     if not content.endswith(b"\n"):
@@ -126,7 +148,11 @@ def _after_header(file: Path, content: bytes) -> bytes:
     return content[len(header) :]
 
 
-def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
+def _header(columns: Sequence[str]) -> bytes:
+    return (",".join(columns) + "\n").encode()
+
+
+def _of_epoch(file: Path, epochs: Sequence[int], columns: Sequence[str]) -> bytes:
     """The rows of the first of some epochs that a CSV has. Rows are in ascending order of epoch."""
     try:
         size, length = file.stat().st_size, TAIL
@@ -134,7 +160,7 @@ def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
             while True:
                 whole = length >= size
                 opened.seek(0 if whole else size - length)
-                rows = b"\n" + _after_header(file, opened.read()) if whole else opened.read()
+                rows = b"\n" + _after_header(file, opened.read(), columns) if whole else opened.read()
                 for epoch in epochs:
                     start = b"\n%d," % epoch
                     begin = rows.find(start)
@@ -149,9 +175,8 @@ def _of_epoch(file: Path, epochs: Sequence[int]) -> bytes:
         raise DamagedError(f"has an unreadable {file.name} ({error.strerror}); {AGAIN}") from None
 
 
-def _parsed(contents: Sequence[bytes], name: str) -> list[Rows] | None:
+def _parsed(contents: Sequence[bytes], columns: Sequence[str]) -> list[Rows] | None:
     """The rows of each of the contents; None if one of them does not have the right form."""
-    columns = COLUMNS[name]
     kinds = dict.fromkeys([column for column in columns if column in WORDS], "category")
     counts = [content.count(b"\n") for content in contents]
     if not sum(counts):

@@ -11,7 +11,8 @@ from study.analysis.reading import index
 from study.analysis.reading.csv_files import AGAIN, WORDS, DamagedError, Rows
 from study.analysis.reading.index import Entry
 from study.measures.weights import ALL, BINS
-from study.records.contract import COLUMNS, INVARIANTS, STATUS
+from study.records.contract import COLUMNS, INVARIANTS, STATUS, columns_of
+from study.tasks import CLASSIFICATION
 
 COUNTED = ("epoch", "count", "removed", "effective_parameters")  # columns of integers
 _LEFT, _RIGHT = np.array(BINS).T
@@ -19,11 +20,12 @@ SPLITS, LABELS = ("train", "val", "test"), ("given", "clean", "flipped")
 
 
 def joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
-    """One CSV of all runs that have it, as a table."""
+    """One CSV of all runs that have it, as a table. All runs have one task."""
+    task = next((entry.facts["task"] for entry in entries.values()), CLASSIFICATION)
     having = [entry for entry in entries.values() if name in entry.tables]
     tables = [entry.tables[name] for entry in having]
     lengths = [len(rows) for rows in tables]
-    columns = COLUMNS[name]
+    columns = columns_of(name, task)
     table = pd.DataFrame(np.concatenate([np.empty((0, len(columns))), *tables]), columns=columns)
     table = table.astype({column: int for column in columns if column in COUNTED})
     for column in columns:
@@ -101,15 +103,15 @@ def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.
     """
     if isinstance(rows, DamagedError):
         raise rows
-    values = rows.values.copy()
+    values, columns = rows.values.copy(), columns_of(name, facts["task"])
     for column in COUNTED:
-        if column in COLUMNS[name]:
-            counts = values[:, COLUMNS[name].index(column)]
+        if column in columns:
+            counts = values[:, columns.index(column)]
             if not (np.isfinite(counts) & (counts == np.floor(counts))).all():
                 raise DamagedError(f"has a {column} in {name} that is not a whole number; {AGAIN}")
     for column, words in rows.words.items():
         allowed = {word: code for code, word in enumerate(_words(facts, column))}
-        place = COLUMNS[name].index(column)
+        place = columns.index(column)
         codes = np.array([allowed.get(word, -1) for word in words], int)[values[:, place].astype(int)]
         if (codes < 0).any():
             raise DamagedError(f"has an unknown {column} in {name}; {AGAIN}")

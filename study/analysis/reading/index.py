@@ -15,7 +15,7 @@ import numpy as np
 
 HISTOGRAM = "histogram:"  # prefix of the names of histograms in the index; the requested epoch follows
 INDEX = ".analysis-index.npz"  # in a study's folder
-VERSION = 7
+VERSION = 8
 SETTLED = 2.0  # seconds: a newer file may change again without a new time, within one tick of the file system's clock
 
 Identity = list[list[int] | None]  # one item per file; None if the file does not exist

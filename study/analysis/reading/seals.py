@@ -94,7 +94,7 @@ def heed_seals(
             identity = entry.identity if of_run is None else None  # changed runs are not kept in the index
             entries[path.name] = replace(entry, identity=identity, facts={**entry.facts, "seal": seal})
             doubtful.append(path)
-    for path, histogram in zip(doubtful, read_tables(doubtful, "histogram.csv"), strict=True):
+    for path, histogram in zip(doubtful, read_tables(doubtful, "histogram.csv"), strict=True):  # equal in both tasks
         try:
             check_unsealed(path, entries[path.name], histogram)
         except DamagedError as problem:

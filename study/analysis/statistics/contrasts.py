@@ -11,7 +11,7 @@ from study.analysis.statistics import inference
 from study.analysis.statistics.tuning import tuned_contexts
 from study.config.names import differing
 from study.errors import ConfigError, StudyError
-from study.measures.catalog import MEASURES
+from study.measures.catalog import MEASURES, Measure, measures_of
 
 LEVEL = 0.05  # a corrected p-value below it gets a star
 FEW = 12  # most variants that a message names
@@ -124,13 +124,13 @@ def contrasts(
     by_seed = {variant: runs.set_index("seed") for variant, runs in complete.groupby("variant", sort=False)}
     empty = complete.iloc[:0].set_index("seed")
     found = []
-    for measure in MEASURES:
+    for measure, described in measures_of(rows["task"].iloc[0]).items():
         if rows[measure].isna().all():
             continue
         for variant, baseline in baselines.items():
             own, reference = by_seed.get(variant, empty), by_seed.get(baseline, empty)
             level = LEVEL / len(baselines) if measure == primary else LEVEL
-            row = _contrast(own, reference, measure, val_share[variant], correct, level)
+            row = _contrast(own, reference, described, val_share[variant], correct, level)
             found.append({"measure": measure, "variant": variant, "baseline": baseline, **row})
     table = pd.DataFrame(found, columns=list(COLUMNS))
     of_primary = table["measure"] == primary
@@ -149,14 +149,15 @@ def _corrected(of_primary: pd.DataFrame) -> np.ndarray:
 
 
 def _contrast(
-    own: pd.DataFrame, reference: pd.DataFrame, measure: str, share: float, correct: Correct, level: float
+    own: pd.DataFrame, reference: pd.DataFrame, described: Measure, share: float, correct: Correct, level: float
 ) -> dict[str, Any]:
+    measure = described.name
     seeds = [seed for seed in own.index if seed in reference.index]
     a, b = (table.loc[seeds, measure].to_numpy(float) for table in (own, reference))
     known = ~(np.isnan(a) | np.isnan(b))
     a, b, seeds = a[known], b[known], [seed for seed, k in zip(seeds, known, strict=True) if k]
-    d, n, better = a - b, int(known.sum()), MEASURES[measure].better
-    row = {"n": n, "mean_difference": float(d.mean()) if n else float("nan"), "unit": MEASURES[measure].unit}
+    d, n, better = a - b, int(known.sum()), described.better
+    row = {"n": n, "mean_difference": float(d.mean()) if n else float("nan"), "unit": described.unit}
     if n < inference.INTERVALS_FROM:
         return row
     count, chance = inference.wins(d, better > 0)
@@ -259,7 +260,8 @@ def _pairing(of_primary: pd.DataFrame) -> list[str]:
 
 def _sensitivity(of_primary: pd.DataFrame, n: int) -> list[str]:
     """The note on the smallest difference that these seeds can detect."""
-    factor, unit = {"fraction": (100, " points"), "nats": (1, " nats")}.get(of_primary["unit"].iloc[0], (1, ""))
+    unit = of_primary["unit"].iloc[0]
+    factor, unit = (100, " points") if unit == "fraction" else (1, f" {unit}" if unit else "")
     if of_primary["detectable"].isna().all():
         return []
     half = _range((of_primary["ci_high"] - of_primary["ci_low"]) / 2 * factor)

@@ -8,7 +8,9 @@ from study.analysis.reading.collect import Study
 from study.analysis.reading.seals import CHANGED
 from study.analysis.statistics.inference import half_width_factor
 from study.errors import ConfigError, StudyError
-from study.measures.catalog import MEASURES
+from study.measures.catalog import MAIN, MEASURES, Main, measures_of
+from study.measures.weights import ALL
+from study.tasks import REGRESSION
 
 # What must be equal in a comparison. Each key is the word for `allow=[...]` that permits differences.
 FIXED = {
@@ -26,10 +28,11 @@ NAMED_RUNS = 3  # most runs that a note names
 SMALLER_GAP = "smaller gap, worse val"
 NAMED_VARIANTS = 6  # most variants that a note names
 SHARES = ("zero_fraction", "near_zero_fraction")
+SUPPORT = ("support_precision", "support_recall")  # columns of sparsity.csv
 
 
 def with_gaps(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Add `accuracy_gap` (train − val, in percentage points) and `loss_gap` (val − train, in nats) to the metrics."""
+    """Add `accuracy_gap` (train − val, in percentage points) and `loss_gap` (val − train) to the metrics."""
     return metrics.assign(
         accuracy_gap=100 * (metrics["train_accuracy"] - metrics["val_accuracy"]),
         loss_gap=metrics["val_loss"] - metrics["train_loss"],
@@ -45,6 +48,15 @@ def model_notes(runs: pd.DataFrame) -> list[str]:
         where = "all variants" if len(variants) == everything else ", ".join(variants[:NAMED_VARIANTS]) + more
         notes.append(f"The model itself contains regularizers, outside reg, in {where}: {names}.")
     return notes
+
+
+def sample_notes(runs: pd.DataFrame) -> list[str]:
+    """A note if the training scores are those of a sample (score_train)."""
+    sampled = runs[runs["scored_train"] < runs["train_images"]]
+    if sampled.empty:
+        return []
+    counts = "/".join(f"{count:,}" for count in sorted(sampled["scored_train"].unique()))
+    return [f"Training scores, and the gaps, are those of a fixed sample of {counts} training images (score_train)."]
 
 
 def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
@@ -98,7 +110,7 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
         study: the runs.
         at: which epoch.
             `last`: the epoch whose weights are the run's result. With early stopping, this may be an earlier epoch.
-            `best`: the first epoch with the highest validation accuracy.
+            `best`: the first epoch with the highest validation accuracy; for regression, with the lowest loss.
             A number: this epoch; for a run that stopped itself before it, the epoch of the run's result.
             For a diverged run, it is always the last epoch.
 
@@ -106,7 +118,8 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
         The columns of `Study.runs`, then `epoch`, the columns of metrics.csv, `accuracy_gap`, `loss_gap`. Over all
         parameters together: `abs_max`, `weights_l1` = Σ|w|, `weights_l2` = √Σw², `zero_fraction`, `near_zero_fraction`.
         If the epoch is that of the run's result: `val_ece`, `val_brier`, `test_loss`, `test_accuracy`, `test_ece` and
-        `test_brier`.
+        `test_brier`; for regression also `test_r2` and `test_mae`; for data with a known support `support_precision`
+        and `support_recall`.
 
     Raises:
         ConfigError: `at` is none of these.
@@ -117,7 +130,9 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
     if at == "last":
         chosen = result
     elif at == "best":
-        best = study.metrics.loc[study.metrics.groupby("run")["val_accuracy"].idxmax()]
+        val = MAIN[study.task].val
+        score = MEASURES[val].better * study.metrics[val]
+        best = study.metrics.loc[score.groupby(study.metrics["run"]).idxmax()]
         chosen = best.set_index("run")["epoch"].reindex(facts.index)
     elif isinstance(at, int) and not isinstance(at, bool) and at >= 0:
         ended_itself = (last < facts["epochs"]) & (last < at)
@@ -140,18 +155,24 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
     )
     order = study.runs["run"]
     tables = [study.runs, metrics.drop(columns="run"), found.loc[order].reset_index(drop=True)]
-    for split, columns in {"val": ("ece", "brier"), "test": ("loss", "accuracy", "ece", "brier")}.items():
+    of_test = ("loss", "accuracy", "ece", "brier", *(("r2", "mae") if study.task == REGRESSION else ()))
+    for split, columns in {"val": ("ece", "brier"), "test": of_test}.items():
         scores = study.tables[f"{split}.csv"].rename(columns={column: f"{split}_{column}" for column in columns})
         named = [f"{split}_{column}" for column in columns]
         tables.append(wanted.merge(scores[["run", "epoch", *named]], how="left", on=["run", "epoch"])[named])
+    whole = study.tables["sparsity.csv"].query("parameter == @ALL", local_dict={"ALL": ALL})
+    of_result = wanted.merge(facts["scored_epoch"].rename("epoch").reset_index(), on=["run", "epoch"])
+    of_support = whole[["run", *SUPPORT]].merge(of_result, on="run")
+    tables.append(wanted.merge(of_support, how="left", on=["run", "epoch"])[list(SUPPORT)])
     return pd.concat(tables, axis=1)
 
 
 def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Mean, deviation and interval of every measure over seeds; one row per variant, highest validation accuracy first.
+    """Mean, deviation and interval of every measure over seeds; one row per variant, best validation score first.
 
-    Diverged runs are counted but not averaged. A penalty can also shrink the gap by fitting less. The gap is therefore
-    always shown with its parts: Δgap = Δtrain − Δval.
+    The score is the accuracy; for regression, the loss. Diverged runs are counted but not averaged. A penalty can also
+    shrink the gap by fitting less. The gap is therefore always shown with its parts: Δgap = Δtrain − Δval, or for
+    regression Δval − Δtrain.
 
     Args:
         rows: one row per run, from `at_epoch`.
@@ -160,9 +181,9 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
     Returns:
         `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure with `<measure>_sd` (sample
         standard deviation) and `<measure>_ci_low`, `<measure>_ci_high` (95 % t-interval), empty for n = 1; then
-        `delta_train, delta_val, delta_gap` (points) and `mark`. Accuracies are in [0, 1] like all fractions, the
-        accuracy gap is in percentage points, losses are in nats. `epochs` is the budget, `epochs_trained` the mean
-        number of epochs trained, `epoch` the mean of the epochs that the values come from.
+        `delta_train, delta_val, delta_gap` (points; MSE) and `mark`. Accuracies are in [0, 1] like all fractions, the
+        accuracy gap is in percentage points, losses are in nats (MSE). `epochs` is the budget, `epochs_trained` the
+        mean number of epochs trained, `epoch` the mean of the epochs that the values come from.
     """
     by_variant, complete = rows.groupby("variant", sort=False), rows[rows["state"] == "complete"]
     table = by_variant[["reg", "lam"]].first()
@@ -172,28 +193,31 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
     table["epochs"] = by_variant["epochs"].agg(lambda budgets: "/".join(map(str, sorted(set(budgets)))))
     table["epochs_trained"] = of_complete["epochs_trained"].mean()
     table["epoch"] = of_complete["epoch"].mean()
-    measured = of_complete[list(MEASURES)]
+    task = rows["task"].iloc[0]
+    main, measures = MAIN[task], measures_of(task)
+    measured = of_complete[list(measures)]
     everywhere = measured.count().eq(table["n"], axis=0)  # with epochs chosen by val, some runs may lack test scores
     means, deviations = measured.mean().where(everywhere), measured.std(ddof=1).where(everywhere)
     half = pd.Series(half_width_factor(table["n"].to_numpy()), table.index)
-    for measure in MEASURES:
+    for measure in measures:
         mean, sd = means[measure].reindex(table.index), deviations[measure].reindex(table.index)
         table[measure], table[f"{measure}_sd"] = mean, sd
         table[f"{measure}_ci_low"], table[f"{measure}_ci_high"] = mean - half * sd, mean + half * sd
     if baselines:
-        table = table.join(_deltas(complete, baselines))
-    return table.reset_index().sort_values("val_accuracy", ascending=False, kind="stable", ignore_index=True)
+        table = table.join(_deltas(complete, baselines, main))
+    ascending = measures[main.val].better < 0
+    return table.reset_index().sort_values(main.val, ascending=ascending, kind="stable", ignore_index=True)
 
 
-def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:
-    """Mean differences to the baseline in points over the common seeds, and the mark of each variant."""
+def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main) -> pd.DataFrame:
+    """Mean differences to the baseline over the common seeds (accuracies in points), and the mark of each variant."""
     found: dict[str, dict[str, float]] = {"delta_train": {}, "delta_val": {}}
-    for name, measure in zip(found, ("train_accuracy", "val_accuracy"), strict=True):
+    for name, measure in zip(found, (main.train, main.val), strict=True):
         values = complete.pivot_table(index="seed", columns="variant", values=measure)
         for variant, baseline in baselines.items():
             if {variant, baseline} <= set(values.columns):
-                found[name][variant] = 100 * (values[variant] - values[baseline]).mean()
+                found[name][variant] = MEASURES[measure].factor * (values[variant] - values[baseline]).mean()
     table = pd.DataFrame(found)
-    table["delta_gap"] = table["delta_train"] - table["delta_val"]
-    worse = (table["delta_gap"] < 0) & (table["delta_val"] < 0)
+    table["delta_gap"] = main.sign * (table["delta_train"] - table["delta_val"])
+    worse = (table["delta_gap"] < 0) & (MEASURES[main.val].better * table["delta_val"] < 0)
     return table.assign(mark=worse.map({True: SMALLER_GAP, False: ""}))

@@ -3,7 +3,8 @@
 The same λ does not mean the same strength in L1 and L2. But along the λ path of a regularizer, validation accuracy is a
 function of training loss. Within each seed, this function is interpolated (PCHIP: Fritsch and Carlson 1980) on the
 longest branch where training loss rises with λ. It is evaluated at training losses that all seeds and regularizers
-reach, without extrapolation. Sparsity as a function of validation accuracy is compared in the same way.
+reach, without extrapolation. Sparsity as a function of validation accuracy is compared in the same way. For
+regression, the validation loss takes the place of validation accuracy.
 """
 
 import itertools
@@ -16,6 +17,7 @@ import pandas as pd
 import scipy  # imports its modules on first use
 
 from study.analysis.statistics import inference
+from study.tasks import CLASSIFICATION, REGRESSION
 
 FEWEST = 3  # fewest values of λ in a path
 LEVELS = 5  # number of levels at which paths are compared
@@ -40,10 +42,16 @@ class Match:
     measures: Sequence[str]
 
 
-MATCHES = (
-    Match("train_loss", True, ("val_accuracy", "weights_l1", "weights_l2")),
-    Match("val_accuracy", False, ("near_zero_fraction", "zero_fraction")),
-)
+MATCHES = {
+    CLASSIFICATION: (
+        Match("train_loss", True, ("val_accuracy", "weights_l1", "weights_l2")),
+        Match("val_accuracy", False, ("near_zero_fraction", "zero_fraction")),
+    ),
+    REGRESSION: (
+        Match("train_loss", True, ("val_loss", "weights_l1", "weights_l2")),
+        Match("val_loss", True, ("near_zero_fraction", "zero_fraction")),
+    ),
+}
 
 
 def paths(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -95,7 +103,7 @@ def matched(rows: pd.DataFrame) -> pd.DataFrame:
         if their ranges do not overlap.
     """
     lines = []
-    for match in MATCHES:
+    for match in MATCHES[rows["task"].iloc[0]]:
         for measure in match.measures:
             levels, values = interpolated(rows, match, measure, LEVELS)
             for (one, a), (other, b) in itertools.combinations(values.items(), 2):

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.reading.collect import Study
+from study.analysis.statistics.gaps import SUPPORT
 from study.analysis.text.formats import number
 from study.measures.weights import ALL, THRESHOLDS
+from study.tasks import CLASSIFICATION
 
 # Values of the whole network: header, measure of invariants.csv, significant digits
 OF_NETWORK = (
@@ -18,16 +20,20 @@ OF_NETWORK = (
     ("Margin / ℓ2 path norm", "margin_median_over_path_norm_l2", 3),
 )
 RANKS = (("Stable rank", "stable_rank"), ("Effective rank", "effective_rank"))
-SPARSITY_NOTES = (
+SPARSITY_NOTE = (
     "Exact zeros and small weights are counted separately. With Adam, a subgradient of L1 does not set weights to zero:"
     " they move around zero by about the learning rate. The fractions below a threshold therefore partly measure Adam."
     " Hoyer and Gini: 0 for equal weights, 1 for a single nonzero weight. Dead units: never active on the training set."
-    " Accuracy: on the validation set, after all weights below the threshold are set to 0.",
+    " {score}: on the validation set, after all weights below the threshold are set to 0."
 )
-INVARIANT_NOTES = (
+SUPPORT_NOTE = (
+    "Support: the features that decide the label. Precision: which fraction of the features that the first layer reads"
+    " are in it. Recall: which fraction of it the first layer reads. A feature is read unless all its weights are below"
+    " 0.001."
+)
+INVARIANT_NOTE = (
     "Multiply the weights into a ReLU unit by a number and divide those out of it by the same number: none of these"
-    " values changes, except the ranks. Norms and histograms of weights do change. Margins are those of the training"
-    " set.",
+    " values changes, except the ranks. Norms and histograms of weights do change."
 )
 LABEL_NOTES = (
     "Training accuracy at the scored epoch. Given: by the labels used in training. Clean: by the true labels. Flipped:"
@@ -36,19 +42,25 @@ LABEL_NOTES = (
 )
 
 
+def invariant_note(task: str) -> str:
+    """The note below the table of invariants."""
+    return INVARIANT_NOTE + (" Margins are those of the training set." if task == CLASSIFICATION else "")
+
+
 def sparsity_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
     """Mean and sd over seeds of sparsity.csv (all parameters together) and pruning.csv; a row per variant."""
     whole = study.tables["sparsity.csv"].query("parameter == @ALL", local_dict={"ALL": ALL})
-    columns = ["zero_fraction", *(f"below_{t:g}" for t in THRESHOLDS), "hoyer", "gini", "units", "dead_units"]
+    columns = ["zero_fraction", *(f"below_{t:g}" for t in THRESHOLDS), "hoyer", "gini", "units", "dead_units", *SUPPORT]
     pruned = study.tables["pruning.csv"].query("split == 'val'")
-    wide = pruned.pivot(index="run", columns="threshold", values=["accuracy", "effective_parameters"])
+    score = "accuracy" if study.task == CLASSIFICATION else "loss"
+    wide = pruned.pivot(index="run", columns="threshold", values=[score, "effective_parameters"])
     wide.columns = [f"{measure}_at_{threshold:g}" for measure, threshold in wide.columns]
     table = whole.set_index("run")[["variant", *columns]].join(wide)
     return _summary(table, variants)
 
 
-def sparsity_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The sparsity table as text, accuracies and fractions in percent."""
+def sparsity_text(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    """The sparsity table as text, accuracies and fractions in percent; for regression, losses instead of accuracies."""
     text = pd.DataFrame({"Variant": table["variant"]})
     text["w = 0 (%)"] = _column(table, "zero_fraction", 100, 1)
     for threshold in THRESHOLDS:
@@ -56,9 +68,21 @@ def sparsity_text(table: pd.DataFrame) -> pd.DataFrame:
     text["Hoyer"], text["Gini"] = _column(table, "hoyer", 1, 3), _column(table, "gini", 1, 3)
     if (table["units"] > 0).any():
         text["Dead units"] = _column(table, "dead_units", 1, 1)
+    if table["support_recall"].notna().any():
+        text["Support precision (%)"] = _column(table, "support_precision", 100, 1)
+        text["Support recall (%)"] = _column(table, "support_recall", 100, 1)
     for threshold in (0.0, *THRESHOLDS):
-        text[f"Acc. pruned at {threshold:g} (%)"] = _column(table, f"accuracy_at_{threshold:g}", 100, 2)
+        if task == CLASSIFICATION:
+            text[f"Acc. pruned at {threshold:g} (%)"] = _column(table, f"accuracy_at_{threshold:g}", 100, 2)
+        else:
+            text[f"Loss pruned at {threshold:g} (MSE)"] = _column(table, f"loss_at_{threshold:g}", 1, 4)
     return text
+
+
+def sparsity_notes(table: pd.DataFrame, task: str) -> list[str]:
+    """The notes below the sparsity table, as sentences."""
+    note = SPARSITY_NOTE.format(score="Accuracy" if task == CLASSIFICATION else "Loss")
+    return [note, *([SUPPORT_NOTE] if table["support_recall"].notna().any() else [])]
 
 
 def invariant_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:

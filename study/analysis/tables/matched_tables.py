@@ -10,7 +10,7 @@ def matched_text(table: pd.DataFrame) -> pd.DataFrame:
     units = {"val_accuracy": (100, 2), "near_zero_fraction": (100, 1), "zero_fraction": (100, 1)}
     lines = []
     for row in table.itertuples():
-        factor, decimals = units.get(row.measure, (1, 1))
+        factor, decimals = units.get(row.measure, (1, 4 if row.measure.endswith("loss") else 1))
         lines.append(
             {
                 "Measure": f"{row.measure} at {row.matched_on} {row.level:.4g}",

@@ -1,6 +1,7 @@
 """Format numbers as text, and tables of text as Markdown, as LaTeX, and for the terminal."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from rich import box
@@ -19,6 +20,12 @@ def number(mean: float, decimals: int, sd: float = float("nan")) -> str:
     if pd.isna(mean):
         return "–"
     return f"{mean:.{decimals}f}".replace("-", "−") + ("" if pd.isna(sd) else f" ± {sd:.{decimals}f}")
+
+
+def significant(values: Iterable[float], digits: int = 4) -> int:
+    """The decimals that show the largest of some numbers with so many significant digits, at most 6."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return min(max(digits - 1 - math.floor(math.log10(largest)), 0), 6) if largest else digits
 
 
 def signed(value: float, decimals: int) -> str:

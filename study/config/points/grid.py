@@ -20,6 +20,7 @@ ENGINE_KEYS = (
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
+MAPPINGS = ("reg.scope",)  # keys whose value may be a mapping; any other mapping is written key by key
 MOST_RUNS = 100_000  # of a sweep: more are probably a typing error
 Point = list[str]  # overrides, one value each
 
@@ -140,7 +141,7 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and f"{prefix}{key}" not in MAPPINGS:
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -150,7 +151,18 @@ def as_override(value: Any) -> str:
     """Write a YAML value in Hydra's override grammar."""
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_./+-]+", value):
         return QuotedString(value, Quote.single).with_quotes()
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else _as_element(value)
+
+
+def _as_element(value: Any) -> str:
+    """Write a value as it stands within a list or a mapping, where a text needs quotes to stay a text."""
+    if isinstance(value, Mapping):
+        # Keys have no quotes in Hydra's grammar.
+        keys = (re.sub(r"[\\()\[\]{}:=,\s]", r"\\\g<0>", str(key)) for key in value)
+        return "{" + ", ".join(f"{key}: {_as_element(v)}" for key, v in zip(keys, value.values(), strict=True)) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_element, value)) + "]"
+    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else json.dumps(value)
 
 
 def each_value(override: Override) -> Iterator[str]:

@@ -21,7 +21,8 @@ TRIALS = 16
 MOST_TRIALS = 10_000  # more would take months, and are probably a typing error
 ALLOWED = ("tuning",)  # words of `allow` for a command that trains
 # Keys that a trial may not change: the task, the budget, and the keys that the protocol itself sets.
-NOT_TUNED = ("reg", "seed", "epochs", "budget", "data", "model", "optimizer", "experiment", *ENGINE_KEYS)
+CHOICES = ("reg", "data", "model", "optimizer", "schedule", "experiment")
+NOT_TUNED = (*CHOICES, "task", "seed", "epochs", "budget", "precision", *ENGINE_KEYS)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Tuning:
         seed: the seed of the search.
         seeds: number of tuning seeds: 0, 1, ...
         fresh: number of fresh seeds, which come after the tuning seeds.
-        select: the measure that chooses, by its mean over the tuning seeds.
+        select: the measure that chooses, by its mean over the tuning seeds. Until the runs are known, it may be empty,
+            for the default of their task.
         per: lists of settings. A separate choice is made for each of their combinations.
     """
 
@@ -145,7 +147,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         seed=given.get("seed", 0),
         seeds=given["seeds"],
         fresh=given["fresh"],
-        select=base.select,
+        select=base.select or "",
         per=given.get("per") or {},
     )
     _check(tuning)

@@ -19,7 +19,9 @@ from study.models import MLP
 from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
+from study.training.compiled.gradient import data_gradient_norm  # noqa: F401  as every loop has it
 from study.training.general import batch_order
+from study.training.state import State
 
 if TYPE_CHECKING:
     from study.training.compiled.sparse_products import Entries
@@ -40,7 +42,7 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
         optimizer: the optimizer's `_target_`.
         device: where the model will be trained.
     """
-    plain = type(model) is MLP and not model.dropout and not model.norms
+    plain = type(model) is MLP and not model.dropout and model.is_plain_relu
     if not (plain and optimizer in OPTIMIZERS and device.type == "cpu"):
         return False
     in_steps = [regularizer.in_step for regularizer in regularizers if regularizer.in_step is not None]
@@ -60,7 +62,7 @@ def unavailable() -> str | None:
         model = MLP(2, [2], 2)
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
         for optimizer in (adam(model.parameters(), 0.1), sgd(model.parameters(), 0.1)):
-            train_epoch(model, Combined([]), optimizer, part, 2, torch.Generator())
+            train_epoch(State(model, Combined([]), optimizer, torch.Generator()), part, 2)
         logits_of(model)(part, slice(None))
     except Exception as error:  # a compiler may fail in any way
         if is_fault(error):
@@ -73,12 +75,9 @@ def unavailable() -> str | None:
 
 @torch.no_grad()
 def train_epoch(
-    model: MLP,
-    regularizer: Combined,
-    optimizer: torch.optim.Optimizer,
+    state: State,
     train: Part,
     batch_size: int,
-    order: torch.Generator,
     images: int | None = None,
 ) -> float:
     """Train for one epoch, with the arguments, the result and (up to rounding) the numbers of `general.train_epoch`.
@@ -89,25 +88,27 @@ def train_epoch(
     from study.training.compiled.layout import layout_of, pack, unpack
     from study.training.compiled.steps import Rule
 
+    model, regularizer, optimizer = state.model, state.regularizer, state.optimizer
+    assert isinstance(model, MLP)
     model.train()
     layers = [*model.hidden, model.output]
     tensors = [(layer.weight, layer.bias) for layer in layers]
     layout = layout_of(layers)
-    state, options = _started(optimizer), optimizer.param_groups[0]
+    moments, options = _started(optimizer), optimizer.param_groups[0]
     if isinstance(optimizer, torch.optim.Adam):
         decay1, decay2 = options["betas"]
         rule = Rule(True, float(options["lr"]), decay1, decay2, options["eps"])
         keys: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
-        steps = int(state[model.output.bias]["step"])
+        steps = int(moments[model.output.bias]["step"])
     else:
         rule = Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
         keys = ("momentum_buffer",) if rule.decay1 else ()
         steps = 0
-    kinds = [tensors, *([(state[w][key], state[b][key]) for w, b in tensors] for key in keys)]
+    kinds = [tensors, *([(moments[w][key], moments[b][key]) for w, b in tensors] for key in keys)]
     packed = [pack(kind, layout) for kind in kinds]
     # An optimizer without these moments gets the parameters in their place. The compiled code does not touch them.
     parameters, moment1, moment2 = [*packed, *packed[:1] * 2][:3]
-    shuffled = batch_order(len(train), images, order)
+    shuffled = batch_order(len(train), images, state.order)
     with _subnormals_are_zero():
         objective = kernels.train_epoch(
             listed(train.all_images),
@@ -123,7 +124,7 @@ def train_epoch(
         )
     for values, kind in zip(packed, kinds, strict=True):
         unpack(values, kind, layout)
-    for of_tensor in state.values():
+    for of_tensor in moments.values():
         if "step" in of_tensor:
             of_tensor["step"] += math.ceil(len(shuffled) / batch_size)
     return objective
