@@ -25,7 +25,7 @@ MODELS = {
     "tanh": ["model.hidden=[8]", "model.activation=tanh", "model.norm=layer"],
     "linear": ["model=linear"],
     "cnn": ["model=cnn"],
-    "vit": ["model=vit_tiny", "model.width=8", "model.heads=2", "model.depth=2"],
+    "vit": ["model=vit_tiny", "model.width=8", "model.heads=2", "model.depth=1"],
 }
 CHOICES = {
     "reg": REGS,
