@@ -84,7 +84,7 @@ def growth(options: argparse.Namespace) -> None:
             _write(summary(timings, SWEEP), name, f"hidden width {hidden}, batch {batch}")
 
 
-MODELS = {  # of the lap `general`: as regstudy spells them
+MODELS = {  # of the measurement `general`: from its name to regstudy's keys
     "cnn": ("model=cnn",),
     "batch_norm": ("model.norm=batch",),
     "dropout": ("model.dropout=0.5",),

@@ -106,9 +106,14 @@ def overview(conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -
         folders: all folders with options, `conf` included.
         commands: one line for each subcommand.
     """
-    groups = [("data", "a data set"), ("model", "a model"), ("optimizer", "an optimizer"), ("reg", "a regularizer")]
-    groups.insert(3, ("schedule", "a schedule of the learning rate"))
-    groups.append(("experiment", "a study written in YAML"))
+    groups = {
+        "data": "a data set",
+        "model": "a model",
+        "optimizer": "an optimizer",
+        "schedule": "a schedule of the learning rate",
+        "reg": "a regularizer",
+        "experiment": "a study written in YAML",
+    }
     lines = [
         HEADER,
         "",
@@ -116,7 +121,7 @@ def overview(conf: Path, folders: Sequence[Path], commands: Mapping[str, str]) -
         *_table([("KEY=VALUE ...", "train one run; with -m, sweep over lists of values")]),
     ]
     lines += [*_table(commands.items()), "", "Examples", *_examples(EXAMPLES)]
-    for group, what in groups:
+    for group, what in groups.items():
         lines += ["", f"{group}=OPTION   {what}"]
         lines += _table((option.name, option.text) for _, option in options(folders, group))
     lines += ["", "KEY=VALUE, with defaults", *_keys(study_keys(conf))]

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from study.config.run_config import CONSTANT, RunConfig, arguments
 from study.data import DataSet
-from study.data.splits import val_count
+from study.data.splits import available_count
 from study.errors import USER_ERRORS, ConfigError, faults, one_line
 from study.optimizers.hidden_decay import refuse_decay
 from study.optimizers.schedules import after_warmup
@@ -215,7 +215,7 @@ def steps_per_epoch(data: Mapping[str, Any], dataset: DataSet, batch_size: int, 
         batch_size: images per step.
         budget: `epochs`, or `steps`: an epoch has as many steps as one of all training images.
     """
-    available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
+    available = available_count(dataset, data["split"])
     images = available if budget == "steps" or data["train_size"] is None else data["train_size"]
     return math.ceil(images / batch_size)
 
@@ -241,7 +241,7 @@ def model_without_reg(config: RunConfig) -> Mapping[str, Any]:
 
 def neutral_option(model: Mapping[str, Any], key: str) -> Any:
     """What an option of the model is unless someone sets it: its default, or what is false."""
-    parameters = inspect.signature(locate("model", model["_target_"])).parameters
+    parameters = _parameters(locate("model", model["_target_"]))
     default = parameters[key].default if key in parameters else inspect.Parameter.empty
     return type(model[key])() if default is inspect.Parameter.empty else default
 

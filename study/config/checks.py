@@ -30,7 +30,7 @@ from study.config.identity import facts_of, identify
 from study.config.options import checked_arguments
 from study.config.run_config import DATA_KEYS, SPLITS, WARMUP_UNITS, ResolvedRun, RunConfig
 from study.data import DataSet
-from study.data.splits import val_count
+from study.data.splits import available_count
 from study.errors import ConfigError, one_line
 from study.optimizers.hidden_decay import refuse_shrinking
 from study.regularizers import Penalty, Regularizer, Scoped
@@ -218,7 +218,7 @@ def _checked_task(data: Mapping[str, Any], dataset: DataSet, task: str | None) -
 
 
 def _check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
-    available = dataset.train_count - (0 if data["split"] == "textbook" else val_count(dataset))
+    available = available_count(dataset, data["split"])
     least = dataset.classes if dataset.task == CLASSIFICATION else 2  # R² requires two examples
     if not least <= data["train_size"] <= available:
         raise ConfigError(

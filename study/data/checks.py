@@ -138,7 +138,7 @@ def checked_targets(where: str, y: np.ndarray) -> np.ndarray:
     Raises:
         ConfigError: no numbers, another shape, or values that are not finite.
     """
-    if y.dtype == bool or not (np.issubdtype(y.dtype, np.integer) or np.issubdtype(y.dtype, np.floating)):
+    if y.dtype.kind not in "iuf":
         raise ConfigError(f"{where} has the type {y.dtype}. task=regression requires numbers")
     if y.ndim not in (1, 2) or 0 in y.shape:
         raise ConfigError(

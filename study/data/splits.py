@@ -286,6 +286,11 @@ def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Ten
     return result
 
 
+def available_count(dataset: DataSet, split: str) -> int:
+    """Return the number of images to train on, before `train_size` is applied; `split`: holdout or textbook."""
+    return dataset.train_count - (0 if split == "textbook" else val_count(dataset))
+
+
 def val_count(dataset: DataSet) -> int:
     """Return the number of images that are held out from the training set as val."""
     return dataset.train_count // VAL_SHARE

@@ -106,12 +106,17 @@ def logits_of(model: nn.Module) -> Logits:
 
 
 def images_at_once(model: nn.Module, device: torch.device) -> int:
-    """The number of images that are scored at a time, the fastest by measurement with the models of this package.
+    """The number of images that are scored at a time.
 
-    It depends on the model and the device alone, because it changes results by rounding.
+    It depends on the model and the device alone, because it changes results by rounding. With model=cnn on a CPU, 100
+    were the fastest of 32 to 1,000.
     """
-    convolutions = device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in model.modules())
-    return IMAGES_OF_CONVOLUTIONS if convolutions else IMAGES
+    return IMAGES_OF_CONVOLUTIONS if device.type == "cpu" and has_convolutions(model) else IMAGES
+
+
+def has_convolutions(model: nn.Module) -> bool:
+    """Whether a model has convolutions over images."""
+    return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
 Scorer = Callable[[nn.Module, Part], Scored | ScoredRegression]

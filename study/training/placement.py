@@ -9,17 +9,18 @@ from torch import Tensor, nn
 
 from study.data import Part, Splits
 from study.forward import run_inside
+from study.measures.scoring import has_convolutions
 
 
 def placed(model: nn.Module, precision: str, device: torch.device) -> nn.Module:
     """Move a model to a device, and make it compute in a precision, in place. Its logits are float32 with bfloat16.
 
-    Convolutions get the memory format channels-last, which halves the time of training and scoring on CPUs.
+    Convolutions get the memory format channels-last. For model=cnn this halves the time of a step on a CPU.
     With bfloat16, torch's autocast chooses what is computed in it; weights, losses and the optimizer stay float32.
     With float64, everything is float64. The initial weights are those of float32.
     """
     model = model.to(device)
-    if device.type in ("cpu", "cuda") and any(isinstance(module, nn.Conv2d) for module in model.modules()):
+    if device.type in ("cpu", "cuda") and has_convolutions(model):
         model = model.to(memory_format=torch.channels_last)
     if precision == "float64":
         return model.double()
