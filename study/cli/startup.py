@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent
 # A wheel has the configs inside the package; a checkout has them beside it.
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
-COMPILED = ("training/compiled/*.py", "measures/sorting.py")  # modules that Numba compiles
+COMPILED = "training/compiled/*.py"  # modules that Numba compiles
 
 
 def keep_caches_together() -> None:
@@ -42,5 +42,5 @@ def compiled_version() -> str:
 
     It names the cache folder: Numba itself checks only the time and size of the one file that has the function.
     """
-    sources = [file.read_bytes() for modules in COMPILED for file in sorted(PACKAGE.glob(modules))]
+    sources = [file.read_bytes() for file in sorted(PACKAGE.glob(COMPILED))]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]

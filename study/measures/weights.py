@@ -1,8 +1,6 @@
 """Summary statistics of a parameter tensor, and its histogram on a grid that all runs share."""
 
 import itertools
-from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 
@@ -42,21 +40,7 @@ def ordered(w: np.ndarray) -> np.ndarray:
 
     The functions below need this order: they read values by position, or count them by bisection.
     """
-    compiled = _compiled_sort() if w.dtype == np.float32 else None
-    in_order = np.sort(w, axis=None) if compiled is None else compiled(w.reshape(-1).view(np.uint32)).view(np.float32)
-    return in_order.astype(np.float64) + 0.0
-
-
-@lru_cache(maxsize=1)
-def _compiled_sort() -> Callable[[np.ndarray], np.ndarray] | None:
-    """A faster sort with the same result; None if it cannot be compiled."""
-    try:
-        from study.measures.sorting import radix_sorted  # Numba may be missing
-
-        radix_sorted(np.zeros(1, np.uint32))
-    except Exception:  # any kind of error: NumPy's sort takes its place
-        return None
-    return radix_sorted
+    return np.sort(w, axis=None).astype(np.float64) + 0.0
 
 
 def summarize(values: np.ndarray) -> dict[str, float]:

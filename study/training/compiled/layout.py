@@ -64,22 +64,28 @@ def unpack(packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Lay
 def _places(
     packed: Tensor, tensors: Sequence[tuple[Tensor, Tensor]], layout: Layout
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield views of a packed tensor, each with the tensor, or the block of a tensor, that belongs there."""
+    """Yield views of a packed tensor, each with the tensor, or the part of a tensor, that belongs there."""
     for layer, (weight, bias) in enumerate(tensors):
         start, start_of_bias = layout.starts[layer]
         if layer == 0:
-            inputs = weight.shape[1]
-            blocks = packed[: _round_up(len(weight), WIDTH) * inputs].view(-1, inputs, WIDTH)
-            for block, units in zip(blocks, weight.split(WIDTH), strict=True):
-                yield block.T[: len(units)], units
+            yield from _in_blocks(packed[start:], weight.T)
         elif layer == len(tensors) - 1:
-            outputs, inputs = weight.shape
-            blocks = packed[start:][: outputs * _round_up(inputs, WIDTH)].view(-1, outputs, WIDTH)
-            for block, columns in zip(blocks, weight.split(WIDTH, dim=1), strict=True):
-                yield block[:, : columns.shape[1]], columns
+            yield from _in_blocks(packed[start:], weight)
         else:
             yield packed[start:][: weight.numel()].view_as(weight), weight
         yield packed[start_of_bias:][: len(bias)], bias
+
+
+def _in_blocks(packed: Tensor, matrix: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the places of a matrix in blocks of WIDTH columns: first all full blocks, then the rest of the columns."""
+    rows, columns = matrix.shape
+    full, rest = divmod(columns, WIDTH)
+    size = rows * WIDTH
+    if full:
+        blocks = packed[: full * size].view(full, rows, WIDTH)
+        yield blocks, matrix[:, : full * WIDTH].unflatten(1, (full, WIDTH)).transpose(0, 1)
+    if rest:
+        yield packed[full * size :][:size].view(rows, WIDTH)[:, :rest], matrix[:, full * WIDTH :]
 
 
 @inlined

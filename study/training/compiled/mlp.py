@@ -19,8 +19,7 @@ from study.models import MLP
 from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
-from study.training.compiled.gradient import data_gradient_norm  # noqa: F401  as every loop has it
-from study.training.general import batch_order
+from study.training.general import GRADIENT_IMAGES, batch_order
 from study.training.state import State
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ OPTIMIZERS = ("study.optimizers.adam", "study.optimizers.sgd")
 # Regularizers that change the weights themselves. Only the general loop defines the order of two of these.
 ALONE = {"decay", "soft", "group", "cap"}
 PENALTIES = {"absolute", "square", "norm"}
+GRADIENT_BATCH = 200  # images at a time for the gradient ratio, or the next lower divisor of their number
 
 
 def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, device: torch.device) -> bool:
@@ -159,6 +159,41 @@ def logits_of(model: MLP) -> Logits:
         return found
 
     return logits
+
+
+def data_gradient_norm(model: MLP, train: Part) -> float:
+    """The norm of `general.data_gradient_norm`, up to rounding.
+
+    An epoch of gradient descent with a momentum that keeps all of the past, and with a learning rate of 0, leaves the
+    sum of the batches' gradients in the momentum. So this is such an epoch.
+
+    Args:
+        model: fully connected layers with ReLUs between them.
+        train: the training split, of which the first 1,000 images are used.
+    """
+    from study.training.compiled import kernels  # Numba may be missing
+    from study.training.compiled.layout import layout_of, pack
+    from study.training.compiled.steps import Rule
+
+    layers = [*model.hidden, model.output]
+    tensors, layout = [(layer.weight, layer.bias) for layer in layers], layout_of(layers)
+    packed = pack(tensors, layout)
+    gradient = torch.zeros_like(packed)
+    rows = train.numbers(slice(0, min(GRADIENT_IMAGES, len(train))))
+    batch_size = max(size for size in range(1, GRADIENT_BATCH + 1) if len(rows) % size == 0)
+    kernels.train_epoch(
+        listed(train.all_images),
+        train.all_labels.numpy(),
+        rows.numpy(),
+        batch_size,
+        layout,
+        *(packed.numpy(), gradient.numpy(), packed.numpy()),  # without second moments
+        0,
+        Rule(False, 0.0, 1.0, 0.0, 0.0),
+        _coefficients(model, [], tensors),
+        0.0,
+    )
+    return float(torch.linalg.vector_norm(gradient)) * batch_size / len(rows)
 
 
 _listed = WeakTensorKeyDictionary()
