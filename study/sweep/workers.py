@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from study.records.status import mark_failed, read_status
 from study.sweep import preload
 from study.sweep.plan import lacks_test
 from study.sweep.progress import Display
+from study.sweep.worker_process import PAUSE, STOP, serve
 from study.training.run import OnEpoch, Outcome, train_run
 from study.training.task import Task
 
@@ -31,7 +31,11 @@ NOT_STARTED = Outcome("interrupted", "not started")
 
 
 def train_all(
-    tasks: Sequence[Task], workers: int, stop_on_failure: bool = False, each_epoch: bool = True
+    tasks: Sequence[Task],
+    workers: int,
+    stop_on_failure: bool = False,
+    each_epoch: bool = True,
+    pause_on: Sequence[int] = (),
 ) -> list[Outcome]:
     """Train all tasks, and show their progress.
 
@@ -43,6 +47,7 @@ def train_all(
         workers: number of processes.
         stop_on_failure: whether a run that fails stops the others, as Ctrl-C does.
         each_epoch: whether the epochs of a single run are printed one by one.
+        pause_on: signals on which the runs save a checkpoint within an epoch, after their current step, and stop.
 
     Returns:
         The outcomes, in the order of the tasks; `interrupted` for runs that were stopped or not started.
@@ -54,11 +59,13 @@ def train_all(
     """
     with Display(tasks, each_epoch) as display:
         crew = (_Alone if workers == 1 else _Pool)(tasks, workers, display, stop_on_failure)
-        before = signal.signal(signal.SIGINT, lambda *_: crew.interrupted())
+        before = {number: signal.signal(number, lambda *_: crew.pause()) for number in pause_on}
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: crew.interrupted())
         try:
             return crew.run()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Crew:
@@ -68,7 +75,7 @@ class _Crew:
         self.tasks, self.display, self.stop_on_failure = tasks, display, stop_on_failure
         self.waiting = list(range(len(tasks)))
         self.outcomes: dict[int, Outcome] = {}
-        self.stopping = False
+        self.stopping = self.pausing = False
         self.twice = 0  # runs that another command trained too, because this one paused for longer than the lease
 
     def take(self, pid: int) -> tuple[int, Claim] | None:
@@ -150,6 +157,11 @@ class _Crew:
         """Start no more runs, and stop the runs in training after their epoch."""
         self.stopping = True
 
+    def pause(self) -> None:
+        """Start no more runs, and stop the runs in training after their step."""
+        self.pausing = True
+        self.stop()
+
     def in_order(self) -> list[Outcome]:
         """The outcomes of all tasks, in their order."""
         if self.twice:
@@ -171,7 +183,7 @@ class _Alone(_Crew):
             number, claim = taken
             try:
                 with claim.heartbeat():
-                    outcome = train_run(self.tasks[number], claim.work, self._on_epoch(number))
+                    outcome = train_run(self.tasks[number], claim.work, self._on_epoch(number), lambda: self.pausing)
             except (KeyboardInterrupt, MachineFaultError):
                 claim.give_back()
                 raise
@@ -205,7 +217,7 @@ class _Pool(_Crew):
 
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=_serve, args=(theirs,), daemon=True)
+        process = self.context.Process(target=serve, args=(theirs,), daemon=True)
         try:
             process.start()
         except EOFError:  # the server that forks workers has met the same lack of resources
@@ -258,12 +270,12 @@ class _Pool(_Crew):
                 self.display.epoch(number, *message)
 
     def stop(self) -> None:
-        """Start no more runs, and let the workers stop theirs after the epoch."""
+        """Start no more runs, and let the workers stop theirs after the epoch, or after the step."""
         super().stop()
         for worker in self.workers:
             if worker.at is not None:
                 with suppress(OSError):  # the worker may just have died
-                    worker.connection.send("stop")
+                    worker.connection.send(PAUSE if self.pausing else STOP)
 
     def _died(self, worker: _Worker, number: int, claim: Claim) -> None:
         worker.process.join()
@@ -298,50 +310,3 @@ class _Pool(_Crew):
             worker.process.join(timeout=10)
             if worker.at is not None:
                 worker.at[1].give_back()
-
-
-def _serve(connection: Connection) -> None:
-    """Run a worker: receive tasks, send rows and outcomes, until the parent closes the connection or dies."""
-    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the parent decides
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    with suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGTERM, _interrupt)
-        threading.Thread(target=_die_with_parent, daemon=True).start()
-        _train_what_comes(connection)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends now
-
-
-def _train_what_comes(connection: Connection) -> None:
-    """Train each run that the parent sends, until it closes the connection."""
-
-    def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
-        connection.send((epoch, row))
-        return not connection.poll()  # during training, the only message to a worker is "stop"
-
-    while True:
-        try:
-            message = connection.recv()
-        except (EOFError, OSError):
-            return
-        if message == "stop":
-            continue  # it came after the last epoch
-        task, claim = message
-        try:
-            with claim.heartbeat():
-                message = train_run(task, claim.work, on_epoch)
-        except MachineFaultError as fault:
-            message = fault
-        connection.send(message)
-
-
-def _interrupt(number: int, _frame: Any) -> None:
-    signal.signal(number, signal.SIG_IGN)  # the parent may send it too; a second one must not disturb the clean-up
-    raise KeyboardInterrupt
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-    os._exit(1)

@@ -1,4 +1,4 @@
-"""Save and restore the state of a run between two epochs, so that a resumed run ends with the same bytes."""
+"""Save and restore the state of a run between two steps, so that a resumed run ends with the same bytes."""
 
 import io
 import pickle
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save as to_bytes
-from torch import nn
+from torch import Tensor, nn
 
 from study.errors import faults
 from study.measures import weights
@@ -17,7 +17,7 @@ from study.records.changes import changes
 from study.records.contract import CHECKPOINT, MODEL
 from study.records.files import write_whole
 from study.records.status import read_status, versions
-from study.training.state import State
+from study.training.state import State, UnderWay
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Checkpoint:
     """The state of a run at the end of an epoch.
 
     Attributes:
-        epoch: the last epoch trained.
+        epoch: the last epoch trained. Part of the next one may be trained, too.
         content: the state, as `save` wrote it and `restore` reads it.
         sizes: bytes of each CSV of the run at that moment. The run cuts its CSVs to these sizes.
         rows: the rows of the CSVs up to that epoch, if the checkpoint is that of another run.
@@ -47,7 +47,7 @@ def made_by(device: torch.device, threads: int, path: str) -> dict[str, Any]:
 
 
 def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker: Mapping[str, Any]) -> None:
-    """Write the checkpoint of an epoch into the run's folder. It replaces the last one."""
+    """Write a checkpoint into the run's folder, after an epoch or within the next one. It replaces the last one."""
     content = {
         "epoch": epoch,
         "sizes": dict(sizes),
@@ -57,12 +57,19 @@ def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker
         "schedule": state.schedule and state.schedule.state_dict(),
         "regularizer": state.regularizer.state_dict(),
         "order": state.order.get_state(),
+        "under_way": _packed(state.under_way),
         "cpu_generator": torch.get_rng_state(),
         "device_generator": _generator_of(maker["device"]).get_rng_state() if maker["device"] != "cpu" else None,
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_whole(folder / CHECKPOINT, buffer.getvalue())
+
+
+def _packed(under_way: UnderWay) -> tuple[Tensor, Tensor, float] | None:
+    if under_way.left is None:
+        return None
+    return under_way.left, torch.stack(under_way.objective).cpu(), under_way.learning_rate
 
 
 def _generator_of(device: str) -> Any:
@@ -124,6 +131,9 @@ def restore(state: State, checkpoint: Checkpoint) -> None:
         state.schedule.load_state_dict(content["schedule"])
     state.regularizer.load_state_dict(content["regularizer"])
     state.order.set_state(content["order"])
+    if content["under_way"] is not None:
+        left, objective, state.under_way.learning_rate = content["under_way"]
+        state.under_way.left, state.under_way.objective = left, list(objective)
     torch.set_rng_state(content["cpu_generator"])
     if content["device_generator"] is not None:
         _generator_of(content["made_by"]["device"]).set_rng_state(content["device_generator"])

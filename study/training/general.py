@@ -10,7 +10,7 @@ from study.data import Part
 from study.measures.scoring import images_at_once, logits_of  # noqa: F401  every loop has logits_of, too
 from study.regularizers import Combined
 from study.tasks import data_loss
-from study.training.state import State
+from study.training.state import PausedError, State
 
 PATH = "general"  # recorded in status.json
 GRADIENT_IMAGES = 1_000  # number of training images for the gradient ratio
@@ -34,12 +34,21 @@ def train_epoch(
 
     Returns:
         The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them.
+
+    Raises:
+        PausedError: the state asked for it. A further call goes on with the epoch.
     """
-    model, regularizer, optimizer = state.model, state.regularizer, state.optimizer
+    model, regularizer, optimizer, under_way = state.model, state.regularizer, state.optimizer, state.under_way
     model.train()
-    shuffled = batch_order(len(train), images, state.order).to(train.all_labels.device)
-    objective, loss_of = [], data_loss(train.task)
-    for batch in shuffled.split(batch_size):
+    if under_way.left is None:
+        under_way.left, under_way.objective = batch_order(len(train), images, state.order), []
+    device, objective, loss_of = train.all_labels.device, under_way.objective, data_loss(train.task)
+    objective[:] = [value.to(device) for value in objective]  # those of a checkpoint are on the CPU
+    batches = under_way.left.to(device).split(batch_size)
+    for number, batch in enumerate(batches):
+        if number > 0 and state.pause():  # after a step at least, so that a run that is paused often gets on
+            under_way.left = torch.cat(batches[number:]).cpu()
+            raise PausedError
         backward = partial(_backward, state, loss_of, *regularizer.on_batch(*train.take(batch)))
         loss = regularizer.on_backward(backward)
         objective.append(loss + regularizer.before_step(optimizer))
@@ -49,6 +58,7 @@ def train_epoch(
         regularizer.after_step(optimizer)
         if state.schedule is not None:
             state.schedule.step()
+    under_way.left = None
     return float(torch.stack(objective).cpu().double().mean())
 
 

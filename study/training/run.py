@@ -24,7 +24,7 @@ from study.config.build import (
 from study.config.identity import NUMERICS
 from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
-from study.measures.regression import RegressionScore, ScoredRegression
+from study.measures.regression import ScoredRegression
 from study.measures.scoring import Score, Scored, score
 from study.measures.weights import is_histogram_epoch
 from study.randomness import Stream, global_stream, torch_generator
@@ -38,7 +38,8 @@ from study.training.model_regularizers import model_regularizers
 from study.training.placement import placed, splits_in_precision
 from study.training.process import prepare_process
 from study.training.results import may_score_later, score_later, write_scores, write_statistics
-from study.training.state import State
+from study.training.rows import by_labels, in_words, of_regression
+from study.training.state import PausedError, State, never
 from study.training.task import Task
 
 
@@ -61,7 +62,7 @@ CHECKPOINT_SHARE = 0.01  # of the time of a run, after which no checkpoint is du
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
-def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
+def train_run(task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], bool] = never) -> Outcome:
     """Train one run and write its files. An error of the run gives an outcome and raises nothing.
 
     An interrupted run resumes from its checkpoint. This requires that `checkpoint.made_by` is equal: device, threads,
@@ -71,6 +72,8 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
         task: the run.
         work: the folder to write; this process must have a claim on it.
         on_epoch: called after each epoch; returns whether to continue.
+        pause: asked between two steps; returns whether to stop there, with a checkpoint. The compiled loop ends its
+            epoch first, which takes seconds.
 
     Returns:
         The outcome, as status.json has it.
@@ -133,6 +136,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch) -> Outcome:
                 torch_generator(config.seed, Stream.BATCH_ORDER),
                 build_schedule(config.schedule, optimizer, config.epochs, steps),
                 config.clip_norm,
+                pause=pause,
             )
             outcome = _Training(task, state, splits, folder, maker).run(start, on_epoch)
     except KeyboardInterrupt:
@@ -190,8 +194,8 @@ class _Training:
         self.images = splits.available if config.budget == "steps" else None
         self.train: Scored | ScoredRegression | None = None  # scores after the last recorded epoch
         self.val: Scored | ScoredRegression | None = None
+        state.under_way.learning_rate = state.optimizer.param_groups[0]["lr"]  # before training, that of the first step
         self.seconds = dict.fromkeys(("preparation", "training", "scoring", "statistics", "checkpoints"), 0.0)
-        self.learning_rate = state.optimizer.param_groups[0]["lr"]  # in the first step of an epoch
         self.saved = time.perf_counter()  # when the last checkpoint was taken
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Outcome:
@@ -210,9 +214,15 @@ class _Training:
         while epoch < config.epochs and not regularizer.stops:
             epoch += 1
             regularizer.start_epoch(epoch)
-            before, self.learning_rate = self.seconds["training"], self.state.optimizer.param_groups[0]["lr"]
-            with self._timed("training"):
-                objective = self.loop.train_epoch(self.state, self.splits.train, config.batch_size, self.images)
+            before = self.seconds["training"]
+            if self.state.under_way.left is None:
+                self.state.under_way.learning_rate = self.state.optimizer.param_groups[0]["lr"]
+            try:
+                with self._timed("training"):
+                    objective = self.loop.train_epoch(self.state, self.splits.train, config.batch_size, self.images)
+            except PausedError:
+                self._save(epoch - 1)
+                return self._interrupted(f"in epoch {epoch}", row)
             with regularizer.scored(self.state.model):
                 row = self._record(epoch, objective, self.seconds["training"] - before)
             if not all(math.isfinite(row[key]) for key in ("objective", "train_loss", "val_loss")):
@@ -221,13 +231,9 @@ class _Training:
             # The work after the last epoch is short, so a checkpoint there is only useful for a longer run.
             last = epoch == config.epochs or regularizer.stops
             if config.keep_checkpoint if last else self._checkpoint_is_due() or not go_on:
-                with self._timed("checkpoints"):
-                    checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
-                self.saved = time.perf_counter()
+                self._save(epoch)
             if not go_on and not last:
-                self.folder.log(f"interrupted after epoch {epoch}")
-                self.folder.finish("interrupted")
-                return Outcome("interrupted", f"stopped after epoch {epoch}", row)
+                return self._interrupted(f"after epoch {epoch}", row)
         with regularizer.scored(self.state.model):
             self._finish(epoch)
         return self._end(Outcome("complete", metrics=row))
@@ -237,6 +243,16 @@ class _Training:
         now, taken = time.perf_counter(), self.seconds["checkpoints"]
         every = self.config.checkpoint_every
         return not every or (now - self.saved >= every and taken <= CHECKPOINT_SHARE * (now - self.folder.began))
+
+    def _save(self, epoch: int) -> None:
+        with self._timed("checkpoints"):
+            checkpoint.save(self.folder.path, epoch, self.folder.sizes(), self.state, self.maker)
+        self.saved = time.perf_counter()
+
+    def _interrupted(self, where: str, row: Mapping[str, Any] | None) -> Outcome:
+        self.folder.log(f"interrupted {where}")
+        self.folder.finish("interrupted")
+        return Outcome("interrupted", f"stopped {where}", row)
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -278,7 +294,7 @@ class _Training:
             penalty, ratio = penalty_and_gradient_ratio(
                 model, regularizer, self.splits.train, self.loop.data_gradient_norm
             )
-        row = {
+        row: dict[str, Any] = {
             "epoch": epoch,
             "train_loss": train.loss,
             "train_accuracy": train.accuracy if isinstance(train, Score) else None,
@@ -288,20 +304,20 @@ class _Training:
             "objective": objective,
             "gradient_ratio": ratio,
             "lam": regularizer.lam,
-            "learning_rate": self.learning_rate,
+            "learning_rate": self.state.under_way.learning_rate,
             "seconds": round(seconds, 6),
-            **_of_regression(train, val),
+            **of_regression(train, val),
         }
         self.folder.append("metrics.csv", [list(row.values())])
         if isinstance(self.train, Scored) and self.config.data["label_noise"]:
-            self.folder.append(LABEL_NOISE, _by_labels(epoch, self.train, self.splits))
+            self.folder.append(LABEL_NOISE, by_labels(epoch, self.train, self.splits))
         regularizer.after_epoch(epoch, row, model)
         chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
         with self._timed("statistics"):
             parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
             drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
             self.folder.append_weights(epoch, parameters, drawn)
-        self.folder.log(f"epoch {epoch}: train {_in_words(train)}, val {_in_words(val)}, {seconds:.2f} s")
+        self.folder.log(f"epoch {epoch}: train {in_words(train)}, val {in_words(val)}, {seconds:.2f} s")
         return row
 
     def _finish(self, epoch: int) -> None:
@@ -320,33 +336,3 @@ class _Training:
         if self.config.keep_model:
             checkpoint.save_model(folder.path, model)
         folder.note(epochs_trained=epoch, scored_epoch=chosen)
-
-
-def _of_regression(train: Score | RegressionScore, val: Score | RegressionScore) -> dict[str, float | None]:
-    """The further columns of metrics.csv of a regression; none for a classification."""
-    if not (isinstance(train, RegressionScore) and isinstance(val, RegressionScore)):
-        return {}
-    return {"train_r2": train.r2, "val_r2": val.r2, "train_mae": train.mae, "val_mae": val.mae}
-
-
-def _in_words(found: Score | RegressionScore) -> str:
-    """The scores of a split, for the log."""
-    if isinstance(found, Score):
-        return f"{found.loss:.4f} nats {found.accuracy:.2%}"
-    return f"MSE {found.loss:.4f}" + ("" if found.r2 is None else f" R² {found.r2:.4f}")
-
-
-def _by_labels(epoch: int, clean: Scored, splits: Splits) -> list[list[Any]]:
-    """Make the rows of label_noise.csv for an epoch.
-
-    `given`: all training images, scored by the labels used in training. `clean`: the same by their true labels.
-    `flipped`: only the images with a flipped label, scored by that label. Their accuracy is the fraction memorized.
-    """
-    given = clean.by_other_labels(splits.train.labels[: len(clean.labels)])
-    parts = {"given": given, "clean": clean, "flipped": given.only(splits.flipped[splits.flipped < len(clean.labels)])}
-    rows = []
-    for labels, scored in parts.items():
-        if len(scored.labels):
-            found = scored.score()
-            rows.append([epoch, labels, found.loss, found.accuracy, found.count])
-    return rows

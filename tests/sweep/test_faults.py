@@ -157,7 +157,7 @@ def test_a_worker_killed_for_want_of_memory_or_before_its_run_began_stops_the_sw
     sweep = own_penalty(tmp_path, monkeypatch, kill)[:-1]
     for patch, cause in {
         "study.errors.faults.out_of_memory_kills = iter([0, 1, 1]).__next__": "the system ran out of memory and killed",
-        "study.sweep.workers._serve = print": "before the run started, its process ended with exit code 0",
+        "study.sweep.workers.serve = print": "before the run started, its process ended with exit code 0",
     }.items():
         code = (
             f"import study.sweep.workers, study.errors.faults; {patch}; from study.cli.main import program; program()"

@@ -1,0 +1,73 @@
+"""What a worker does: train the runs that its parent sends, until the parent closes the connection or dies."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from study.errors import MachineFaultError
+from study.training.run import train_run
+
+STOP, PAUSE = "stop", "pause"  # messages to a worker: stop after the epoch, stop after the step
+
+
+def serve(connection: Connection) -> None:
+    """Receive tasks, and send rows and outcomes."""
+    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the parent decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    with suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, _interrupt)
+        threading.Thread(target=_die_with_parent, daemon=True).start()
+        _train_what_comes(connection)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends now
+
+
+def _train_what_comes(connection: Connection) -> None:
+    """Train each run that the parent sends, until it closes the connection."""
+
+    told: list[str] = []
+
+    def has_been_told(words: set[str]) -> bool:
+        try:
+            while connection.poll():
+                told.append(connection.recv())
+        except (EOFError, OSError):  # the parent is gone
+            return True
+        return not words.isdisjoint(told)
+
+    def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
+        connection.send((epoch, row))
+        return not has_been_told({STOP, PAUSE})
+
+    while True:
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            return
+        if message in (STOP, PAUSE):
+            continue  # it came after the last epoch
+        task, claim = message
+        told.clear()
+        try:
+            with claim.heartbeat():
+                message = train_run(task, claim.work, on_epoch, lambda: has_been_told({PAUSE}))
+        except MachineFaultError as fault:
+            message = fault
+        connection.send(message)
+
+
+def _interrupt(number: int, _frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)  # the parent may send it too; a second one must not disturb the clean-up
+    raise KeyboardInterrupt
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+    os._exit(1)
