@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": ("verify", "study_verify"),
     "merge": ("merge", "study_merge"),
     "clean": ("clean", "study_clean"),
+    "cancel": ("cancel", "study_cancel"),
 }
 # One line for each, `study --help` prints them. `analyze` is not in COMMANDS: it is a Hydra application.
 SUMMARIES = {
@@ -45,6 +46,7 @@ SUMMARIES = {
     "verify RUN": "train a run again and compare its files",
     "merge A B": "copy the runs of study B into study A",
     "clean name=...": "list or delete runs that are no longer needed",
+    "cancel name=...": "stop the jobs of hydra/launcher=slurm",
     "help KEY": "explain a key, an option or a command",
 }
 HELP_FLAGS = {"-h", "--help"}

@@ -3,8 +3,8 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 import yaml
 
 from study.cli.arguments import key_values, study_folder
+from study.config.names import ID_DIGITS
 from study.config.run_config import check_name
+from study.errors import StudyError
 from study.records.changes import MEND, changes
 from study.records.claims import FREE, is_held, work_folders
 from study.records.contract import CONFIG, OUTPUTS, STATUS, TWICE, WITH_RESULT
+from study.records.jobs import queued, recorded_jobs
 from study.records.status import read_status
 from study.records.sweeps import recorded_runs
 from study.sweep.progress import console, duration
@@ -27,7 +30,8 @@ SHOWN = 40  # rows printed; further rows are only counted
 class RunState:
     """One row of `study status`.
 
-    `stale` means running, but its process is gone; `planned` means that the run has no folder yet.
+    `stale` means running, but its process is gone; `planned` means that the run has no folder yet. Of runs in Slurm's
+    jobs, `pending` means that the job has not come to it, and `lost` that the job is gone and the run has not ended.
     """
 
     run: str
@@ -38,12 +42,13 @@ class RunState:
 def study_status(arguments: list[str]) -> int:
     """study status name=mine: count the runs by state and list those that are not complete.
 
+    It asks Slurm about the jobs of hydra/launcher=slurm: their runs may also be pending or lost.
     check=true compares the size and SHA-256 of all files of complete and diverged runs with the runs' seals. It names
     each file that has changed since its run ended. If a file has changed, it exits with 1.
     """
     given = key_values(arguments, {"name": "default", "check": "false"}, {"check": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))
-    runs = sorted(run_states(folder), key=lambda row: (row.state, row.run))
+    runs = sorted(_with_jobs(folder, run_states(folder)), key=lambda row: (row.state, row.run))
     counts = Counter(row.state for row in runs)
     console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
     for line in _trained_twice(folder):
@@ -96,6 +101,29 @@ def run_states(folder: Path) -> Iterator[RunState]:
         yield RunState(run, state, _progress(work, status) if status else "")
     for run in sorted({run["folder"] for run in recorded_runs(folder)} - seen):
         yield RunState(run, "planned")
+
+
+def _with_jobs(folder: Path, rows: Iterable[RunState]) -> Iterator[RunState]:
+    """Yield the rows, with what Slurm says of the jobs of runs that nobody trains at the moment."""
+    jobs = recorded_jobs(folder)
+    states: dict[str, str] = {}
+    if jobs:
+        try:
+            states = queued()
+        except StudyError as error:
+            console.print(f"  the jobs of {folder.name} are not known: {error}", markup=False)
+            jobs = {}
+    job_of = {run[:ID_DIGITS]: job for job, runs in jobs.items() for run in runs}  # the last job of each
+    for row in rows:
+        job = job_of.get(row.run.rpartition("-")[2])
+        if job is None or row.state not in ("planned", "interrupted", "stale"):
+            yield row
+        elif job not in states:
+            yield replace(row, state="lost", detail=f"job {job} is gone. The study's command trains the run")
+        elif row.state != "stale":
+            yield replace(row, state="pending", detail=f"job {job} is {states[job]}")
+        else:
+            yield row
 
 
 def _trained_twice(folder: Path) -> Iterator[str]:

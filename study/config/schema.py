@@ -42,11 +42,28 @@ class StudySchema:
     on_failure: str = MISSING
     loop: str = MISSING
     dry_run: bool = MISSING
+    wait: bool = MISSING
     primary: str | None = None
     select: str | None = None
     budget: str = MISSING
     tune: Any = None
     allow: Any = field(default_factory=list)
+
+
+@dataclass
+class SlurmSchema:
+    """The keys of hydra/launcher=slurm, with their types; conf/hydra/launcher/slurm.yaml has the defaults."""
+
+    partition: str | None = None
+    account: str | None = None
+    time: int = MISSING
+    mem_gb: float = MISSING
+    cpus: int = MISSING
+    gpus: int = MISSING
+    parallel: int | None = None
+    runs_per_job: Any = MISSING
+    setup: list[str] = field(default_factory=list)
+    sbatch: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,3 +90,4 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     store.store(name="study_schema", node=StudySchema)
     store.store(name="analysis_schema", node=AnalysisSchema)
+    store.store(group="hydra/launcher", name="slurm_schema", node=SlurmSchema)

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from study.config.hydra_settings import OWN_LAUNCHER
+from study.config.hydra_settings import OWN_LAUNCHER, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
 from study.config.points.experiments import experiments_of
@@ -21,11 +21,10 @@ from study.measures.catalog import check_primary, check_selectable
 from study.records import sweeps
 from study.records.contract import OUTPUTS
 from study.sweep import freeze, preload, progress
-from study.sweep.plan import plan_runs
+from study.sweep.plan import Plan, plan_runs
 from study.sweep.preload import load_data_once
 from study.sweep.temporary import remove_abandoned
 from study.sweep.tuned import tune_and_compare
-from study.training.task import Task
 
 
 def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
@@ -62,6 +61,8 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
     remove_abandoned()
     tuning = read_tuning(base)
     command = _Command(base, context)
+    if tuning is not None and not base.wait:
+        raise ConfigError("wait=false: a tuned study trains in several steps, which this command takes. Leave it out")
     if tuning is None:
         command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
     else:
@@ -76,12 +77,19 @@ class _Command:
         self.base, self.context = base, context
         self.composer = Composer(context.config_loader)
         self.study_folder = OUTPUTS / base.name
-        self.own = base.hydra.runtime.choices["hydra/launcher"] == OWN_LAUNCHER
+        self.launcher = base.hydra.runtime.choices["hydra/launcher"]
+        self.own = self.launcher == OWN_LAUNCHER
         self.task = self.primary = ""  # known with the first runs, whose data set has a task
         self.states: set[str] = set()
         self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
+        if not base.wait and self.launcher != SLURM:
+            raise ConfigError("wait=false: only jobs of hydra/launcher=slurm go on without this command. Leave it out")
+        if self.launcher == SLURM and not base.dry_run:
+            from study.sweep.slurm import check_slurm
+
+            check_slurm(base.hydra.launcher)
 
     @property
     def dry_run(self) -> bool:
@@ -117,7 +125,7 @@ class _Command:
             progress.say_dry_run(plan, workers)
         else:
             states = {"failed"} if plan.failed else set()
-            states |= self._train_tasks(plan.tasks, workers) if plan.tasks else set()
+            states |= self._train_tasks(plan, workers) if plan.tasks else set()
             self.states |= states
             if "interrupted" in states:
                 raise KeyboardInterrupt
@@ -129,8 +137,8 @@ class _Command:
         self.primary = _primary(self.base, self.study_folder, self.task)
         return [replace(run, config=replace(run.config, test=test)) for run in runs]
 
-    def _train_tasks(self, tasks: Sequence[Task], workers: int) -> set[str]:
-        base = self.base
+    def _train_tasks(self, plan: Plan, workers: int) -> set[str]:
+        base, tasks = self.base, plan.tasks
         _check_writable(self.study_folder)
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop)
@@ -138,12 +146,16 @@ class _Command:
         # Here and below, not above: they import torch, while the server of the workers already loads its own.
         from study.training.loop_choice import choose_loops
 
-        tasks = choose_loops(tasks, base.loop, progress.say)
+        tasks = tuple(choose_loops(tasks, base.loop, progress.say))
         freeze.freeze(self.study_folder, tasks, self.primary, self.task)
         if self.own:
             from study.sweep.workers import train_all
 
             return {outcome.state for outcome in train_all(tasks, workers, base.on_failure == "stop")}
+        if self.launcher == SLURM:
+            from study.sweep.slurm import train_by_slurm
+
+            return set(train_by_slurm(base, tasks, plan.ended, progress.say))
         from study.sweep.launching import launch
 
         return set(launch(base, self.context, tasks, progress.say))

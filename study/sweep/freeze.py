@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from study.config.run_config import RunConfig
 from study.errors import StudyError
@@ -34,9 +35,21 @@ def recorded_task(study_folder: Path, run_id: str) -> Task:
     Raises:
         StudyError: no sweep has recorded it.
     """
-    found = [run for run in recorded_runs(study_folder) if run["run_id"] == run_id]
-    if not found:
+    return recorded_tasks(study_folder, [run_id])[0]
+
+
+def recorded_tasks(study_folder: Path, run_ids: Sequence[str]) -> list[Task]:
+    """Return several runs, each as recorded by the last sweep that planned it.
+
+    Raises:
+        StudyError: no sweep has recorded one of them.
+    """
+    recorded = {run["run_id"]: run for run in recorded_runs(study_folder)}
+    return [_as_task(study_folder, run_id, recorded.get(run_id)) for run_id in run_ids]
+
+
+def _as_task(study_folder: Path, run_id: str, run: Mapping[str, Any] | None) -> Task:
+    if run is None:
         raise StudyError(f"{study_folder / SWEEPS} has no run {run_id}. Start the run by the command of its sweep")
-    run = found[-1]
     made = {"config": RunConfig(**run["config"]), "folder": study_folder / run["folder"]}
     return Task(**{**run, **made, "extends": run["extends"] and Path(run["extends"])})

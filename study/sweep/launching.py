@@ -62,11 +62,18 @@ def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: 
             fault = faults.stopping(error)
         else:
             say(f"the launcher failed: {type(error).__name__}: {one_line(error)}")
-    states = [(read_status(task.folder) or {}).get("state", "interrupted") for task in tasks]
-    counts = ", ".join(f"{number} {state}" for state, number in Counter(states).items())
-    say(f"{tasks[0].folder.parent}: {counts}. study status name={base.name} lists them")
+    states = states_of(tasks, say)
     if fault is not None:
         raise fault
+    return states
+
+
+def states_of(tasks: Sequence[Task], say: Callable[[str], None]) -> list[str]:
+    """Read the states of runs from their folders, and print their counts; `interrupted`: the run has not ended."""
+    states = [(read_status(task.folder) or {}).get("state", "interrupted") for task in tasks]
+    counts = ", ".join(f"{number} {state}" for state, number in Counter(states).items())
+    folder = tasks[0].folder.parent
+    say(f"{folder}: {counts}. study status name={folder.name} lists them")
     return states
 
 

@@ -51,14 +51,14 @@ def say_dry_run(plan: Plan, workers: int) -> None:
     """Print which runs would be trained, and estimate the time from the epochs of complete runs."""
     for task in plan.tasks:
         console.print(f"would train {task.folder}", markup=False)
-    seconds = [seconds for run in plan.ended if (seconds := _seconds_per_epoch(run)) is not None]
+    seconds = [seconds for run in plan.ended if (seconds := seconds_per_epoch(run)) is not None]
     if seconds and plan.tasks:
         epochs = sum(task.config.epochs for task in plan.tasks)
         left = duration(sum(seconds) / len(seconds) * epochs / workers)
         console.print(f"about {left} with {workers} runs at a time, estimated from {len(seconds)} complete runs")
 
 
-def _seconds_per_epoch(run: Existing) -> float | None:
+def seconds_per_epoch(run: Existing) -> float | None:
     """Wall time of an epoch in seconds, scoring included; None for a run that was resumed."""
     try:
         with open(run.folder / "metrics.csv") as file:
