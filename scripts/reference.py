@@ -24,6 +24,7 @@ GROUPS = {
     "reg": "Regularizers",
     "experiment": "Experiments",
     "figure": "Figures",
+    "hydra/launcher": "Launchers",
 }
 
 
@@ -44,7 +45,7 @@ def options_page() -> str:
             lines += [f"**{group}={option.name}**: {_sentences(option)}", ""]
             own = [key for key in keys_in(file) if not key.name.endswith(("_target_", "defaults"))]
             if own and group != "experiment":
-                prefix = "" if group == "figure" else f"{group}."
+                prefix = "" if group == "figure" else f"{group.replace('/', '.')}."
                 lines += [f"- `{prefix}{key.name}={key.default}` {_cell(key.text)}".rstrip() for key in own]
                 lines.append("")
     return (NOTE + "\n".join(lines)).replace("`reg.lam=", "`lam=")

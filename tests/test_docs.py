@@ -53,6 +53,7 @@ def write_files(page: Path, folder: Path) -> None:
     [
         pytest.param(page, id=page.stem, marks=[pytest.mark.longest] if page.stem in ("paper", "sweeps") else [])
         for page in (README, *GUIDES)
+        if page.stem != "slurm"  # it needs a cluster: tests/sweep/test_slurm.py has one
     ],
 )
 def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
@@ -81,7 +82,7 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
         pytest.param(page, command, id=f"{page.stem}: {command[:60]}")
         for page in (README, ROOT / "docs" / "tutorial.md", *GUIDES)
         for command in commands(page)
-        if command.startswith("study ") and command.split()[1] not in ("analyze", "status", "new", "--help")
+        if command.startswith("study ") and command.split()[1] not in ("analyze", "status", "new", "cancel", "--help")
         if "--config-dir" not in command and "data.path" not in command  # these are run as they are
     ],
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from study.errors import ConfigError
 
 WIDTH = 80
+LAUNCHER = "hydra/launcher"  # the group of the shipped launchers
 HEADER = "study trains neural networks with and without regularization, and compares them."
 KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_][\w.]*):(?P<value>[^#]*?)(?:\s+#\s*(?P<text>.*))?$")
 EXAMPLES = (
@@ -153,7 +154,7 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
     """
     asked = "lam" if asked == "reg.lam" else asked
     group, _, name = asked.rpartition("=")
-    groups = [path.name for path in conf.iterdir() if path.is_dir()]
+    groups = [path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"] + [LAUNCHER]
     pages: list[str] = [commands[asked]] if asked in commands else []
     if asked in groups:
         listed = [f"{asked} is a group: choose one option, {asked}=OPTION.", ""]
@@ -164,7 +165,7 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
         if group not in ("", of_group):
             continue
         for file, option in options(folders, of_group):
-            own = keys_in(file, "" if of_group in ("figure", "experiment") else f"{of_group}.")
+            own = keys_in(file, "" if of_group in ("figure", "experiment") else f"{of_group.replace('/', '.')}.")
             if option.name == name:
                 pages.append(_option_page(of_group, option, own, _flag(file, conf)))
             elif of_group not in ("figure", "experiment") or asked.startswith("tune."):
@@ -189,7 +190,7 @@ def explanation(asked: str, conf: Path, folders: Sequence[Path], commands: Mappi
 def _flag(file: Path, conf: Path) -> str:
     """Return ` --config-dir DIR` if an option's file is the user's own: its examples need the flag."""
     folder = file.parent.parent
-    return "" if folder == conf else f" --config-dir {shlex.quote(str(folder))}"
+    return "" if file.is_relative_to(conf) else f" --config-dir {shlex.quote(str(folder))}"
 
 
 def _page(key: Explained, command: str) -> str:

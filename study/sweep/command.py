@@ -60,9 +60,9 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
     check_name(base.name)
     remove_abandoned()
     tuning = read_tuning(base)
-    command = _Command(base, context)
     if tuning is not None and not base.wait:
         raise ConfigError("wait=false: a tuned study trains in several steps, which this command takes. Leave it out")
+    command = _Command(base, context)
     if tuning is None:
         command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
     else:
