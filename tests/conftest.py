@@ -69,6 +69,8 @@ def run_here(*arguments: str, cwd: Path) -> Result:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", ["study", *arguments])
+        patch.setattr(sys, "path", list(sys.path))  # as in `study`
+        patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         code = _exit_status()
     return Result(code, out.getvalue(), err.getvalue())
 
