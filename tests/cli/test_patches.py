@@ -44,8 +44,11 @@ UNCHANGED = "for one, other in zip(before, state(), strict=True): assert one == 
 STEPPED = """
 from study import optimizers
 weights = [torch.nn.Parameter(torch.ones(2))]
-for optimizer in (optimizers.adam(weights, 0.1), optimizers.sgd(weights, 0.1)):
+for make in (optimizers.adam, optimizers.adamw, optimizers.sgd, optimizers.rmsprop):
+    optimizer = make(weights, 0.1)
     optimizer.zero_grad()
+    weights[0].square().sum().backward()
+    optimizer.step()
     optimizer.state_dict()
 assert 'torch._dynamo' not in sys.modules
 """
