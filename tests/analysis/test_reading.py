@@ -104,7 +104,7 @@ def test_a_missing_histogram_is_told_in_one_line(study, small):
     run = run_folders(small)[0]
     (run / "histogram.csv").unlink()
     reseal(run, keep=False)
-    result = study("analyze", "name=small")
+    result = study("analyze", "name=small", "figures=[cumulative]")
     assert result.code == 1
     assert result.err.splitlines() == [
         f"study: error: outputs/small/{run.name} has an unreadable histogram.csv (No such file or directory);"
