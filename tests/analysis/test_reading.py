@@ -67,10 +67,10 @@ def test_a_file_that_has_changed_is_read_again(study, small, name):
 
 
 def test_an_index_that_cannot_be_read_is_no_obstacle(study, small):
-    study("analyze", "name=small", "figures=[forest]")
+    study("analyze", "name=small", "figures=[]")
     first = products(small)
     (small / index.INDEX).write_bytes(b"PK\x03\x04 half of a file")
-    assert study("analyze", "name=small", "figures=[forest]").code == 0
+    assert study("analyze", "name=small", "figures=[]").code == 0
     assert products(small) == first
 
 
