@@ -25,12 +25,10 @@ from pathlib import Path
 from study.records.claims import is_held
 from study.records.comparison import without_column
 
-EPOCHS = 150
 SWEEP = (
     "-m",
     "data=digits",
     "checkpoint_every=0",
-    f"epochs={EPOCHS}",
     "reg=l1,l2",
     "lam=1e-4,1e-3",
     "seeds=4",
@@ -53,10 +51,10 @@ class Tally:
     different: list[str] = field(default_factory=list)
 
 
-def start(folder: Path, name: str, fault: int = 0) -> subprocess.Popen:
+def start(folder: Path, name: str, epochs: int, fault: int = 0) -> subprocess.Popen:
     """Start the sweep in a new process group."""
     return subprocess.Popen(
-        [sys.executable, "-m", "study", *SWEEP, f"name={name}"],
+        [sys.executable, "-m", "study", *SWEEP, f"epochs={epochs}", f"name={name}"],
         cwd=folder,
         env=os.environ | ({"REGSTUDY_FAULT_AT_WRITE": str(fault)} if fault else {}),
         stdout=subprocess.DEVNULL,
@@ -65,7 +63,7 @@ def start(folder: Path, name: str, fault: int = 0) -> subprocess.Popen:
     )
 
 
-def live_runs(study: Path) -> dict[int, str]:
+def live_runs(study: Path, epochs: int) -> dict[int, str]:
     """Return the runs between their first epoch and their end whose process is alive, by process id."""
     live = {}
     for folder in (study / ".work").glob("*@*~*"):
@@ -73,7 +71,7 @@ def live_runs(study: Path) -> dict[int, str]:
             rows = (folder / "metrics.csv").read_bytes().count(b"\n") - 1
         except OSError:
             continue
-        if 1 <= rows <= EPOCHS and is_held(folder, time.time()):
+        if 1 <= rows <= epochs and is_held(folder, time.time()):
             name, _, owner = folder.name.rpartition("@")
             live[int(owner.split("~")[1])] = name
     return live
@@ -93,15 +91,17 @@ def complete(study: Path, expected: int) -> bool:
     return len(runs) == expected and not any(unfinished(study, run) for run in runs)
 
 
-def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills: int, chance: random.Random) -> Tally:
+def disturbed_sweep(
+    folder: Path, name: str, together: int, expected: int, kills: int, epochs: int, chance: random.Random
+) -> Tally:
     """Kill a sweep until `kills` kills have counted, then let it finish."""
     study, tally = folder / "outputs" / name, Tally()
     for attempt in itertools.count():
         in_a_write, of_workers = attempt % 3 == 1, attempt % 3 == 2
         disturb = tally.kills < kills
         fault = chance.randrange(30, 250) if disturb and in_a_write else 0
-        sweeps = [start(folder, name, fault) for _ in range(together)]
-        while not live_runs(study) and any(sweep.poll() is None for sweep in sweeps):
+        sweeps = [start(folder, name, epochs, fault) for _ in range(together)]
+        while not live_runs(study, epochs) and any(sweep.poll() is None for sweep in sweeps):
             time.sleep(0.02)
         if not disturb:
             codes = [sweep.wait() for sweep in sweeps]
@@ -112,7 +112,7 @@ def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills
             time.sleep(chance.uniform(3, 6))
         for _ in range(4 if of_workers else 0):
             time.sleep(chance.uniform(0.1, 1.0))
-            if live := live_runs(study):
+            if live := live_runs(study, epochs):
                 pid, run = chance.choice(sorted(live.items()))
                 with suppress(ProcessLookupError):  # it has already ended
                     os.kill(pid, signal.SIGKILL)
@@ -120,7 +120,7 @@ def disturbed_sweep(folder: Path, name: str, together: int, expected: int, kills
                 hit = int(unfinished(study, run))
                 tally.kills, tally.of_a_worker = tally.kills + hit, tally.of_a_worker + hit
         time.sleep(chance.uniform(0, 1.5))
-        live = live_runs(study)
+        live = live_runs(study, epochs)
         for sweep in sweeps:
             with suppress(ProcessLookupError):
                 os.killpg(sweep.pid, signal.SIGKILL)
@@ -143,13 +143,13 @@ def compare(reference: Path, study: Path, tally: Tally) -> None:
             tally.different.append(f"{study.name}/{run.name}")
 
 
-def measure(kills: int, together: int, folder: Path, chance: random.Random) -> Tally:
+def measure(kills: int, together: int, epochs: int, folder: Path, chance: random.Random) -> Tally:
     """Kill a sweep `kills` times, and compare its runs with those of an undisturbed sweep."""
     reference = folder / "outputs" / "reference"
-    if not reference.exists() and start(folder, "reference").wait():
+    if not reference.exists() and start(folder, "reference", epochs).wait():
         raise SystemExit("the undisturbed sweep failed")
     expected = len(list(reference.glob("*/status.json")))
-    tally = disturbed_sweep(folder, f"disturbed{together}", together, expected, kills, chance)
+    tally = disturbed_sweep(folder, f"disturbed{together}", together, expected, kills, epochs, chance)
     compare(reference, folder / "outputs" / f"disturbed{together}", tally)
     return tally
 
@@ -158,6 +158,7 @@ def main() -> None:
     """Measure and print a Markdown table; exit 1 if any byte differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30, help="number of kills, for one sweep and for two at once")
+    parser.add_argument("--epochs", type=int, default=150, help="of each run: fewer leave less time for kills")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
@@ -166,7 +167,7 @@ def main() -> None:
     different = []
     with tempfile.TemporaryDirectory() as folder:
         for together in (1, 2):
-            tally = measure(arguments.kills, together, Path(folder), chance)
+            tally = measure(arguments.kills, together, arguments.epochs, Path(folder), chance)
             equal = tally.compared - len(tally.different)
             cells = (together, tally.kills, tally.of_a_worker, tally.in_a_write, tally.compared, equal)
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)

@@ -26,8 +26,23 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / startup.co
 COMPILE = "import torch; torch.set_default_dtype({}); from study.training.compiled import mlp; mlp.unavailable()"
 
 
+# The files that take longest come first, longest first: what begins last should end soon, or the other cores wait.
+LONGEST = (
+    *("sweep/test_reliability", "config/test_everything_composes", "test_docs", "test_install"),
+    *("sweep/test_full_disks", "config/test_fair_tuning", "analysis/test_figures", "fuzz/test_damage"),
+    *("training/test_training", "sweep/test_tuned", "analysis/test_analysis", "analysis/test_contrasts"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first."""
+    places = {ROOT / "tests" / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_configure(config):
-    """Compile once for all tests, before pytest-xdist's workers would do it at the same time."""
+    """Keep the order of files, and compile once for all tests, before pytest-xdist's workers would all do it."""
+    config.option.loadscopereorder = False  # pytest-xdist would begin with the files that have the most tests
     if config.getoption("numprocesses", None) and not Path(os.environ["NUMBA_CACHE_DIR"]).exists():
         code = [COMPILE.format(dtype) for dtype in ("torch.float32", "torch.float64")]
         for process in [subprocess.Popen([sys.executable, "-c", line], cwd=ROOT) for line in code]:
@@ -69,6 +84,8 @@ def run_here(*arguments: str, cwd: Path) -> Result:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", ["study", *arguments])
+        patch.setattr(sys, "path", list(sys.path))  # as in `study`
+        patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         code = _exit_status()
     return Result(code, out.getvalue(), err.getvalue())
 

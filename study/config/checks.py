@@ -119,7 +119,7 @@ def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.op
     Raises:
         ConfigError: it cannot be built, or decays weights.
     """
-    if _is_ours(group):
+    if _is_ours("optimizer", group):  # these have no weight decay
         return build_optimizer(group, {"": nn.Parameter(torch.zeros(1))})
     parameters = {
         name: nn.Parameter(torch.ones(w.shape, dtype=w.dtype), w.requires_grad)
@@ -130,9 +130,9 @@ def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.op
     return optimizer
 
 
-def _is_ours(group: Mapping[str, Any]) -> bool:
-    """Whether an optimizer group names one of this package's optimizers. These have no weight decay."""
-    return (locate("optimizer", group["_target_"]).__module__ or "").startswith("study.")
+def _is_ours(group: str, given: Mapping[str, Any]) -> bool:
+    """Whether a group names a function or class of this package."""
+    return (locate(group, given["_target_"]).__module__ or "").startswith("study.")
 
 
 def _checked_group(group: str, given: Mapping[str, Any], supplied: int | Collection[str]) -> dict[str, Any]:
@@ -277,8 +277,11 @@ def _checked_lam(given: Mapping[str, Any], regularizer: Regularizer, epochs: int
 def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet) -> None:
     """Refuse a model that makes no logits (or outputs, for regression) of the data set's examples.
 
-    It is tried on torch's meta device.
+    It is tried on torch's meta device, for which torch imports its compiler, in two seconds. Models of this package
+    fit by construction and are not tried; those of torchvision may be too deep for small images.
     """
+    if _is_ours("model", model) and type(network).__module__.startswith("study.models."):
+        return
     where = f"model={model['option']}: {model['_target_']}"
     examples = torch.zeros(2, *dataset.image_shape, device="meta")
     try:

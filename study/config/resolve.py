@@ -112,8 +112,8 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
 
 def _check_given(cfg: DictConfig, choices: Mapping[str, str]) -> None:
     """Refuse a group whose option requires values (`???` in its YAML file) that are not given."""
+    content: Any = OmegaConf.to_container(cfg, resolve=False)
     for group in GROUPS:
-        content: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [group]), resolve=False)
         keys = [f"{group}.{key}" for key, value in (content[group] or {}).items() if value == MISSING]
         if keys:
             values = " ".join(f"{key}=..." for key in keys)

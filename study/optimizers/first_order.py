@@ -1,8 +1,10 @@
 """First-order optimizers. They take no weight decay, which would be a hidden regularizer beside the studied one."""
 
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,20 +24,33 @@ for _name, _method in vars(torch.optim.Optimizer).items():
         setattr(_Unmarked, _name, _method.__wrapped__)
 
 
+def _plain(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step of torch's without its decorator, which imports the compiler too, and otherwise switches gradients off."""
+    return torch.no_grad()(inspect.unwrap(step))
+
+
 class Adam(_Unmarked, torch.optim.Adam):
     """torch.optim.Adam."""
+
+    step = _plain(torch.optim.Adam.step)
 
 
 class SGD(_Unmarked, torch.optim.SGD):
     """torch.optim.SGD."""
 
+    step = _plain(torch.optim.SGD.step)
+
 
 class AdamW(_Unmarked, torch.optim.AdamW):
     """torch.optim.AdamW."""
 
+    step = _plain(torch.optim.AdamW.step)
+
 
 class RMSprop(_Unmarked, torch.optim.RMSprop):
     """torch.optim.RMSprop."""
+
+    step = _plain(torch.optim.RMSprop.step)
 
 
 def adam(parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:

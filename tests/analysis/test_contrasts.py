@@ -32,6 +32,16 @@ def outputs(seven, tmp_path):
     return tmp_path / "outputs"
 
 
+@pytest.fixture(scope="module")
+def analyzed(seven, tmp_path_factory):
+    """outputs/seven analyzed as by default, for tests that change nothing in it, and what that printed."""
+    folder = tmp_path_factory.mktemp("analyzed")
+    shutil.copytree(seven, folder / "outputs")
+    result = run_here("analyze", "name=seven", *TABLES, cwd=folder)
+    assert result.code == 0, result.err
+    return folder / "outputs" / "seven", result.out
+
+
 def values(folder, variant, column):
     """One number of each run's last epoch, in the order of the seeds, from its metrics.csv."""
     return np.array([pd.read_csv(r / "metrics.csv")[column].iloc[-1] for r in sorted(folder.glob(f"{variant}-seed*"))])
@@ -41,10 +51,8 @@ def significance(folder):
     return pd.read_csv(folder / "analysis" / "significance.csv").set_index(["measure", "variant"])
 
 
-def test_significance_csv_is_what_scipy_and_statsmodels_say(study, outputs):
-    folder = outputs / "seven"
-    result = study("analyze", "name=seven", "baseline=none", *TABLES)
-    assert result.code == 0, result.err
+def test_significance_csv_is_what_scipy_and_statsmodels_say(analyzed):
+    folder, _ = analyzed
     assert (folder / "analysis" / "significance.csv").read_text().startswith(REQUIRED)
     table, variants = significance(folder), ["l1-lam0.001", "l1-lam0.01", "l2-lam0.0001"]
     assert not table.index.duplicated().any()
@@ -75,16 +83,14 @@ def test_significance_csv_is_what_scipy_and_statsmodels_say(study, outputs):
     assert gap["mean_difference"] == pytest.approx(100 * (train - val).mean())
 
 
-def test_test_accuracy_covers_other_images_too_and_never_less_than_the_seeds_alone(study, outputs):
-    study("analyze", "name=seven", *TABLES)
-    rows = significance(outputs / "seven").loc["test_accuracy"]
+def test_test_accuracy_covers_other_images_too_and_never_less_than_the_seeds_alone(analyzed):
+    folder, _ = analyzed
+    rows = significance(folder).loc["test_accuracy"]
     assert (rows["new_images_high"] - rows["new_images_low"] > 0).all()
     seeds, examples = 7, 299
     for variant, row in rows.iterrows():
         d = []
-        for one, other in zip(
-            *(sorted((outputs / "seven").glob(f"{v}-seed*")) for v in (variant, "none")), strict=True
-        ):
+        for one, other in zip(*(sorted(folder.glob(f"{v}-seed*")) for v in (variant, "none")), strict=True):
             with np.load(one / "predictions.npz") as a, np.load(other / "predictions.npz") as b:
                 right = [(f["test_label"] == f["test_predicted"]).astype(float) for f in (a, b)]
             d.append(right[0] - right[1])
@@ -96,9 +102,8 @@ def test_test_accuracy_covers_other_images_too_and_never_less_than_the_seeds_alo
         assert half >= stats.t.ppf(0.975, seeds - 1) * np.sqrt(of_seeds / d.size) * 0.8  # more degrees of freedom
 
 
-def test_stars_are_for_the_primary_measure_alone(study, outputs):
-    study("analyze", "name=seven", *TABLES)
-    table = pd.read_csv(outputs / "seven" / "analysis" / "significance.csv")
+def test_stars_are_for_the_primary_measure_alone(analyzed):
+    table = pd.read_csv(analyzed[0] / "analysis" / "significance.csv")
     marks = pd.Series(contrasts.stars(table, "val_accuracy"))
     assert (marks == "*").equals((table["measure"] == "val_accuracy") & (table["p_holm"] < 0.05))
     assert (marks == "*").any()
@@ -161,9 +166,8 @@ def test_a_baseline_that_is_not_there_or_not_one_is_refused(study, outputs, base
     assert message in result.err
 
 
-def test_the_gap_never_stands_alone(study, outputs):
-    study("analyze", "name=seven", *TABLES)
-    folder = outputs / "seven"
+def test_the_gap_never_stands_alone(analyzed):
+    folder, _ = analyzed
     table = pd.read_csv(folder / "analysis" / "gap_table.csv").set_index("variant")
     for variant, row in table.drop(index="none").iterrows():
         train, val = (
@@ -195,9 +199,8 @@ def bold(folder):
     return {line.split("|")[1].strip() for line in lines if "**" in line}
 
 
-def test_bold_means_not_significantly_below_the_best(study, outputs):
-    study("analyze", "name=seven", *TABLES)
-    folder, variants = outputs / "seven", ["none", "l1-lam0.001", "l1-lam0.01", "l2-lam0.0001"]
+def test_bold_means_not_significantly_below_the_best(analyzed):
+    folder, variants = analyzed[0], ["none", "l1-lam0.001", "l1-lam0.01", "l2-lam0.0001"]
     val = {variant: values(folder, variant, "val_accuracy") for variant in variants}
     best = max(variants, key=lambda v: val[v].mean())
     others = [v for v in variants if v != best]
@@ -253,12 +256,11 @@ def test_the_baseline_is_found_whatever_varied_when_it_was_named(study, tmp_path
     }
 
 
-def test_every_measure_of_the_tables_is_one_of_the_measures(study, outputs):
-    study("analyze", "name=seven", *TABLES)
-    assert set(significance(outputs / "seven").index.get_level_values(0)) <= set(MEASURES)
+def test_every_measure_of_the_tables_is_one_of_the_measures(analyzed):
+    assert set(significance(analyzed[0]).index.get_level_values(0)) <= set(MEASURES)
 
 
-def test_what_the_seeds_could_have_seen_is_said(study, outputs):
-    out = study("analyze", "name=seven", *TABLES).out
+def test_what_the_seeds_could_have_seen_is_said(analyzed):
+    _, out = analyzed
     assert "With 7 seeds, the smallest difference detected with 80 % power is" in out
     assert "Pairing: over seeds, the correlation with the baseline is" in out

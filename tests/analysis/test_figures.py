@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
@@ -28,6 +29,8 @@ from tests.conftest import run_folders, run_here
 
 BASELINE = Path(__file__).parent / "figures"
 KINDS = sorted(file.stem for file in (CONF / "figure").glob("*.yaml"))
+FUNCTIONS = {yaml.safe_load((CONF / "figure" / f"{kind}.yaml").read_text())["_target_"]: kind for kind in KINDS[::-1]}
+FAST = {(kind, "plain") for kind in FUNCTIONS.values()}  # of each function that draws, the first kind
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +120,10 @@ def _within(tick, axis):
     return min(low, high) <= y <= max(low, high)
 
 
-@pytest.mark.parametrize("style", [s if s == "plain" else pytest.param(s, marks=pytest.mark.slow) for s in STYLES])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "style"),
+    [pytest.param(*look, marks=() if look in FAST else pytest.mark.slow) for look in itertools.product(KINDS, STYLES)],
+)
 def test_every_kind_in_every_style_looks_as_it_did_with_its_text_inside_and_not_on_other_text(
     views, tmp_path, kind, style
 ):
@@ -228,7 +233,7 @@ def test_none_passes_every_filter_of_lam_and_unknown_columns_are_refused(paths):
 
 def test_filters_apply_to_tables_too(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
-    arguments = ("filter.reg=[none,l2]", "filter.lam=[1e-2]", "filter.label_noise=0.0", "figures=[gap]")
+    arguments = ("filter.reg=[none,l2]", "filter.lam=[1e-2]", "filter.label_noise=0.0", "figures=[]")
     result = study("analyze", "name=paths", *arguments)
     assert result.code == 0, result.err
     table = pd.read_csv(tmp_path / "outputs" / "paths" / "analysis" / "gap_table.csv")
@@ -270,19 +275,26 @@ def test_a_diverged_run_and_a_missing_seed_are_drawn_around(study, paths, tmp_pa
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-def test_a_line_never_averages_variants_as_if_they_were_seeds(study, paths, tmp_path, kind):
+def test_a_line_never_averages_variants_as_if_they_were_seeds(views, kind):
+    (spec,) = read_specs([kind], [CONF])
+    with pytest.raises(ConfigError, match=r"the line .* would average"):
+        spec.draw(views["plain"].filtered(spec.filter), **spec.options)
+
+
+def test_tables_come_before_a_figure_that_is_refused(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
-    refused = study("analyze", "name=paths", f"figures=[{kind}]")
+    refused = study("analyze", "name=paths", "figures=[lambda_path]")
     assert refused.code == 1
-    assert f"figure {kind}: the line" in refused.err
-    assert "would average" in refused.err
-    assert "Training and validation" in refused.out  # tables come first
+    assert "figure lambda_path: the line" in refused.err
+    assert "Training and validation" in refused.out
 
 
 @pytest.mark.parametrize("kind", ["best_of_n", "tuning"])
-def test_what_trials_show_is_for_tuned_studies(study, paths, tmp_path, kind):
-    shutil.copytree(paths, tmp_path / "outputs")
-    assert "requires a tuned study" in study("analyze", "name=paths", f"figures=[{kind}]").err
+def test_what_trials_show_is_for_tuned_studies(views, kind):
+    (spec,) = read_specs([kind], [CONF])
+    view = replace(views["plain"], best_of_n=pd.DataFrame(), trials=pd.DataFrame())  # as of other studies
+    with pytest.raises(ConfigError, match="requires a tuned study"):
+        spec.draw(view, **spec.options)
 
 
 def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):

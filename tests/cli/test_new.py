@@ -46,6 +46,7 @@ def test_what_is_written_runs_by_the_printed_command(study, tmp_path, monkeypatc
         assert SHOWN[group] in explained
 
 
+@pytest.mark.slow  # imports torch in another process
 def test_the_written_tests_pass_under_pytest(study, tmp_path):
     """One process for all groups, since each would import torch."""
     files = []

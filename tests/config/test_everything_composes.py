@@ -130,6 +130,25 @@ REFUSED = [
 ]
 
 
+def least(choice):
+    """As much of a choice as is refused for the same reason."""
+    reason = refusal(choice)
+    for key in ("reg", "schedule", "data", "model"):
+        rest = {other: value for other, value in choice.items() if other != key}
+        choice = rest if refusal(rest) == reason else choice
+    return choice
+
+
+def least_first(choices):
+    """Of those that are refused for the same part and reason, the first in every run of the tests, others with slow."""
+    seen, marked = [], []
+    for choice in choices:
+        why = least({key: choice[key] for key in ("reg", "model", "data", "schedule")})
+        marked.append(pytest.param(choice, marks=pytest.mark.slow) if why in seen else choice)
+        seen.append(why)
+    return marked
+
+
 def label(choice):
     return "-".join(str(value).replace(" ", "") for key, value in choice.items() if value != DEFAULTS[key]) or "none"
 
@@ -156,7 +175,7 @@ def test_it_trains_and_an_interrupted_run_ends_with_the_same_bytes(place, choice
         assert differing(folder, broken) == []
 
 
-@pytest.mark.parametrize("choice", REFUSED, ids=label)
+@pytest.mark.parametrize("choice", least_first(REFUSED), ids=label)
 def test_what_makes_no_sense_is_refused_with_a_reason(choice):
     with pytest.raises(ConfigError) as error:
         config(*overrides(choice))

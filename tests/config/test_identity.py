@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from study.cli.patches import patch
 from study.cli.startup import CONF
 from study.config.identity import identify
 from study.config.names import variant_key, varying_keys
@@ -20,6 +21,7 @@ from study.config.schema import register_schemas
 @lru_cache(maxsize=1)
 def composer() -> BaseComposer:
     """One for all tests, since it keeps what Hydra has composed."""
+    patch()  # as a command does: YAML is read in half the time
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         base = compose("config", return_hydra_config=True)

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 @pytest.mark.slow
 def test_sweeps_that_are_killed_end_with_the_same_bytes():
     """The README's figures come from the same script with more kills."""
-    script = [sys.executable, str(ROOT / "scripts" / "reliability.py"), "--kills", "8", "--seed", "1"]
+    script = [sys.executable, str(ROOT / "scripts" / "reliability.py"), "--kills", "8", "--epochs", "80", "--seed", "1"]
     done = subprocess.run(script, capture_output=True, text=True, timeout=540)
     assert done.returncode == 0, done.stderr
     *_, alone, together = done.stdout.splitlines()

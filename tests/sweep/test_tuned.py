@@ -1,6 +1,7 @@
 """Tune, freeze, rerun: everyone is tuned alike, who chooses, who is compared, and what never happens on the way."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from study.config.tuning.protocol import Candidate, choose
-from tests.conftest import first_fast, run_folders
+from tests.conftest import first_fast, run_folders, run_here
 
 SMALL = """# @package _global_
 defaults:
@@ -30,17 +31,37 @@ tune:
 """
 
 
-@pytest.fixture
-def smaller(study, tmp_path, monkeypatch):
+COMMAND = ("--config-dir", "mine", "experiment=small")
+
+
+def write_experiment(folder):
     """A tuned study's own YAML with smaller spaces: a mapping cannot be replaced on the command line."""
-    folder = tmp_path / "mine" / "experiment"
-    folder.mkdir(parents=True)
-    (folder / "small.yaml").write_text(SMALL)
+    (folder / "mine" / "experiment").mkdir(parents=True)
+    (folder / "mine" / "experiment" / "small.yaml").write_text(SMALL)
 
-    def run(*arguments):
-        return study("--config-dir", "mine", "experiment=small", *arguments)
 
-    return run
+@pytest.fixture
+def smaller(study, tmp_path):
+    """Run the small tuned study, with further arguments."""
+    write_experiment(tmp_path)
+    return lambda *arguments: study(*COMMAND, *arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with the small tuned study, and how its command ended."""
+    folder = tmp_path_factory.mktemp("tuned")
+    write_experiment(folder)
+    return folder, run_here(*COMMAND, cwd=folder)
+
+
+@pytest.fixture
+def tuned(trained, tmp_path):
+    """A copy of its outputs, to be changed."""
+    folder, result = trained
+    assert result.code == 0, result.err
+    shutil.copytree(folder / "outputs", tmp_path / "outputs")
+    return tmp_path / "outputs"
 
 
 def manifest(outputs: Path):
@@ -54,10 +75,8 @@ def by_id(outputs: Path):
     return found
 
 
-def test_the_choices_are_the_best_means_of_the_trials_and_only_fresh_seeds_are_compared(study, smaller, tmp_path):
-    result = smaller()
-    assert result.code == 0, result.err
-    content, folders = manifest(tmp_path / "outputs"), by_id(tmp_path / "outputs")
+def test_the_choices_are_the_best_means_of_the_trials_and_only_fresh_seeds_are_compared(study, tuned):
+    content, folders = manifest(tuned), by_id(tuned)
     best = {}
     assert [trial["trial"] for trial in content["trials"]] == [0, 1, 2] * 3
     for trial in content["trials"]:
@@ -79,7 +98,7 @@ def test_the_choices_are_the_best_means_of_the_trials_and_only_fresh_seeds_are_c
             assert not [key for key in stored if key.startswith("test")]
 
     assert study("analyze", "name=tuned", "figures=[]").code == 0
-    target = tmp_path / "outputs" / "tuned" / "analysis"
+    target = tuned / "tuned" / "analysis"
     assert set(pd.read_csv(target / "runs.csv")["run_id"]) == fresh
     tuned = pd.read_csv(target / "tuned.csv").set_index("reg")
     for winner in content["winners"]:
@@ -97,9 +116,8 @@ def test_the_choices_are_the_best_means_of_the_trials_and_only_fresh_seeds_are_c
     assert set(pd.read_csv(target / "runs.csv")["run_id"]) == trials
 
 
-def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(smaller, tmp_path):
-    smaller()
-    before = {p: p.read_bytes() for p in (tmp_path / "outputs" / "tuned").rglob("*") if p.is_file()}
+def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(smaller, tuned):
+    before = {p: p.read_bytes() for p in (tuned / "tuned").rglob("*") if p.is_file()}
     again = smaller()
     assert again.code == 0
     assert "started" not in again.out
@@ -191,9 +209,11 @@ def test_a_test_set_in_disguise_is_known_by_its_content(smaller, tmp_path, monke
 
 
 @pytest.mark.parametrize("keep", first_fast([False, True]))
-def test_a_trial_that_is_wanted_with_its_test_score_gets_one(study, smaller, tmp_path, keep):
+def test_a_trial_that_is_wanted_with_its_test_score_gets_one(study, smaller, tuned, tmp_path, keep):
     """From the weights that were kept, or by training again; either way its other files stay as they were."""
-    smaller(f"keep_model={str(keep).lower()}")
+    if keep:
+        shutil.rmtree(tuned)
+        assert smaller("keep_model=true").code == 0
     trial = sorted((tmp_path / "outputs" / "tuned").glob("l1-lam*-seed0*"))[0]
     config = OmegaConf.load(trial / "config.yaml")
     before = {name: (trial / name).read_bytes() for name in ("val.csv", "weights.csv", "histogram.csv")}
@@ -212,18 +232,17 @@ def test_a_trial_that_is_wanted_with_its_test_score_gets_one(study, smaller, tmp
         assert {key: a[key].tobytes() for key in a} == {key: b[key].tobytes() for key in b}
 
 
-def test_the_protocol_is_fixed_before_the_first_run_and_no_trial_passes_for_a_result(study, smaller, tmp_path):
+def test_the_protocol_is_fixed_before_the_first_run_and_no_trial_passes_for_a_result(study, smaller, tuned):
     """Broken off among the trials: another number of fresh seeds is refused, and there is nothing to compare yet."""
-    smaller()
-    content = manifest(tmp_path / "outputs")
+    content = manifest(tuned)
     begun = {**content, "trials": [], "winners": []}
-    (tmp_path / "outputs" / "tuned" / "manifest.json").write_text(json.dumps(begun))
+    (tuned / "tuned" / "manifest.json").write_text(json.dumps(begun))
     assert "tune.fresh was fixed at 3" in smaller("tune.fresh=9").err
     analyzed = study("analyze", "name=tuned", "figures=[]")
     assert analyzed.code == 1
     assert "has no complete run of phase=fresh yet" in analyzed.err
     assert smaller().code == 0
-    assert manifest(tmp_path / "outputs") == content
+    assert manifest(tuned) == content
 
 
 def test_ties_go_to_the_earliest_trial_whatever_its_values():
@@ -255,10 +274,9 @@ def test_an_unequal_grid_is_refused_or_said_under_every_table(study, smaller, tm
 
 
 @pytest.mark.slow
-def test_a_protocol_of_an_earlier_version_counts_as_unequal(study, smaller, tmp_path):
-    smaller()
-    file = tmp_path / "outputs" / "tuned" / "manifest.json"
-    content = manifest(tmp_path / "outputs")
+def test_a_protocol_of_an_earlier_version_counts_as_unequal(study, tuned):
+    file = tuned / "tuned" / "manifest.json"
+    content = manifest(tuned)
     content["tuning"] = {
         key: content["tuning"][key]
         for key in ("spaces", "seeds", "fresh", "select", "per", "tuning_seeds", "fresh_seeds")

@@ -32,7 +32,7 @@ def test_they_are_the_scores_of_the_first_images_in_drawn_order(study, tmp_path)
     first = rows_of(run)[0]
     assert float(first["train_loss"]) == pytest.approx(expected.loss, rel=1e-5)
     assert float(first["train_accuracy"]) == expected.accuracy
-    assert study("analyze", "name=sample").code == 0
+    assert study("analyze", "name=sample", "figures=[]").code == 0
     table = (tmp_path / "outputs" / "sample" / "analysis" / "gap_table.md").read_text()
     assert "those of a fixed sample of 100 training images (score_train)" in table
 
