@@ -80,6 +80,12 @@ def views(paths):
     return {style: replace(plain, style=STYLES[style]) for style in STYLES}
 
 
+@pytest.fixture(scope="module")
+def one_run(paths):
+    """What figures show of a single run."""
+    return view_of(paths / "paths", runs=lambda r: (r["reg"] == "l2") & (r["lam"] == 0.01) & (r["seed"] == 0))
+
+
 # Lines average seeds, not variants: what these kinds show of a study in which several things vary.
 FILTERS = {
     "lambda_path": {"label_noise": 0.0},
@@ -177,11 +183,8 @@ def test_the_same_files_give_the_same_figure(study, paths, tmp_path, kind):
 @pytest.mark.parametrize(
     "kind", sorted(set(KINDS) - {"best_of_n", "tuning", "forest", "matched", "ridgeline_lambda", "lambda_path"})
 )
-def test_one_run_alone_is_drawn_as_well(paths, kind):
-    figure = drawn(
-        view_of(paths / "paths", runs=lambda r: (r["reg"] == "l2") & (r["lam"] == 0.01) & (r["seed"] == 0)), kind
-    )
-    plt.close(figure)
+def test_one_run_alone_is_drawn_as_well(one_run, kind):
+    plt.close(drawn(one_run, kind))
 
 
 def test_variants_keep_their_look_and_a_grey_print_tells_them_apart(paths):

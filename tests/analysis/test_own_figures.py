@@ -16,7 +16,7 @@ def test_a_figure_of_ones_own_is_a_yaml_file(study, small, tmp_path):
     (tmp_path / "mine" / "figure").mkdir(parents=True)
     file = tmp_path / "mine" / "figure" / "my_figure.yaml"
     file.write_text(yaml.safe_dump({**MINE, "filter": {"reg": ["none", "l2"]}}))
-    command = ("analyze", "--config-dir", "mine", "name=small", "figures=[gap,my_figure]", "style=ieee")
+    command = ("analyze", "--config-dir", "mine", "name=small", "figures=[my_figure]", "style=ieee")
     result = study(*command)
     assert result.code == 0, result.err
     drawing = (small / "analysis" / "figures" / "my_figure.svg").read_text()

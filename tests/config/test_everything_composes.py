@@ -60,7 +60,7 @@ def overrides(choice):
         f"batch_size={choice['batch_size']}",
         f"budget={choice['budget']}",
         f"data.label_noise={choice['label_noise']}",
-        "epochs=3",
+        "epochs=2",
     ]
 
 
@@ -170,7 +170,7 @@ def test_it_trains_and_an_interrupted_run_ends_with_the_same_bytes(place, choice
         whole = train_run(task, folder, lambda epoch, row: True)
         assert whole.state == "complete", whole.cause
         broken = place / f"{folder.name}-broken"
-        assert train_run(task, broken, lambda epoch, row: epoch < 2).state == "interrupted"
+        assert train_run(task, broken, lambda epoch, row: epoch < 1).state == "interrupted"
         assert train_run(task, broken, lambda epoch, row: True).state == "complete"
         assert differing(folder, broken) == []
 

@@ -33,7 +33,7 @@ def test_a_penalty_in_name_only_chooses_what_none_chooses_and_differs_by_roundin
     command = ("--config-dir", "mine", "experiment=almost_none")
     # Removes the spaces that the shipped study has besides.
     removed = [f"~tune.spaces.{reg}" for reg in ("l1", "l2_norm", "weight_decay")]
-    assert run_command(*command, *removed, cwd=tmp_path, timeout=500).code == 0
+    assert run_command(*command, *removed, "tune.trials=8", cwd=tmp_path, timeout=500).code == 0
     assert run_command("analyze", "name=almost_none", "figures=[tuning]", cwd=tmp_path).code == 0
     content, runs = manifest_and_runs(tmp_path / "outputs" / "almost_none")
     none, l2 = content["winners"]
