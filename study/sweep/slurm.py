@@ -25,6 +25,7 @@ from study.training.task import Task
 MINUTES = 20  # of a job, with runs_per_job=auto
 WARNING = 60  # seconds between the warning and the end of a job
 POLL = 2.0  # seconds between two looks at the queue
+PATIENCE = 300.0  # seconds for which Slurm may be silent
 NEWS = 30.0  # seconds between two lines about how far the jobs have come
 # Each number that must not be below a bound, with its bound.
 LEAST = {"time": 2, "mem_gb": 0.1, "cpus": 1, "gpus": 0, "parallel": 1}
@@ -80,7 +81,11 @@ def train_by_slurm(
     if not base.wait:
         say(f"study status name={folder.name} shows the jobs, study cancel name={folder.name} stops them")
         return []
-    _wait(tasks, folder, say)
+    try:
+        _wait(tasks, folder, say)
+    except KeyboardInterrupt:
+        say(f"the jobs go on. study cancel name={folder.name} stops them")
+        raise
     return states_of(tasks, say)
 
 
@@ -156,11 +161,24 @@ def _waiting_runs(folder: Path) -> set[str]:
 
 
 def _wait(tasks: Sequence[Task], folder: Path, say: Callable[[str], None]) -> None:
-    """Wait until the runs have ended, or no job of the study is left."""
-    left, reported, count = list(tasks), time.monotonic(), 0
+    """Wait until the runs have ended, or no job of the study is left.
+
+    Raises:
+        StudyError: Slurm has not answered for PATIENCE seconds.
+    """
+    left, jobs = list(tasks), set(recorded_jobs(folder))
+    heard = reported = time.monotonic()
+    count = 0
     while True:
-        states = [state for job, state in queued().items() if job in recorded_jobs(folder)]
-        left = [task for task in left if not claims.is_ended(task.folder)]
+        try:
+            states = [state for job, state in queued().items() if job in jobs]
+            heard = time.monotonic()
+        except StudyError:  # the controller may restart
+            if time.monotonic() - heard > PATIENCE:
+                raise
+            states = [PENDING]
+        # A run that is trained again has ended already, so only the end of its job counts.
+        left = [task for task in left if task.retry or not claims.is_ended(task.folder)]
         if not left or not states:
             return
         ended = len(tasks) - len(left)
