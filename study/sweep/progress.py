@@ -1,7 +1,7 @@
 """Show the progress of a command: one live display of all runs on a terminal, plain lines in a log."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,14 +51,19 @@ def say_dry_run(plan: Plan, workers: int) -> None:
     """Print which runs would be trained, and estimate the time from the epochs of complete runs."""
     for task in plan.tasks:
         console.print(f"would train {task.folder}", markup=False)
-    seconds = [seconds for run in plan.ended if (seconds := seconds_per_epoch(run)) is not None]
+    seconds = seconds_per_epoch(plan.ended)
     if seconds and plan.tasks:
         epochs = sum(task.config.epochs for task in plan.tasks)
         left = duration(sum(seconds) / len(seconds) * epochs / workers)
         console.print(f"about {left} with {workers} runs at a time, estimated from {len(seconds)} complete runs")
 
 
-def seconds_per_epoch(run: Existing) -> float | None:
+def seconds_per_epoch(runs: Iterable[Existing]) -> list[float]:
+    """Wall times of an epoch in seconds, for those complete runs that show it."""
+    return [seconds for run in runs if (seconds := _seconds_per_epoch(run)) is not None]
+
+
+def _seconds_per_epoch(run: Existing) -> float | None:
     """Wall time of an epoch in seconds, scoring included; None for a run that was resumed."""
     try:
         with open(run.folder / "metrics.csv") as file:

@@ -46,7 +46,6 @@ def check_slurm(options: DictConfig) -> None:
         raise ConfigError(f"hydra.launcher.runs_per_job={runs}: allowed: auto, or a number of at least 1")
     if find_spec("submitit") is None:
         raise StudyError("hydra/launcher=slurm needs submitit. Install it: pip install 'regstudy[slurm]'")
-    ask("sinfo", "--version")
     ask("sinfo", "--noheader", "--format=%P")
 
 
@@ -100,7 +99,7 @@ def packed(tasks: Sequence[Task], runs_per_job: int | str, ended: Sequence[Exist
     """
     if isinstance(runs_per_job, int):
         return [list(tasks[start : start + runs_per_job]) for start in range(0, len(tasks), runs_per_job)]
-    measured = [seconds for run in ended if (seconds := seconds_per_epoch(run)) is not None]
+    measured = seconds_per_epoch(ended)
     if not measured:
         return [[task] for task in tasks]
     seconds, room = sum(measured) / len(measured), 0.0
@@ -122,7 +121,7 @@ def _arrays(packs: Sequence[list[Task]], largest: int) -> list[Sequence[list[Tas
 def _largest_array() -> int:
     """The number of jobs that the cluster allows in an array. Its MaxArraySize is one above the largest index."""
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE)
-    return max(1, int(found[1]) - 1) if found else 1
+    return max(1, int(found[1])) if found else 1
 
 
 def _submit(options: DictConfig, folder: Path, work: Sequence[TrainRuns]) -> list[str]:
@@ -145,13 +144,9 @@ def _submit(options: DictConfig, folder: Path, work: Sequence[TrainRuns]) -> lis
         additional_parameters=further,
     )
     try:
-        return [job.job_id for job in executor.map_array(_run, work)]
+        return [job.job_id for job in executor.map_array(TrainRuns.train, work)]
     except submitit.core.utils.FailedJobError as error:
         raise StudyError(f"Slurm refuses the jobs: {str(error).strip().splitlines()[-1]}") from None
-
-
-def _run(work: TrainRuns) -> list[str]:
-    return work()
 
 
 def _waiting_runs(folder: Path) -> set[str]:

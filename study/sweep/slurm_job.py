@@ -12,7 +12,6 @@ from study.sweep.freeze import recorded_tasks
 from study.sweep.workers import train_all
 
 ENDS = (signal.SIGTERM, signal.SIGUSR1)  # Slurm sends one before it ends a job: the warning, or a preemption
-STOPPED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,12 @@ class TrainRuns:
     run_ids: Sequence[str]
     workers: int
 
-    def __call__(self) -> list[str]:
+    def train(self) -> list[str]:
         """Train the runs that have not ended yet; return the state of each."""
         tasks = recorded_tasks(self.folder, self.run_ids)
         outcomes = train_all(tasks, min(self.workers, len(tasks)), each_epoch=False, pause_on=ENDS)
         states = [outcome.state for outcome in outcomes]
-        if STOPPED in states:
+        if "interrupted" in states:
             queue_again()
         return states
 

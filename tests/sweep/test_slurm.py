@@ -1,5 +1,6 @@
 """hydra/launcher=slurm on a real Slurm of two nodes: .ci/slurm starts it, and SLURM_CONF names it."""
 
+import json
 import os
 import shutil
 import signal
@@ -85,6 +86,8 @@ def test_200_runs_end_with_the_bytes_of_a_local_sweep_although_a_node_dies(tmp_p
         again = run_command(*arguments, cwd=tmp_path, timeout=400)
         assert again.code == 0, again.err
         assert same_runs(tmp_path / "outputs/many", local / "outputs/many") == 200
+        arrays = [json.loads(line)["jobs"] for line in (tmp_path / "outputs/many/jobs.jsonl").read_text().splitlines()]
+        assert [len(array) for array in arrays[:3]] == [8, 8, 4]  # .ci/slurm allows arrays of 8
         assert under_way(tmp_path / "outputs/many") == []
     finally:
         process.kill()
@@ -118,6 +121,22 @@ def test_a_signal_saves_a_checkpoint_within_the_epoch_and_the_job_queues_again(t
 
 @needs_slurm
 @pytest.mark.slow
+def test_cancelled_runs_save_a_checkpoint_and_their_job_does_not_come_back(tmp_path):
+    command = ("data=fashion_mnist_mini", "epochs=5", "model=cnn", "name=gone", *SLURM, "wait=false")
+    assert run_command(*command, cwd=tmp_path).code == 0
+    folder = tmp_path / "outputs/gone"
+    (job,) = recorded_jobs(folder)
+    wait_for(lambda: any("\n0," in metrics.read_text() for metrics in folder.glob(".work/*/metrics.csv")))
+    assert "1 jobs cancelled, 0 of them were waiting" in run_command("cancel", "name=gone", cwd=tmp_path).out
+    wait_for(lambda: job not in slurm("squeue", "-h", "-o", "%i").split())
+    (given_back,) = under_way(folder)
+    assert given_back.name.endswith("@free")
+    assert (given_back / "checkpoint.pt").exists()
+    assert "1 lost" in run_command("status", "name=gone", cwd=tmp_path).out
+
+
+@needs_slurm
+@pytest.mark.slow
 def test_jobs_wait_are_seen_and_can_be_cancelled(tmp_path):
     command = ("-m", *FEW, "reg=none,l1", "seeds=2", "name=held", *SLURM, "wait=false")
     submitted = run_command(*command, "+hydra.launcher.sbatch.hold=true", cwd=tmp_path)
@@ -138,7 +157,7 @@ def test_runs_are_packed_by_number_or_by_the_time_that_complete_runs_took(finish
     assert [len(pack) for pack in packed(tasks, 4, ended, 1)] == [4, 2]
     assert [len(pack) for pack in packed(tasks, "auto", [], 1)] == [1] * 6
     assert [len(pack) for pack in packed(tasks, "auto", ended, 1)] == [6]
-    seconds = sum(seconds_per_epoch(run) for run in ended) / len(ended)
+    seconds = sum(seconds_per_epoch(ended)) / len(ended)
     long = [replace(task, config=replace(task.config, epochs=int(500 / seconds))) for task in tasks]
     assert [len(pack) for pack in packed(long, "auto", ended, 1)] == [2, 2, 2]  # of 500 s each, in 20 minutes
     assert [len(pack) for pack in packed(long, "auto", ended, 2)] == [4, 2]
