@@ -273,7 +273,7 @@ def test_gradient_ratio_is_the_ratio_of_the_two_norms(train, loop, hidden):
         for value in (penalty, data)
     ]
     assert ratio == pytest.approx(float(norms[0] / norms[1]), rel=1e-9)
-    assert value == pytest.approx(float(0.01 * sum((p**2).sum() for p in model.parameters())), rel=1e-9)
+    assert value == pytest.approx(float(0.01 * sum((p.detach() ** 2).sum() for p in model.parameters())), rel=1e-9)
     assert all(p.grad is None for p in model.parameters())
 
 
