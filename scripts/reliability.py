@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,18 @@ def complete(study: Path, expected: int) -> bool:
     return len(runs) == expected and not any(unfinished(study, run) for run in runs)
 
 
+def killed_runs(study: Path) -> int:
+    """The number of runs that failed because their process was killed."""
+    return sum("killed by SIGKILL" in path.read_text() for path in study.glob("*-seed*/status.json"))
+
+
+def wait_for_a_death(study: Path, sweeps: Sequence[subprocess.Popen]) -> None:
+    """Wait until a run has failed because its process killed itself, or all sweeps have ended."""
+    before = killed_runs(study)
+    while killed_runs(study) <= before and any(sweep.poll() is None for sweep in sweeps):
+        time.sleep(0.1)
+
+
 def disturbed_sweep(
     folder: Path, name: str, together: int, expected: int, kills: int, epochs: int, chance: random.Random
 ) -> Tally:
@@ -108,8 +121,8 @@ def disturbed_sweep(
             if complete(study, expected):
                 return tally
             raise SystemExit(f"{study} is not complete, but its sweeps ended with {codes}")
-        if in_a_write:  # the workers kill themselves
-            time.sleep(chance.uniform(3, 6))
+        if in_a_write:  # the workers kill themselves, sooner or later: it depends on the machine
+            wait_for_a_death(study, sweeps)
         for _ in range(4 if of_workers else 0):
             time.sleep(chance.uniform(0.1, 1.0))
             if live := live_runs(study, epochs):
@@ -128,7 +141,7 @@ def disturbed_sweep(
         time.sleep(0.1)
         tally.kills += any(unfinished(study, run) for run in live.values())
         if in_a_write:
-            dead = sum("killed by SIGKILL" in path.read_text() for path in study.glob("*-seed*/status.json"))
+            dead = killed_runs(study)
             tally.kills, tally.in_a_write = tally.kills + dead, tally.in_a_write + dead
 
 
