@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Check regstudy on a machine with a GPU, without a network: losses against the CPU, speed, determinism, resuming.
 #   scripts/device_check.sh [OUT]      # OUT: folder of the report, by default outputs/device_check
-#   DEVICE=mps scripts/device_check.sh # another device; DATA=fashion_mnist_mini and MODELS=mlp,cnn for less work
+#   DEVICE=mps scripts/device_check.sh # another device; DATA=fashion_mnist_mini, MODELS=mlp,cnn, TRAIN_SIZE=500 for less work
 #   WHEELS=folder                      # of wheels to install first, where Hydra is missing
 #   PYTHON=.venv/bin/python            # by default python3
 set -euo pipefail
@@ -13,4 +13,4 @@ if [ -n "${WHEELS:-}" ]; then
 fi
 export PYTHONPATH="$PWD:$PWD/scripts:${PYTHONPATH:-}"
 exec "$python" -m benchmarks.device --out "${1:-outputs/device_check}" --device "${DEVICE:-cuda}" --data "${DATA:-fashion_mnist}" \
-    --models "${MODELS:-mlp,cnn,resnet18}"
+    --models "${MODELS:-mlp,cnn,resnet18}" ${TRAIN_SIZE:+--train-size "$TRAIN_SIZE"}

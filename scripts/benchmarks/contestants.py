@@ -36,20 +36,21 @@ def install_peers() -> None:
     stamp.write_text(PINS.read_text())
 
 
-def write_data(file: Path, mini: bool = False) -> None:
+def write_data(file: Path, mini: bool = False, train_size: int | None = None) -> None:
     """Write the images for all libraries to a file, as regstudy reads and checks them.
 
     Args:
         file: an .npz file.
         mini: whether these are the images of fashion_mnist_mini.
+        train_size: number of training images; None: all.
     """
     from study.data import fashion_mnist
 
     dataset = fashion_mnist.mini() if mini else fashion_mnist.full()
     raw = dataset.read(Path(data_root()).expanduser())
     arrays = {
-        f"{name}_{kind}": np.asarray(getattr(raw, f"{part}_{kind}"))
-        for name, part in (("train", "train"), ("val", "test"))
+        f"{name}_{kind}": np.asarray(getattr(raw, f"{part}_{kind}"))[:size]
+        for name, part, size in (("train", "train", train_size), ("val", "test", None))
         for kind in ("images", "labels")
     }
     np.savez(file, **arrays)

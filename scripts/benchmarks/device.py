@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "fashion_mnist_mini"))
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--train-size", type=int, help="training images of the speed check; by default all")
     check = Check(parser.parse_args())
     began, tag = time.perf_counter(), f"{int(time.time())}"
     check.say(f"# Device check: {name_of(check.options.device)}")
@@ -110,7 +111,8 @@ def losses(check: Check, tag: str) -> None:
 def speed(check: Check, tag: str) -> None:
     """Time an epoch of training and scoring, the second of two, against a plain loop and Lightning."""
     data = check.out / "data.npz"
-    write_data(data, mini=check.options.data == "fashion_mnist_mini")
+    size = check.options.train_size
+    write_data(data, mini=check.options.data == "fashion_mnist_mini", train_size=size)
     check.say("| model | program | seconds per epoch | relative to regstudy |")
     check.say("|---|---|---:|---:|")
     setting = (
@@ -119,6 +121,7 @@ def speed(check: Check, tag: str) -> None:
         "data.split=textbook",
         "loop=general",
         f"device={check.options.device}",
+        *([f"data.train_size={size}"] if size else []),
     )
     for run in check.study(f"speed{tag}", *setting, f"model={check.options.models}"):
         model, status = model_of(run), json.loads((run / "status.json").read_text())

@@ -22,6 +22,7 @@ def train_epoch(
     train: Part,
     batch_size: int,
     images: int | None = None,
+    step: Callable[[State], Tensor | float] | None = None,
 ) -> float:
     """Train for one epoch in minibatches, by default with every image once. The short last batch is kept.
 
@@ -31,6 +32,7 @@ def train_epoch(
         batch_size: images per step.
         images: number of images in an epoch; None: every image of the split once. An epoch with more images than the
             split uses several permutations, one after the other.
+        step: makes a step with the gradients of the data loss, and returns the penalty; None: by torch.
 
     Returns:
         The objective: the mean over the minibatches of data loss plus penalty, as the optimizer saw them.
@@ -38,7 +40,7 @@ def train_epoch(
     Raises:
         PausedError: the state asked for it. A further call goes on with the epoch.
     """
-    model, regularizer, optimizer, under_way = state.model, state.regularizer, state.optimizer, state.under_way
+    model, regularizer, under_way = state.model, state.regularizer, state.under_way
     model.train()
     if under_way.left is None:
         under_way.left, under_way.objective = batch_order(len(train), images, state.order), []
@@ -51,11 +53,7 @@ def train_epoch(
             raise PausedError
         backward = partial(_backward, state, loss_of, *regularizer.on_batch(*train.take(batch)))
         loss = regularizer.on_backward(backward)
-        objective.append(loss + regularizer.before_step(optimizer))
-        if state.clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), state.clip_norm)
-        optimizer.step()
-        regularizer.after_step(optimizer)
+        objective.append(loss + (step or _step_by_torch)(state))
         if state.schedule is not None:
             state.schedule.step()
     under_way.left = None
@@ -70,6 +68,16 @@ def _backward(state: State, loss_of: Callable[[Tensor, Tensor], Tensor], inputs:
     loss = loss + state.regularizer.on_loss(loss, inputs, logits)
     loss.backward()
     return loss.detach()
+
+
+def _step_by_torch(state: State) -> Tensor | float:
+    """Make a step of the regularizers and of the optimizer; return the penalty, a scalar."""
+    penalty = state.regularizer.before_step(state.optimizer)
+    if state.clip_norm is not None:
+        nn.utils.clip_grad_norm_(state.model.parameters(), state.clip_norm)
+    state.optimizer.step()
+    state.regularizer.after_step(state.optimizer)
+    return penalty
 
 
 def batch_order(count: int, images: int | None, order: torch.Generator) -> torch.Tensor:

@@ -16,12 +16,12 @@ from study.config.build import build_dataset, build_model, build_regularizer, ch
 from study.config.run_config import CONSTANT, RunConfig
 from study.tasks import CLASSIFICATION
 from study.training import general
-from study.training.compiled import mlp
+from study.training.compiled import any_model, mlp
 from study.training.task import Task
 
-LOOPS = {loop.PATH: loop for loop in (general, mlp)}
-PLAIN_STEPS = [CONSTANT["_target_"], CONSTANT["warmup"], None, "float32"]  # of the compiled loop
-COMPILING = "compiling the training loop of MLPs, once on this machine"
+LOOPS = {loop.PATH: loop for loop in (mlp, any_model, general)}  # the fastest first
+PLAIN_STEPS = [CONSTANT["_target_"], CONSTANT["warmup"], None, "float32"]  # of the compiled loops
+COMPILING = "compiling the training loop, once on this machine"
 
 
 def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -> list[Task]:
@@ -34,17 +34,18 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
         loop: `common`: the fastest loop that can train all. `fastest`: the fastest for each. `general`: that loop.
         say: prints a line; called when something takes long or cannot be used here.
     """
-    fit = [loop != "general" and _mlp_fits(_as_json(task.config)) for task in tasks]
-    if loop == "common" and not all(fit):
-        fit = [False] * len(tasks)
-    reason = None
-    if any(fit):
+    fitting = [[general.PATH] if loop == "general" else _loops_for(_as_json(task.config)) for task in tasks]
+    if loop == "common":
+        common = [path for path in LOOPS if all(path in paths for paths in fitting)]
+        fitting = [common] * len(tasks)
+    chosen = [paths[0] for paths in fitting]
+    for path in sorted({*chosen} - {general.PATH}):
         with _report_compiling(say):
-            reason = mlp.unavailable()
-    if reason is not None:
-        say(f"the compiled loop of MLPs cannot be used here ({reason}). The slower general loop trains them")
-        fit = [False] * len(tasks)
-    return [replace(task, path=mlp.PATH if fits else general.PATH) for task, fits in zip(tasks, fit, strict=True)]
+            reason = LOOPS[path].unavailable()
+        if reason is not None:
+            say(f"compiled code cannot be used here ({reason}). The slower general loop trains")
+            chosen = [general.PATH if each == path else each for each in chosen]
+    return [replace(task, path=path) for task, path in zip(tasks, chosen, strict=True)]
 
 
 @contextmanager
@@ -78,15 +79,19 @@ def _as_json(config: RunConfig) -> str:
 
 
 @lru_cache(maxsize=1_000)
-def _mlp_fits(content: str) -> bool:
-    """Whether the compiled loop can train a run, given `_as_json` of its config."""
+def _loops_for(content: str) -> list[str]:
+    """The loops that can train a run, given `_as_json` of its config, the fastest first."""
     data, model, optimizer, parts, device, steps = json.loads(content)
     if optimizer.get("nesterov") or steps != PLAIN_STEPS:
-        return False
+        return [general.PATH]
+    regularizers, found = [build_regularizer(part) for part in parts], [general.PATH]
+    rule, where = optimizer["_target_"], choose_device(device)
+    if any_model.fits(regularizers, rule, where):
+        found.insert(0, any_model.PATH)
     dataset = build_dataset(data)
-    if dataset.task != CLASSIFICATION:
-        return False
-    with torch.device("meta"):
-        network = build_model(model, dataset)
-    regularizers = [build_regularizer(part) for part in parts]
-    return mlp.fits(network, regularizers, optimizer["_target_"], choose_device(device))
+    if dataset.task == CLASSIFICATION:
+        with torch.device("meta"):
+            network = build_model(model, dataset)
+        if mlp.fits(network, regularizers, rule, where):
+            found.insert(0, mlp.PATH)
+    return found

@@ -175,7 +175,7 @@ def test_without_a_compiler_the_general_loop_trains_all_runs_after_a_word_of_war
         PYTHONPATH=str(tmp_path / "broken"),
     )
     assert result.code == 0, result.err
-    assert "compiled loop of MLPs cannot be used here (ImportError: no compiler on this machine)" in result.out
+    assert "compiled code cannot be used here (ImportError: no compiler on this machine)" in result.out
     paths = [json.loads(file.read_text())["path"] for file in tmp_path.glob("outputs/default/*/status.json")]
     assert paths == ["general", "general"]
 

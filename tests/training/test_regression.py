@@ -85,7 +85,7 @@ def test_mixup_mixes_targets_like_inputs():
 def test_the_files_of_a_run_hold_its_scores(tmp_path):
     folder = trained(tmp_path)
     status = json.loads((folder / "status.json").read_text())
-    assert (status["task"], status["path"]) == ("regression", "general")
+    assert (status["task"], status["path"]) == ("regression", "compiled_step")
     metrics = pd.read_csv(folder / "metrics.csv")
     columns = "epoch train_loss train_accuracy val_loss val_accuracy penalty objective gradient_ratio lam learning_rate"
     assert list(metrics) == [*columns.split(), "seconds", "train_r2", "val_r2", "train_mae", "val_mae"]

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from study.models import MLP
 from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
+from study.training.compiled.in_step import OPTIMIZERS, coefficients_of, have_one_order, rule_of, started
 from study.training.general import GRADIENT_IMAGES, batch_order
 from study.training.state import State
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from study.training.compiled.sparse_products import Entries
 
 PATH = "mlp"
-OPTIMIZERS = ("study.optimizers.adam", "study.optimizers.sgd")
-# Regularizers that change the weights themselves. Only the general loop defines the order of two of these.
-ALONE = {"decay", "soft", "group", "cap"}
-PENALTIES = {"absolute", "square", "norm"}
 GRADIENT_BATCH = 200  # images at a time for the gradient ratio, or the next lower divisor of their number
 
 
@@ -49,7 +46,7 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
     if len(in_steps) < len(regularizers):
         return False
     kinds = [kind for in_step in in_steps for kind in in_step]
-    return sum(kind in ALONE for kind in kinds) <= 1 and not ("decay" in kinds and PENALTIES & set(kinds))
+    return have_one_order(kinds)
 
 
 @lru_cache
@@ -86,7 +83,6 @@ def train_epoch(
     """
     from study.training.compiled import kernels  # Numba may be missing
     from study.training.compiled.layout import layout_of, pack, unpack
-    from study.training.compiled.steps import Rule
 
     model, regularizer, optimizer = state.model, state.regularizer, state.optimizer
     assert isinstance(model, MLP)
@@ -94,16 +90,8 @@ def train_epoch(
     layers = [*model.hidden, model.output]
     tensors = [(layer.weight, layer.bias) for layer in layers]
     layout = layout_of(layers)
-    moments, options = _started(optimizer), optimizer.param_groups[0]
-    if isinstance(optimizer, torch.optim.Adam):
-        decay1, decay2 = options["betas"]
-        rule = Rule(True, float(options["lr"]), decay1, decay2, options["eps"])
-        keys: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
-        steps = int(moments[model.output.bias]["step"])
-    else:
-        rule = Rule(False, float(options["lr"]), float(options["momentum"]), 0.0, 0.0)
-        keys = ("momentum_buffer",) if rule.decay1 else ()
-        steps = 0
+    moments, (rule, keys) = started(optimizer), rule_of(optimizer)
+    steps = int(moments[model.output.bias].get("step", 0))
     kinds = [tensors, *([(moments[w][key], moments[b][key]) for w, b in tensors] for key in keys)]
     packed = [pack(kind, layout) for kind in kinds]
     # An optimizer without these moments gets the parameters in their place. The compiled code does not touch them.
@@ -212,22 +200,19 @@ def _coefficients(
     model: MLP, regularizers: Sequence[Regularizer], tensors: Sequence[tuple[Tensor, Tensor]]
 ) -> np.ndarray:
     """The coefficients of the regularizers for each weight and bias, (layers, 2, 7); see `steps.COEFFICIENTS`."""
-    from study.training.compiled.steps import CAP, COEFFICIENTS, GROUP  # Numba may be missing
+    from study.training.compiled.steps import COEFFICIENTS, GROUP  # Numba may be missing
 
-    place = {id(tensor): (layer, kind) for layer, pair in enumerate(tensors) for kind, tensor in enumerate(pair)}
-    result = np.zeros((len(tensors), 2, len(COEFFICIENTS)))
-    result[..., CAP] = np.inf
+    flat = [tensor for pair in tensors for tensor in pair]
+    result = coefficients_of(regularizers, flat).reshape(len(tensors), 2, -1)
+    layer_of = {id(weight): layer for layer, (weight, _) in enumerate(tensors)}
     for regularizer in regularizers:
         for kind, unit in (regularizer.in_step or {}).items():
             if kind in ("group", "cap"):
                 for units in hidden_units(model, regularizer.scoped):
-                    layer, _ = place[id(units.weight)]
+                    layer = layer_of[id(units.weight)]
                     result[layer, 0, COEFFICIENTS.index(kind)] = unit * regularizer.lam * units.factor
                     if kind == "group" and units.bias is not None:
                         result[layer, 1, GROUP] = result[layer, 0, GROUP]
-            elif kind in COEFFICIENTS:
-                for s in regularizer.scoped:
-                    result[*place[id(s.parameter)], COEFFICIENTS.index(kind)] += unit * regularizer.lam * s.factor
     return result
 
 
@@ -237,16 +222,3 @@ def _smoothing(regularizers: Sequence[Regularizer]) -> float:
     for regularizer in regularizers:
         kept *= 1 - (regularizer.in_step or {}).get("smoothing", 0.0) * regularizer.lam
     return 1 - kept
-
-
-def _started(optimizer: torch.optim.Optimizer) -> Mapping[Tensor, dict[str, Tensor]]:
-    """The state of the optimizer by parameter. Before the first step, create it as torch would in that step."""
-    options = optimizer.param_groups[0]
-    for parameter in options["params"]:
-        state = optimizer.state[parameter]
-        if isinstance(optimizer, torch.optim.Adam) and not state:
-            state["step"] = torch.zeros((), dtype=torch.float32)
-            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        elif options.get("momentum") and not state:
-            state["momentum_buffer"] = torch.zeros_like(parameter)
-    return optimizer.state

@@ -1,6 +1,7 @@
-"""One step of the optimizer and the regularizers on the tensors of an MLP, as compiled code.
+"""One step of the optimizer and the regularizers, as compiled code.
 
-These functions are parts of `kernels.train_epoch`. Each makes one pass over memory, or over data in the cache.
+These functions are parts of `kernels.train_epoch`, except `step_of_tensor`, the whole step of any other model's tensor.
+Each makes one pass over memory, or over data in the cache.
 """
 
 from typing import NamedTuple
@@ -21,6 +22,7 @@ compiled = njit(cache=True, no_cfunc_wrapper=True, **FLAGS)
 # (the weights and the bias of a unit). The last is the largest norm allowed for a unit's weights, by default infinite.
 COEFFICIENTS = ("absolute", "square", "norm", "decay", "soft", "group", "cap")
 ABSOLUTE, SQUARE, NORM, DECAY, SOFT, GROUP, CAP = range(7)
+IN_CACHE = 4_096  # numbers of a tensor at a time
 NEWTON = 8  # iterations, as in regularizers.projections
 
 
@@ -80,6 +82,34 @@ def step_tensor(
             w[i] = x - threshold if x > threshold else (x + threshold if x < -threshold else w.dtype.type(0))
         sums = sums_of(w)
     return sums
+
+
+@compiled
+def step_of_tensor(
+    w: np.ndarray,
+    gradient: np.ndarray,
+    state: tuple[np.ndarray, np.ndarray],
+    coefficients: np.ndarray,
+    rule: Rule,
+    step: int,
+) -> float:
+    """Make one step for a whole tensor; return its penalty before the step. The arguments are those of `step_tensor`.
+
+    The coefficients of groups and limits are ignored.
+    """
+    norms = np.zeros(3)
+    if coefficients[NORM] > 0:  # its gradient depends on the whole tensor
+        for begin in range(0, len(w), IN_CACHE):
+            norms[1] += sums_of(w[begin : begin + IN_CACHE])[1]
+    absolute = squares = 0.0
+    for begin in range(0, len(w), IN_CACHE):
+        part = slice(begin, min(begin + IN_CACHE, len(w)))
+        sums = sums_of(w[part])
+        absolute += sums[0]
+        squares += sums[1]
+        step_tensor(w[part], gradient[part], (state[0][part], state[1][part]), coefficients, norms, rule, step)
+    norms[0], norms[1] = absolute, squares
+    return penalty_value(coefficients, norms)
 
 
 @inlined
