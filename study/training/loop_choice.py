@@ -12,7 +12,8 @@ from functools import lru_cache
 
 import torch
 
-from study.config.build import build_dataset, build_model, build_regularizer, choose_device, reg_parts
+from study.config.build import build_dataset, build_model, build_regularizer, reg_parts
+from study.config.devices import Devices, devices_here, kind_here
 from study.config.run_config import CONSTANT, RunConfig
 from study.tasks import CLASSIFICATION
 from study.training import general
@@ -45,6 +46,15 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
         say(f"the compiled loop of MLPs cannot be used here ({reason}). The slower general loop trains them")
         fit = [False] * len(tasks)
     return [replace(task, path=mlp.PATH if fits else general.PATH) for task, fits in zip(tasks, fit, strict=True)]
+
+
+def devices_for(task: Task) -> Devices:
+    """The devices of this machine that can train a run: those that its config means, or the CPU for a loop of the CPU.
+
+    Raises:
+        RuntimeError: this machine has no such device.
+    """
+    return devices_here("cpu" if task.path == mlp.PATH else task.config.device)
 
 
 @contextmanager
@@ -89,4 +99,4 @@ def _mlp_fits(content: str) -> bool:
     with torch.device("meta"):
         network = build_model(model, dataset)
     regularizers = [build_regularizer(part) for part in parts]
-    return mlp.fits(network, regularizers, optimizer["_target_"], choose_device(device))
+    return mlp.fits(network, regularizers, optimizer["_target_"], kind_here(device))

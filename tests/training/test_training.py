@@ -162,10 +162,10 @@ def test_both_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name,
 
 
 def test_the_compiled_loop_is_for_what_it_knows_alone():
-    model, adam, cpu = MLP(4, [3], 2), "study.optimizers.adam", torch.device("cpu")
+    model, adam, cpu = MLP(4, [3], 2), "study.optimizers.adam", "cpu"
     fits = mlp.fits
     assert fits(model, [L1(), L2(), L1Proximal()], adam, cpu)
-    assert not fits(model, [L1()], adam, torch.device("cuda"))
+    assert not fits(model, [L1()], adam, "cuda")
     assert not fits(model, [L1()], "my_optimizers.adam", cpu)
     assert not fits(model, [FunctionPenalty(lambda w: w.abs().sum())], adam, cpu)
     assert not fits(model, [Noise()], adam, cpu)
