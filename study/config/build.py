@@ -1,4 +1,4 @@
-"""Build the objects that a checked config describes: data set, model, optimizer, regularizers, device."""
+"""Build the objects that a checked config describes: data set, model, optimizer, regularizers."""
 
 import copy
 import inspect
@@ -288,26 +288,3 @@ def build_combined(config: RunConfig, model: nn.Module, classes: int) -> Combine
         regularizer.attach(model, scoped, classes)
         parts.append(Part(regularizer, part["lam"], part["schedule"], part["ramp"] or 1))
     return Combined(parts)
-
-
-def choose_device(device: str) -> torch.device:
-    """Return the torch device for `auto` or for a name.
-
-    Raises:
-        RuntimeError: torch does not know the name, or this machine has no such device.
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise RuntimeError("no device of this name") from None
-    if chosen.type not in ("cpu", "cuda", "mps"):
-        raise RuntimeError("not supported")
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("no CUDA device on this machine")
-    if chosen.type == "mps" and not torch.backends.mps.is_available():
-        raise RuntimeError("no MPS device on this machine")
-    return chosen

@@ -1,4 +1,4 @@
-"""Check options, ranges, scope and device of a config before any data is read or any run is trained."""
+"""Check options, ranges, scope and precision of a config before any data is read or any run is trained."""
 
 import inspect
 import json
@@ -18,7 +18,6 @@ from study.config.build import (
     build_optimizer,
     build_regularizer,
     build_schedule,
-    choose_device,
     errors_of_target,
     locate,
     neutral_option,
@@ -26,6 +25,7 @@ from study.config.build import (
     reg_parts,
     steps_per_epoch,
 )
+from study.config.devices import kind_here
 from study.config.identity import facts_of, identify
 from study.config.options import checked_arguments
 from study.config.run_config import DATA_KEYS, SPLITS, WARMUP_UNITS, ResolvedRun, RunConfig
@@ -58,7 +58,8 @@ def checked(config: RunConfig, task: str | None = None) -> ResolvedRun:
     groups = (config.data, config.model, config.optimizer, config.schedule, parts)
     content = json.dumps([*groups, config.epochs, config.batch_size, config.budget, task])
     data, model, optimizer, schedule, parts, facts = _checked_groups(content)
-    _check_device(config.device, config.precision)
+    if config.precision == "float64" and kind_here(config.device) == "mps":
+        raise ConfigError("precision=float64: device=mps has no such numbers. Allowed: float32, bfloat16")
     lam, reg = None, {"option": config.reg["option"], "parts": parts}
     if "parts" not in config.reg:
         lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
@@ -336,12 +337,3 @@ def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequ
         ) from None
     if not (isinstance(value, torch.Tensor) and value.dim() == 0):
         raise ConfigError(f"reg={part['option']}: {part['_target_']} must return a scalar tensor, the penalty R(w)")
-
-
-def _check_device(device: str, precision: str) -> None:
-    try:
-        chosen = choose_device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device={device}: {error}. Allowed: auto, cpu, cuda, cuda:<number>, mps") from None
-    if chosen.type == "mps" and precision == "float64":
-        raise ConfigError("precision=float64: device=mps has no such numbers. Allowed: float32, bfloat16")

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
+from study.config.devices import kind_of
 from study.config.run_config import (
     BUDGETS,
     GROUPS,
@@ -101,7 +102,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         clip_norm=clip_norm,
         precision=values["precision"],
         score_train=values["score_train"],
-        device=values["device"],
+        device=kind_of(values["device"]),
         threads=values["threads"],
         checkpoint_every=values["checkpoint_every"],
         keep_checkpoint=values["keep_checkpoint"],

@@ -47,7 +47,7 @@ class RunConfig:
     model: Mapping[str, Any]
     optimizer: Mapping[str, Any]
     reg: Mapping[str, Any]
-    device: str
+    device: str  # auto, cpu, cuda or mps. Which card trains the run is no part of its config
     threads: int
     schedule: Mapping[str, Any] = field(default_factory=lambda: CONSTANT)  # of the learning rate
     clip_norm: float | None = None

@@ -32,7 +32,7 @@ class StudySchema:
     score_train: int | None = MISSING
     seeds: Any = None
     variants: list[Any] = field(default_factory=list)
-    device: str = MISSING
+    device: Any = MISSING
     threads: int = MISSING
     workers: int | None = None
     checkpoint_every: float = MISSING

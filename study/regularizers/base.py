@@ -58,7 +58,7 @@ class Regularizer:
         classification_only: the reason why it cannot be used for regression; empty if it can.
         selects: whether it chooses the epoch whose weights are the result.
         of_models: the options of `model` that have the options which `model_options` sets, for messages.
-        in_step: its effect in a step, for the compiled loop: coefficients per unit of λ. The keys are those of
+        in_step: its effect in a step, for compiled loops: coefficients per unit of λ. The keys are those of
             `COEFFICIENTS` in `training.compiled.steps`, or `smoothing`. Empty: it does nothing in a step. None: it
             requires the general loop.
         stream: the random stream of the run's seed that `generator` draws from; None if it has no generator of its own.

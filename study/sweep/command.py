@@ -5,11 +5,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from study.config.devices import ALLOWED, KINDS, Devices, as_text, devices_here, kind_of
 from study.config.hydra_settings import OWN_LAUNCHER, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
@@ -119,13 +121,14 @@ class _Command:
             preload.start_server()
         runs = self._compose(parts, test)
         plan = plan_runs(self.study_folder, runs, base.retry_failed)
-        workers = _worker_count(base.workers, base.threads, len(plan.tasks))
+        devices = self._devices()
+        workers = _worker_count(base.workers, base.threads, len(plan.tasks), len(devices.names) if devices else 1)
         progress.say_plan(self.study_folder, plan)
         if base.dry_run:
             progress.say_dry_run(plan, workers)
         else:
             states = {"failed"} if plan.failed else set()
-            states |= self._train_tasks(plan, workers) if plan.tasks else set()
+            states |= self._train_tasks(plan, workers, devices) if plan.tasks else set()
             self.states |= states
             if "interrupted" in states:
                 raise KeyboardInterrupt
@@ -137,11 +140,31 @@ class _Command:
         self.primary = _primary(self.base, self.study_folder, self.task)
         return [replace(run, config=replace(run.config, test=test)) for run in runs]
 
-    def _train_tasks(self, plan: Plan, workers: int) -> set[str]:
+    def _devices(self) -> Devices | None:
+        """The devices that this command trains on; None if a launcher's jobs train, on devices of their own.
+
+        Raises:
+            ConfigError: this machine has no such device, or cards are numbered for jobs.
+        """
+        device: Any = self.base.device
+        device = OmegaConf.to_container(device) if OmegaConf.is_config(device) else device
+        if self.own:
+            try:
+                return devices_here(device)
+            except RuntimeError as error:
+                raise ConfigError(f"device={as_text(device)}: {error}. {ALLOWED}") from None
+        if device not in ("auto", *KINDS):
+            raise ConfigError(
+                f"device={as_text(device)}: hydra/launcher={self.launcher} decides which cards its jobs have, and they"
+                f" use all of these. Give device={kind_of(device)}"
+            )
+        return None
+
+    def _train_tasks(self, plan: Plan, workers: int, devices: Devices | None) -> set[str]:
         base, tasks = self.base, plan.tasks
         _check_writable(self.study_folder)
         if self.own and workers > 1:
-            preload.tell_server(tasks, base.loop)
+            preload.tell_server(tasks, base.loop, devices.kind if devices else base.device)
         load_data_once(tasks, self._warn)
         # Here and below, not above: they import torch, while the server of the workers already loads its own.
         from study.training.loop_choice import choose_loops
@@ -151,7 +174,8 @@ class _Command:
         if self.own:
             from study.sweep.workers import train_all
 
-            return {outcome.state for outcome in train_all(tasks, workers, base.on_failure == "stop")}
+            outcomes = train_all(tasks, workers, base.on_failure == "stop", devices=devices, fill=base.workers is None)
+            return {outcome.state for outcome in outcomes}
         if self.launcher == SLURM:
             from study.sweep.slurm import train_by_slurm
 
@@ -239,6 +263,6 @@ def _check_writable(study_folder: Path) -> None:
         ) from None
 
 
-def _worker_count(workers: int | None, threads: int, runs: int) -> int:
+def _worker_count(workers: int | None, threads: int, runs: int, devices: int = 1) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(workers or max(1, cores // max(1, threads)), runs)
+    return min(workers or max(devices, cores // max(1, threads)), runs)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import util
 from pathlib import Path
 from threading import Event, Thread
@@ -58,10 +59,18 @@ def start_server() -> None:
     del os.environ[VARIABLE]
 
 
-def tell_server(tasks: Sequence[Task], loop: str) -> None:
-    """Let the server load what workers need for these tasks. `loop`: as in `loop_choice.choose_loops`."""
+def tell_server(tasks: Sequence[Task], loop: str, kind: str) -> None:
+    """Let the server load what workers need for these tasks.
+
+    Args:
+        tasks: of the sweep.
+        loop: as in `loop_choice.choose_loops`.
+        kind: of their device: cpu, cuda or mps. With `auto` the server would look for cards itself. Processes that are
+            forked after this cannot use CUDA.
+    """
     if START_METHOD == "forkserver":
-        write_whole(_tasks_file(), pickle.dumps((list(tasks), loop)))
+        known = [replace(task, config=replace(task.config, device=kind)) for task in tasks]
+        write_whole(_tasks_file(), pickle.dumps((known, loop)))
 
 
 def _tasks_file() -> Path:

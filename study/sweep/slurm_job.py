@@ -21,7 +21,7 @@ class TrainRuns:
     Attributes:
         folder: of the study, absolute.
         run_ids: the runs, as the sweep has recorded them.
-        workers: runs at a time.
+        workers: runs at a time; on cards of CUDA, as many of them as their memory allows.
     """
 
     folder: Path
@@ -31,7 +31,7 @@ class TrainRuns:
     def train(self) -> list[str]:
         """Train the runs that have not ended yet; return the state of each."""
         tasks = recorded_tasks(self.folder, self.run_ids)
-        outcomes = train_all(tasks, min(self.workers, len(tasks)), each_epoch=False, pause_on=ENDS)
+        outcomes = train_all(tasks, min(self.workers, len(tasks)), each_epoch=False, pause_on=ENDS, fill=True)
         states = [outcome.state for outcome in outcomes]
         if "interrupted" in states:
             queue_again()

@@ -6,31 +6,43 @@ import signal
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import torch
+
 from study.errors import MachineFaultError
+from study.training.process import room_beside
 from study.training.run import train_run
 
 STOP, PAUSE = "stop", "pause"  # messages to a worker: stop after the epoch, stop after the step
 
 
-def serve(connection: Connection) -> None:
-    """Receive tasks, and send rows and outcomes."""
+@dataclass(frozen=True)
+class Room:
+    """A worker's message after its first epoch on a card: how many more workers like this one fit in its memory."""
+
+    workers: int
+
+
+def serve(connection: Connection, device: str) -> None:
+    """Receive tasks, and send rows and outcomes. `device`: where to train, as torch names it."""
     for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, _interrupt)
         threading.Thread(target=_die_with_parent, daemon=True).start()
-        _train_what_comes(connection)
+        _train_what_comes(connection, device)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends now
 
 
-def _train_what_comes(connection: Connection) -> None:
+def _train_what_comes(connection: Connection, device: str) -> None:
     """Train each run that the parent sends, until it closes the connection."""
 
     told: list[str] = []
+    measured = False
 
     def has_been_told(words: set[str]) -> bool:
         try:
@@ -41,7 +53,13 @@ def _train_what_comes(connection: Connection) -> None:
         return not words.isdisjoint(told)
 
     def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
+        nonlocal measured
         connection.send((epoch, row))
+        if epoch and not measured:
+            measured = True
+            room = room_beside(torch.device(device))
+            if room is not None:
+                connection.send(Room(room))
         return not has_been_told({STOP, PAUSE})
 
     while True:
@@ -55,7 +73,7 @@ def _train_what_comes(connection: Connection) -> None:
         told.clear()
         try:
             with claim.heartbeat():
-                message = train_run(task, claim.work, on_epoch, lambda: has_been_told({PAUSE}))
+                message = train_run(task, claim.work, on_epoch, lambda: has_been_told({PAUSE}), device)
         except MachineFaultError as fault:
             message = fault
         connection.send(message)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from study.config.devices import Devices
 from study.config.names import ID_DIGITS
 from study.errors import MachineFaultError, faults
 from study.records import claims
@@ -22,7 +23,9 @@ from study.records.status import mark_failed, read_status
 from study.sweep import preload
 from study.sweep.plan import lacks_test
 from study.sweep.progress import Display
-from study.sweep.worker_process import PAUSE, STOP, serve
+from study.sweep.spread import Spread
+from study.sweep.worker_process import PAUSE, STOP, Room, serve
+from study.training.loop_choice import devices_for
 from study.training.run import OnEpoch, Outcome, train_run
 from study.training.task import Task
 
@@ -36,6 +39,8 @@ def train_all(
     stop_on_failure: bool = False,
     each_epoch: bool = True,
     pause_on: Sequence[int] = (),
+    devices: Devices | None = None,
+    fill: bool = False,
 ) -> list[Outcome]:
     """Train all tasks, and show their progress.
 
@@ -48,6 +53,8 @@ def train_all(
         stop_on_failure: whether a run that fails stops the others, as Ctrl-C does.
         each_epoch: whether the epochs of a single run are printed one by one.
         pause_on: signals on which the runs save a checkpoint within an epoch, after their current step, and stop.
+        devices: where to train; None: the devices of this machine that the first task can use.
+        fill: whether a card of CUDA gets fewer processes than its share if its memory has no room for them.
 
     Returns:
         The outcomes, in the order of the tasks; `interrupted` for runs that were stopped or not started.
@@ -57,8 +64,9 @@ def train_all(
         MachineFaultError: a fault of the machine hit a run. All runs stop, and their unfinished epochs are lost.
         OSError: a fault of the machine outside the runs.
     """
+    spread = Spread(devices or devices_for(tasks[0]), workers, fill and len(tasks) > 1)
     with Display(tasks, each_epoch) as display:
-        crew = (_Alone if workers == 1 else _Pool)(tasks, workers, display, stop_on_failure)
+        crew = (_Alone if spread.workers == 1 else _Pool)(tasks, spread, display, stop_on_failure)
         before = {number: signal.signal(number, lambda *_: crew.pause()) for number in pause_on}
         before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: crew.interrupted())
         try:
@@ -71,8 +79,8 @@ def train_all(
 class _Crew:
     """The common part of `_Alone` and `_Pool`: choose the next run, stop, and keep the outcomes."""
 
-    def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
-        self.tasks, self.display, self.stop_on_failure = tasks, display, stop_on_failure
+    def __init__(self, tasks: Sequence[Task], spread: Spread, display: Display, stop_on_failure: bool):
+        self.tasks, self.spread, self.display, self.stop_on_failure = tasks, spread, display, stop_on_failure
         self.waiting = list(range(len(tasks)))
         self.outcomes: dict[int, Outcome] = {}
         self.stopping = self.pausing = False
@@ -183,7 +191,8 @@ class _Alone(_Crew):
             number, claim = taken
             try:
                 with claim.heartbeat():
-                    outcome = train_run(self.tasks[number], claim.work, self._on_epoch(number), lambda: self.pausing)
+                    task, on_epoch = self.tasks[number], self._on_epoch(number)
+                    outcome = train_run(task, claim.work, on_epoch, lambda: self.pausing, self.spread.names[0])
             except (KeyboardInterrupt, MachineFaultError):
                 claim.give_back()
                 raise
@@ -202,28 +211,29 @@ class _Alone(_Crew):
 class _Worker:
     process: multiprocessing.process.BaseProcess
     connection: Connection
+    device: str
     at: tuple[int, Claim] | None = None  # the number of its current task, and the claim on it
 
 
 class _Pool(_Crew):
     """Trains in processes that take one task after the other. One that dies is replaced, and only its task fails."""
 
-    def __init__(self, tasks: Sequence[Task], workers: int, display: Display, stop_on_failure: bool):
-        super().__init__(tasks, workers, display, stop_on_failure)
+    def __init__(self, tasks: Sequence[Task], spread: Spread, display: Display, stop_on_failure: bool):
+        super().__init__(tasks, spread, display, stop_on_failure)
         # Workers are not forked from this process, because its threads and CUDA would not survive a fork.
         self.context: Any = multiprocessing.get_context(preload.START_METHOD)
         self.out_of_memory_kills = faults.out_of_memory_kills()
-        self.workers = [self._start() for _ in range(workers)]
+        self.workers = [self._start(device) for device in spread.first()]
 
-    def _start(self) -> _Worker:
+    def _start(self, device: str) -> _Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve, args=(theirs,), daemon=True)
+        process = self.context.Process(target=serve, args=(theirs, device), daemon=True)
         try:
             process.start()
         except EOFError:  # the server that forks workers has met the same lack of resources
             raise OSError(errno.EAGAIN, "no worker could be started") from None
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, device)
 
     def run(self) -> list[Outcome]:
         """Train until no task is left or the user stops it."""
@@ -263,11 +273,18 @@ class _Pool(_Crew):
                 continue
             if isinstance(message, MachineFaultError):
                 raise message
-            if isinstance(message, Outcome):
+            if isinstance(message, Room):
+                self._fill(worker.device, message)
+            elif isinstance(message, Outcome):
                 worker.at = None
                 self.ended(number, claim, message)
             else:
                 self.display.epoch(number, *message)
+
+    def _fill(self, device: str, room: Room) -> None:
+        waiting = 0 if self.stopping else len(self.waiting)
+        more = self.spread.further(device, room.workers, [worker.device for worker in self.workers], waiting)
+        self.workers += [self._start(device) for _ in range(more)]
 
     def stop(self) -> None:
         """Start no more runs, and let the workers stop theirs after the epoch, or after the step."""
@@ -298,7 +315,7 @@ class _Pool(_Crew):
         self.workers.remove(worker)
         self.ended(number, claim, Outcome("failed", cause))
         if self.waiting and not self.stopping:
-            self.workers.append(self._start())
+            self.workers.append(self._start(worker.device))
 
     def _dismiss(self) -> None:
         for worker in self.workers:

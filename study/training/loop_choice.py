@@ -12,7 +12,8 @@ from functools import lru_cache
 
 import torch
 
-from study.config.build import build_dataset, build_model, build_regularizer, choose_device, reg_parts
+from study.config.build import build_dataset, build_model, build_regularizer, reg_parts
+from study.config.devices import Devices, devices_here, kind_here
 from study.config.run_config import CONSTANT, RunConfig
 from study.tasks import CLASSIFICATION
 from study.training import general
@@ -46,6 +47,15 @@ def choose_loops(tasks: Sequence[Task], loop: str, say: Callable[[str], None]) -
             say(f"compiled code cannot be used here ({reason}). The slower general loop trains")
             chosen = [general.PATH if each == path else each for each in chosen]
     return [replace(task, path=path) for task, path in zip(tasks, chosen, strict=True)]
+
+
+def devices_for(task: Task) -> Devices:
+    """The devices of this machine that can train a run: those that its config means, or the CPU for a loop of the CPU.
+
+    Raises:
+        RuntimeError: this machine has no such device.
+    """
+    return devices_here(task.config.device if task.path == general.PATH else "cpu")
 
 
 @contextmanager
@@ -85,7 +95,7 @@ def _loops_for(content: str) -> list[str]:
     if optimizer.get("nesterov") or steps != PLAIN_STEPS:
         return [general.PATH]
     regularizers, found = [build_regularizer(part) for part in parts], [general.PATH]
-    rule, where = optimizer["_target_"], choose_device(device)
+    rule, where = optimizer["_target_"], kind_here(device)
     if any_model.fits(regularizers, rule, where):
         found.insert(0, any_model.PATH)
     dataset = build_dataset(data)

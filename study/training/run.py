@@ -33,7 +33,7 @@ from study.records.run_folder import RunFolder
 from study.training import checkpoint
 from study.training.checkpoint import Checkpoint
 from study.training.general import penalty_and_gradient_ratio
-from study.training.loop_choice import LOOPS
+from study.training.loop_choice import LOOPS, devices_for
 from study.training.model_regularizers import model_regularizers
 from study.training.placement import placed, splits_in_precision
 from study.training.process import prepare_process
@@ -62,7 +62,9 @@ CHECKPOINT_SHARE = 0.01  # of the time of a run, after which no checkpoint is du
 OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
-def train_run(task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], bool] = never) -> Outcome:
+def train_run(
+    task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], bool] = never, device: str | None = None
+) -> Outcome:
     """Train one run and write its files. An error of the run gives an outcome and raises nothing.
 
     An interrupted run resumes from its checkpoint. This requires that `checkpoint.made_by` is equal: device, threads,
@@ -74,6 +76,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], boo
         on_epoch: called after each epoch; returns whether to continue.
         pause: asked between two steps; returns whether to stop there, with a checkpoint. The compiled loop ends its
             epoch first, which takes seconds.
+        device: the device to train on, as torch names it; None: the first of `devices_for`.
 
     Returns:
         The outcome, as status.json has it.
@@ -85,12 +88,12 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], boo
     config = task.config
     folder = None
     try:
-        device = prepare_process(config.threads, config.device)
+        chosen = prepare_process(config.threads, device or devices_for(task).names[0])
         dataset = build_dataset(config.data)
         if may_score_later(work):
-            score_later(config, work, dataset, device)
+            score_later(config, work, dataset, chosen)
             return Outcome("complete", "its test set was scored")
-        maker = checkpoint.made_by(device, config.threads, task.path)
+        maker = checkpoint.made_by(chosen, config.threads, task.path)
         start = checkpoint.load(work, maker)
         facts = {
             "run_id": task.run_id,
@@ -98,7 +101,7 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], boo
             "variant_id": task.variant_id,
             "budget_free_id": task.budget_free_id,
             "may_grow": task.may_grow,
-            "device": _device_name(device),
+            "device": _device_name(chosen),
             "threads": config.threads,
             "path": task.path,
             "takes_lam": task.takes_lam,
@@ -113,15 +116,15 @@ def train_run(task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], boo
         folder = RunFolder(
             work, config, facts, sizes=start.sizes if start else None, rows=start.rows if start else None
         )
-        splits = splits_in_precision(load_splits(dataset, config.data, config.seed, device), config.precision)
+        splits = splits_in_precision(load_splits(dataset, config.data, config.seed, chosen), config.precision)
         folder.note(images=splits.counts())
         folder.log(
-            f"{len(splits.train)} training and {len(splits.val)} validation images of {dataset.name}, on {device},"
+            f"{len(splits.train)} training and {len(splits.val)} validation images of {dataset.name}, on {chosen},"
             f" by the training loop {task.path}"
         )
         with global_stream(config.seed, Stream.INITIALIZATION):
             model = build_model(config.model, dataset)
-        model = placed(model, config.precision, device)
+        model = placed(model, config.precision, chosen)
         own = model_regularizers(config, dataset, splits.train, folder.log)
         folder.note(model_regularizers=own)
         if own:

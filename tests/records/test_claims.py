@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from study.config.devices import Devices
 from study.records import claims
 from study.sweep.progress import Display
+from study.sweep.spread import Spread
 from study.sweep.workers import _Crew
 from study.training.run import Outcome
 from tests.conftest import run_folders, under_way
@@ -20,6 +22,7 @@ from tests.training.test_resume import same_bytes
 
 RUN = "l1-lam0.1-seed0-0123456789ab"
 DIGITS = "0123456789ab"
+ONE = Spread(Devices("cpu", ("cpu",)), workers=1, fill=False)
 
 
 @pytest.fixture
@@ -129,7 +132,7 @@ def test_who_was_asleep_too_long_finds_the_run_gone(place):
 def test_a_sweep_waits_for_a_run_that_was_taken_over_before_it_was_published(place):
     asleep = claims.claim(place, DIGITS, os.getpid())
     os.rename(asleep.work, asleep.work.with_name(f"{RUN}@elsewhere~1~1~bbbb"))
-    crew = _Crew([object()], 1, display=None, stop_on_failure=False)
+    crew = _Crew([object()], ONE, display=None, stop_on_failure=False)
     crew.waiting.clear()
     crew.ended(0, asleep, Outcome("complete"))
     assert crew.waiting == [0]
@@ -153,7 +156,7 @@ def test_a_run_trained_twice_is_compared_and_counted(study, tmp_path, capfd, sam
     if not same:
         (again / "weights.csv").write_text("epoch\n")
     with Display([]) as display:
-        _Crew([], 1, display, stop_on_failure=False)._publish(claims.Claim(again, run))
+        _Crew([], ONE, display, stop_on_failure=False)._publish(claims.Claim(again, run))
     assert not again.exists()
     found = "with the same bytes" if same else "with other bytes in weights.csv"
     assert found in " ".join(capfd.readouterr().out.split())

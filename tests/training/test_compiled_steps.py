@@ -37,7 +37,7 @@ def images(count, dtype):
 
 def test_compiled_steps_are_for_what_they_know_alone():
     def fits(*regularizers, optimizer="study.optimizers.adam", device="cpu"):
-        return any_model.fits(regularizers, optimizer, torch.device(device))
+        return any_model.fits(regularizers, optimizer, device)
 
     assert fits(L1(), L2(), L1Proximal())
     assert fits(L1(), Noise(), Dropout(), LabelSmoothing(), SAM())  # all but the first act before the step

@@ -149,7 +149,7 @@ IN_STEP = {
 def test_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name, optimizer, hidden):
     results = []
     regularizer, lam, scope = IN_STEP[name]
-    steps_fit = any_model.fits([regularizer], "study.optimizers.adam", torch.device("cpu"))
+    steps_fit = any_model.fits([regularizer], "study.optimizers.adam", "cpu")
     for loop in (general, mlp, *[any_model] * steps_fit):
         torch.manual_seed(1)
         model = MLP(64, hidden, 10).double()
@@ -164,10 +164,10 @@ def test_loops_agree_over_200_steps_on_what_acts_within_a_step(train, name, opti
 
 
 def test_the_compiled_loop_is_for_what_it_knows_alone():
-    model, adam, cpu = MLP(4, [3], 2), "study.optimizers.adam", torch.device("cpu")
+    model, adam, cpu = MLP(4, [3], 2), "study.optimizers.adam", "cpu"
     fits = mlp.fits
     assert fits(model, [L1(), L2(), L1Proximal()], adam, cpu)
-    assert not fits(model, [L1()], adam, torch.device("cuda"))
+    assert not fits(model, [L1()], adam, "cuda")
     assert not fits(model, [L1()], "my_optimizers.adam", cpu)
     assert not fits(model, [FunctionPenalty(lambda w: w.abs().sum())], adam, cpu)
     assert not fits(model, [Noise()], adam, cpu)

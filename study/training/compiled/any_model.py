@@ -27,15 +27,15 @@ KINDS = {"absolute", "square", "norm", "decay", "soft"}  # what a compiled step 
 ACTIVE = ("before_step", "after_step")  # the hooks that compiled steps take the place of
 
 
-def fits(regularizers: Sequence[Regularizer], optimizer: str, device: torch.device) -> bool:
+def fits(regularizers: Sequence[Regularizer], optimizer: str, kind: str) -> bool:
     """Whether this loop can train a run in float32, with a constant learning rate and without limit of the gradient.
 
     Args:
         regularizers: the run's regularizers.
         optimizer: the optimizer's `_target_`.
-        device: where the model will be trained.
+        kind: of the device that will train it.
     """
-    if optimizer not in OPTIMIZERS or device.type != "cpu":
+    if optimizer not in OPTIMIZERS or kind != "cpu":
         return False
     kinds: list[str] = []
     for regularizer in regularizers:

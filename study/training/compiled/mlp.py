@@ -30,17 +30,17 @@ PATH = "mlp"
 GRADIENT_BATCH = 200  # images at a time for the gradient ratio, or the next lower divisor of their number
 
 
-def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, device: torch.device) -> bool:
+def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, kind: str) -> bool:
     """Whether this loop can train a model. The general loop can train any model.
 
     Args:
         model: may be on the meta device.
         regularizers: the run's regularizers.
         optimizer: the optimizer's `_target_`.
-        device: where the model will be trained.
+        kind: of the device: cpu, cuda or mps.
     """
     plain = type(model) is MLP and not model.dropout and model.is_plain_relu
-    if not (plain and optimizer in OPTIMIZERS and device.type == "cpu"):
+    if not (plain and optimizer in OPTIMIZERS and kind == "cpu"):
         return False
     in_steps = [regularizer.in_step for regularizer in regularizers if regularizer.in_step is not None]
     if len(in_steps) < len(regularizers):
