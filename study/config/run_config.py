@@ -73,6 +73,7 @@ class ResolvedRun:
         variant_id: the same without the seed, so equal for all runs of one variant.
         budget_free_id: the same without the number of epochs, so equal for a run and a longer one that continues it.
         settings: the settings that may differ between variants of a study; see `names.settings`.
+        setting: the same without those of `reg`, as status.json has them.
         takes_lam: whether the regularizer uses the config's λ.
         may_grow: whether a longer run starts with the same epochs as this one.
         task: `classification` or `regression`.
@@ -83,6 +84,7 @@ class ResolvedRun:
     variant_id: str
     budget_free_id: str
     settings: Mapping[str, Any]
+    setting: Mapping[str, Any]
     takes_lam: bool
     may_grow: bool
     task: str = CLASSIFICATION

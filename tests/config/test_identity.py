@@ -13,6 +13,7 @@ from study.cli.startup import CONF
 from study.config.identity import identify
 from study.config.names import variant_key, varying_keys
 from study.config.points.compose import BaseComposer
+from study.config.points.parsing import OverridesOnce
 from study.config.resolve import resolve
 from study.config.run_config import ResolvedRun, RunConfig
 from study.config.schema import register_schemas
@@ -25,7 +26,8 @@ def composer() -> BaseComposer:
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         base = compose("config", return_hydra_config=True)
-        return BaseComposer(base, GlobalHydra.instance().config_loader())
+        loader = GlobalHydra.instance().config_loader()
+        return BaseComposer(base, loader, OverridesOnce(loader))
 
 
 def resolved(*overrides: str) -> ResolvedRun:
