@@ -1,8 +1,10 @@
 """The typed, frozen config of a run, and the resolved run: the config with its ids."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -60,7 +62,13 @@ class RunConfig:
 
     def to_yaml(self) -> str:
         """The config as YAML."""
-        return OmegaConf.to_yaml(OmegaConf.create(asdict(self)))
+        return "".join(_section(json.dumps({key: value})) for key, value in vars(self).items())
+
+
+@lru_cache(maxsize=1_000)
+def _section(content: str) -> str:
+    """One key of a config, given as JSON, as YAML. Kept, because it takes milliseconds and most runs share theirs."""
+    return OmegaConf.to_yaml(OmegaConf.create(json.loads(content)))
 
 
 @dataclass(frozen=True)

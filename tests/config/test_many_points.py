@@ -48,7 +48,7 @@ def base(tmp_path):
         ["reg=relative", "reg.lam=0.2,0.3"],
         ["reg=text", "seed=5,6", "lam=1"],
         ["reg=l2", "seed=${epochs}", "epochs=1,2"],
-        ["reg=l1", "reg.scope=all,weights,{Linear: 0.5}", "clip_norm=2"],
+        ["reg=l1", "reg.scope=all,{Linear: 0.5}", "clip_norm=2,3", "model.hidden=[9]"],
         ["reg=l2", "optimizer=sgd", "optimizer.lr=0.1,0.01", "schedule.warmup=0,1"],
         ["data=digits,mnist1d", "data.train_size=null,500"],
         ["task=classification,null", "batch_size=8,16"],

@@ -22,7 +22,7 @@ from study.config.hydra_settings import check_hydra
 from study.config.points.experiments import once_per_sweep
 from study.config.points.grid import Point, each_value
 from study.config.points.parsing import OverridesOnce
-from study.config.points.values import PlainValues
+from study.config.points.values import PlainValues, is_plain
 from study.config.resolve import content_of, resolve_content
 from study.config.run_config import ResolvedRun
 from study.errors import USER_ERRORS, ConfigError, one_line
@@ -76,7 +76,7 @@ class BaseComposer:
         self.hydra_overrides = list(base.hydra.overrides.hydra)
         self.groups = set(base.hydra.runtime.choices)
         self.loader, self.parse = loader, parser.parse
-        self.is_plain = lru_cache(maxsize=None)(lambda line: self._is_plain_value(self.parse(line)))
+        self.is_value = lru_cache(maxsize=None)(lambda line: self._sets_value(self.parse(line)))
         self.once_composed: dict[tuple[str, ...], dict[str, Any]] = {}
         self.composed: dict[tuple[str, ...], _Composed] = {}
         self.contents: dict[tuple[Any, ...], tuple[PlainValues, Mapping[str, str]] | None] = {}
@@ -120,23 +120,25 @@ class BaseComposer:
     def _content(self, point: Point) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """The resolved content of a point's config, and the option chosen for each group."""
         rest, values = self._split(point)
-        keys = tuple(override.key_or_group for override in values)
-        group = (self._as_base(point, rest), rest, keys)
+        plain = [override for override in values if is_plain(override)]
+        others = tuple(line for line in point if self.is_value(line) and not is_plain(self.parse(line)))
+        keys = tuple(override.key_or_group for override in plain)
+        group = (self._as_base(point, rest), rest, others, keys)
         known = self.contents.get(group)
-        content = known[0].with_values(values) if known else None
+        content = known[0].with_values(plain) if known else None
         if known and content is not None:
             return content, known[1]
         cfg, choices = self.compose(point)
         content = content_of(cfg, choices)
         if group not in self.contents:
-            plain = PlainValues.of(cfg, content, keys)
-            self.contents[group] = (plain, choices) if plain else None
+            made = PlainValues.of(cfg, content, keys, [self.parse(line).key_or_group for line in others])
+            self.contents[group] = (made, choices) if made else None
         return content, choices
 
     def _split(self, point: Point) -> tuple[tuple[str, ...], list[Override]]:
-        """Divide the overrides of a point into those that Hydra composes, and those that set plain values."""
-        rest = tuple(line for line in point if not self.is_plain(line))
-        return rest, [self.parse(line) for line in point if self.is_plain(line)]
+        """Divide the overrides of a point into those that Hydra composes, and those that set values."""
+        rest = tuple(line for line in point if not self.is_value(line))
+        return rest, [self.parse(line) for line in point if self.is_value(line)]
 
     def _as_base(self, point: Point, rest: tuple[str, ...]) -> bool:
         """Whether a point has the groups of the base config, so that only plain values may differ."""
@@ -167,7 +169,8 @@ class BaseComposer:
         content: Any = OmegaConf.to_container(self._by_hydra((f"reg={name}",))[0].reg, resolve=True)
         return content
 
-    def _is_plain_value(self, override: Override) -> bool:
+    def _sets_value(self, override: Override) -> bool:
+        """Whether an override sets the value of a key, and chooses no option."""
         key = override.key_or_group
         return (
             override.type == OverrideType.CHANGE

@@ -34,23 +34,27 @@ class PlainValues:
     converted: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cfg: DictConfig, content: Mapping[str, Any], keys: Sequence[str]) -> "PlainValues | None":
+    def of(
+        cls, cfg: DictConfig, content: Mapping[str, Any], keys: Sequence[str], others: Sequence[str]
+    ) -> "PlainValues | None":
         """Make it from a point's config, which it keeps. None if the content cannot be reused.
 
         Args:
             cfg: the config.
             content: its content, as `resolve.content_of` returns it.
             keys: all keys whose values may differ between points.
+            others: further keys that the points set, all to the same values.
         """
         raw: Any = OmegaConf.to_container(cfg, resolve=False)
         texts = [text for text in _texts(raw) if "${" in text]
         depend = any("${" in SIMPLE.sub("", text) for text in texts)
         mentioned = any(part in text for key in keys for part in key.split(".") for text in texts)
+        within = any(f"{key}.".startswith(f"{other}.") for key in keys for other in others)
         single = len(set(keys)) == len(keys) and all(_is_leaf(raw, key) and _is_leaf(content, key) for key in keys)
-        return None if depend or mentioned or not single else cls(cfg, content)
+        return cls(cfg, content) if single and not (depend or mentioned or within) else None
 
     def with_values(self, overrides: Sequence[Override]) -> dict[str, Any] | None:
-        """The content with other values at all keys. None if a value is not plain, or the schema refuses it."""
+        """The content with other values at all keys, each of them plain. None if the schema refuses one."""
         content = dict(self.content)
         for override in overrides:
             line = str(override.input_line)
@@ -65,16 +69,18 @@ class PlainValues:
         return content
 
     def _convert(self, line: str, override: Override) -> bool:
-        key, value = override.key_or_group, override.value()
-        plain = type(value) in (int, float, bool, str, type(None))
-        if not plain or (isinstance(value, str) and set(value) & set("$?\\")):
-            return False
         try:
-            OmegaConf.update(self.cfg, key, value, merge=True)
+            OmegaConf.update(self.cfg, override.key_or_group, override.value(), merge=True)
         except USER_ERRORS:
             return False
-        self.converted[line] = OmegaConf.select(self.cfg, key)
+        self.converted[line] = OmegaConf.select(self.cfg, override.key_or_group)
         return True
+
+
+def is_plain(override: Override) -> bool:
+    """Whether the value of an override is one number, truth value, null, or text without a meaning in OmegaConf."""
+    value = override.value()
+    return type(value) in (int, float, bool, type(None)) or (isinstance(value, str) and not set(value) & set("$?\\"))
 
 
 def _texts(tree: Any) -> Iterator[str]:
