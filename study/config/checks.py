@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,7 @@ from study.config.build import (
     steps_per_epoch,
 )
 from study.config.devices import kind_here
-from study.config.identity import facts_of, identify
+from study.config.identity import GroupFacts, WithoutSeed, facts_of, options_set, without_seed
 from study.config.options import checked_arguments
 from study.config.run_config import DATA_KEYS, SPLITS, WARMUP_UNITS, ResolvedRun, RunConfig
 from study.data import DataSet
@@ -54,47 +54,95 @@ def checked(config: RunConfig, task: str | None = None) -> ResolvedRun:
     Raises:
         ConfigError: a value is not allowed.
     """
-    parts = list(reg_parts(config))
-    groups = (config.data, config.model, config.optimizer, config.schedule, parts)
-    content = json.dumps([*groups, config.epochs, config.batch_size, config.budget, task])
-    data, model, optimizer, schedule, parts, facts = _checked_groups(content)
+    return _checked_without_seed(json.dumps([{**vars(config), "seed": 0}, task])).of_seed(config.seed)
+
+
+def forget() -> None:
+    """Forget what was checked before. A process with several commands calls it: files may have changed."""
+    for check in (_checked_without_seed, _checked_together, _checked_dataset, _checked_network, _checked_model, _typed):
+        check.cache_clear()
+
+
+# Points of a sweep share most of their content, and a check takes milliseconds. So each part is checked once and kept,
+# by its content as JSON.
+KEPT = 10_000
+
+
+@lru_cache(maxsize=KEPT)
+def _checked_without_seed(content: str) -> WithoutSeed:
+    """Check a config with any seed, and identify its runs. `content`: the config and the task, as JSON."""
+    values, task = json.loads(content)
+    config = RunConfig(**values)
+    given_data = json.dumps(config.data)
+    data, _ = _checked_dataset(given_data, task)
+    model = _checked_model(json.dumps(config.model))
+    optimizer = _checked_group("optimizer", config.optimizer, supplied=1)
+    checked_parts = [_checked_part(part, config.epochs) for part in reg_parts(config)]
+    parts, regularizers = [part for part, _ in checked_parts], [regularizer for _, regularizer in checked_parts]
+    for part, regularizer in checked_parts:
+        model = _with_options(model, part, regularizer)
+    groups = {"model": model, "optimizer": optimizer, "schedule": dict(config.schedule)}
+    without_lam = [{key: value for key, value in part.items() if key != "lam"} for part in parts]
+    steps = [config.epochs, config.batch_size, config.budget]
+    schedule, facts = _checked_together(json.dumps([given_data, task, groups, without_lam, *steps]))
     if config.precision == "float64" and kind_here(config.device) == "mps":
         raise ConfigError("precision=float64: device=mps has no such numbers. Allowed: float32, bfloat16")
     lam, reg = None, {"option": config.reg["option"], "parts": parts}
     if "parts" not in config.reg:
         lam, reg = parts[0]["lam"], {key: value for key, value in parts[0].items() if key != "lam"}
-    complete = {"data": data, "model": model, "optimizer": optimizer, "schedule": schedule, "reg": reg}
-    return identify(replace(config, **complete, lam=lam), facts)
+    complete: dict[str, Any] = {"data": data, "model": model, "optimizer": optimizer, "schedule": schedule, "reg": reg}
+    facts = replace(facts, set_by_reg=options_set(parts, regularizers))
+    return without_seed(replace(config, **complete, lam=lam), facts)
 
 
-@lru_cache(maxsize=1_000)
-def _checked_groups(content: str) -> tuple[Any, ...]:
-    """Check data, model, optimizer, schedule and the parts of `reg`, given as JSON; return them and their facts.
-
-    The result is cached, because the points of a sweep share most of their groups.
-    """
-    *groups, epochs, batch_size, budget, task = json.loads(content)
-    given_data, given_model, given_optimizer, given_schedule, given_parts = groups
-    data = _checked_data(given_data, task)
+@lru_cache(maxsize=KEPT)
+def _checked_dataset(content: str, task: str | None) -> tuple[dict[str, Any], DataSet]:
+    """Check the group `data`, given as JSON; return it and its data set."""
+    data = _checked_data(json.loads(content), task)
     dataset = build_dataset(data)
     data |= _checked_task(data, dataset, task)
     if data["train_size"] is not None:
         _check_train_size(data, dataset)
-    target = locate("model", given_model["_target_"])
-    model = _checked_group("model", given_model, supplied=asked_facts(target) or 2)
-    optimizer = _checked_group("optimizer", given_optimizer, supplied=1)
-    parts, regularizers = zip(*(_checked_part(part, epochs) for part in given_parts), strict=True)
-    for part, regularizer in zip(parts, regularizers, strict=True):
-        model = _with_options(model, part, regularizer)
+    return data, dataset
+
+
+@lru_cache(maxsize=KEPT)
+def _checked_model(content: str) -> Mapping[str, Any]:
+    """Check the arguments of the group `model`, given as JSON."""
+    model = json.loads(content)
+    return _checked_group("model", model, supplied=asked_facts(locate("model", model["_target_"])) or 2)
+
+
+@lru_cache(maxsize=KEPT)
+def _checked_network(content: str, given_data: str, task: str | None) -> nn.Module:
+    """Build a checked group `model`, given as JSON, on the meta device, and check the network."""
+    model, (_, dataset) = json.loads(content), _checked_dataset(given_data, task)
     with torch.device("meta"):
         network = build_model(model, dataset)
     if not any(True for _ in network.parameters()):
         raise ConfigError(f"model={model['option']}: {model['_target_']} must have parameters to train")
     _check_logits(model, network, dataset)
+    return network
+
+
+@lru_cache(maxsize=KEPT)
+def _checked_together(content: str) -> tuple[dict[str, Any], GroupFacts]:
+    """Check what depends on several groups, but not on λ; return the schedule and the facts of the groups.
+
+    Args:
+        content: as JSON, the given `data`, the task, `model`, `optimizer` and `schedule`, the parts of `reg` without
+            λ, the epochs, the batch size and the budget.
+    """
+    given_data, task, groups, parts, epochs, batch_size, budget = json.loads(content)
+    data, dataset = _checked_dataset(given_data, task)
+    regularizers = [build_regularizer(part) for part in parts]
+    ours = all(part["_target_"].startswith("study.") for part in parts)
+    build = _checked_network if ours else _checked_network.__wrapped__  # another's check may change the network
+    network = build(json.dumps(groups["model"]), given_data, task)
     if batch_size == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         raise ConfigError("batch_size=1: batch normalization requires batches of at least 2 images")
-    steps = _checked_optimizer(optimizer, network)
-    schedule = _checked_schedule(given_schedule)
+    steps = _checked_optimizer(groups["optimizer"], network)
+    schedule = _checked_schedule(groups["schedule"])
     build_schedule(schedule, steps, epochs, steps_per_epoch(data, dataset, batch_size, budget))
     for part, regularizer in zip(parts, regularizers, strict=True):
         scoped = in_scope(network, part["scope"] if part["scope"] is not None else "all")
@@ -108,8 +156,7 @@ def _checked_groups(content: str) -> tuple[Any, ...]:
             raise ConfigError(f"reg={part['option']} cannot be used here: {reason}") from None
         _check_value(part, regularizer, scoped)
     check_together([part["option"] for part in parts], regularizers)
-    facts = facts_of(data, model, optimizer, schedule, parts, dataset, regularizers)
-    return data, model, optimizer, schedule, list(parts), facts
+    return schedule, facts_of(data, groups["model"], groups["optimizer"], schedule, parts, dataset, regularizers, ())
 
 
 def _checked_optimizer(group: Mapping[str, Any], network: nn.Module) -> torch.optim.Optimizer:
@@ -136,14 +183,19 @@ def _is_ours(group: str, given: Mapping[str, Any]) -> bool:
     return (locate(group, given["_target_"]).__module__ or "").startswith("study.")
 
 
-def _checked_group(group: str, given: Mapping[str, Any], supplied: int | Collection[str]) -> dict[str, Any]:
-    target = locate(group, given["_target_"])
+def _checked_group(group: str, given: Mapping[str, Any], supplied: int | tuple[str, ...]) -> dict[str, Any]:
     rest = {key: value for key, value in given.items() if key not in ("option", "_target_")}
     return {
         "option": given["option"],
         "_target_": given["_target_"],
-        **checked_arguments(group, target, rest, supplied, given["_target_"]),
+        **_typed(group, given["_target_"], json.dumps(rest), supplied),
     }
+
+
+@lru_cache(maxsize=KEPT)
+def _typed(group: str, path: str, given: str, supplied: int | tuple[str, ...]) -> dict[str, Any]:
+    """The arguments of a target, given as JSON; see `checked_arguments`. The result must not be changed."""
+    return checked_arguments(group, locate(group, path), json.loads(given), supplied, path)
 
 
 def _checked_schedule(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,12 +285,10 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any]
 
     A key that the regularizer does not use is set to its neutral value.
     """
-    option, target = given["option"], locate("reg", given["_target_"])
     own = {key: value for key, value in given.items() if key not in REG_KEYS}
-    head = {"option": option, "_target_": given["_target_"]}
-    arguments = checked_arguments(
-        "reg", target, own, supplied=0 if inspect.isclass(target) else 1, name=given["_target_"]
-    )
+    head = {"option": given["option"], "_target_": given["_target_"]}
+    supplied = 0 if inspect.isclass(locate("reg", given["_target_"])) else 1
+    arguments = _typed("reg", given["_target_"], json.dumps(own), supplied)
     regularizer = build_regularizer({**head, **arguments})
     part = {**head, **arguments, **{"lam": 0.0, "scope": None, "schedule": "constant", "ramp": None}}
     if regularizer.takes_lam:
@@ -306,7 +356,7 @@ def _check_logits(model: Mapping[str, Any], network: nn.Module, dataset: DataSet
         )
 
 
-def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> dict[str, Any]:
+def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer: Regularizer) -> Mapping[str, Any]:
     """Add the options that a regularizer sets to the model group."""
     with errors_of_target("reg", part):
         options = dict(regularizer.model_options(part["lam"]))
@@ -320,7 +370,7 @@ def _with_options(model: Mapping[str, Any], part: Mapping[str, Any], regularizer
             raise ConfigError(
                 f"model.{key}={model[key]} contradicts reg={part['option']}, which sets it to {value}. Leave one out"
             )
-    return {**model, **options}
+    return {**model, **options} if options else model
 
 
 def _check_value(part: Mapping[str, Any], regularizer: Regularizer, scoped: Sequence[Scoped]) -> None:

@@ -7,7 +7,7 @@ Settings that only affect where or how fast a run is trained are no part of it.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from study.config.build import build_dataset, build_regularizer, knows_length, locate, reg_parts
@@ -47,31 +47,65 @@ class GroupFacts:
     task: str
 
 
-def identify(config: RunConfig, facts: GroupFacts | None = None) -> ResolvedRun:
-    """Compute the ids and settings of a checked config.
+@dataclass(frozen=True)
+class WithoutSeed:
+    """The runs of all seeds of one config.
 
-    Args:
-        config: checked now, or read from a run's folder.
-        facts: the facts of its groups, if they are known; None computes them.
+    Attributes:
+        run: the run of one of the seeds.
+        around: its canonical config as JSON: what comes before the seed, and what comes after.
+        budget_free: the same without the epochs.
+    """
+
+    run: ResolvedRun
+    around: tuple[str, str]
+    budget_free: tuple[str, str]
+
+    def of_seed(self, seed: int) -> ResolvedRun:
+        """The run of a seed."""
+        return replace(
+            self.run,
+            config=replace(self.run.config, seed=seed),
+            run_id=_sha256(str(seed).join(self.around)),
+            budget_free_id=_sha256(str(seed).join(self.budget_free)),
+        )
+
+
+def identify(config: RunConfig) -> ResolvedRun:
+    """Compute the ids and settings of a checked config that was read from a run's folder.
 
     Raises:
         ConfigError: code that the config names does not exist any more, or fails.
     """
-    if facts is None:
-        parts = reg_parts(config)
-        dataset, regularizers = build_dataset(config.data), [build_regularizer(part) for part in parts]
-        facts = facts_of(config.data, config.model, config.optimizer, config.schedule, parts, dataset, regularizers)
+    parts = reg_parts(config)
+    dataset, regularizers = build_dataset(config.data), [build_regularizer(part) for part in parts]
+    groups = (config.data, config.model, config.optimizer, config.schedule)
+    facts = facts_of(*groups, parts, dataset, regularizers, options_set(parts, regularizers))
+    return without_seed(config, facts).of_seed(config.seed)
+
+
+def without_seed(config: RunConfig, facts: GroupFacts) -> WithoutSeed:
+    """Compute what the ids and settings of a checked config have in common for all seeds.
+
+    Args:
+        config: the config, with any seed.
+        facts: the facts of its groups.
+    """
     content = canonical(config, facts)
-    return ResolvedRun(
+    all_settings = settings(config, facts.set_by_reg)
+    run = ResolvedRun(
         config,
-        run_id=_hash(content),
-        variant_id=_hash({key: value for key, value in content.items() if key != "seed"}),
-        budget_free_id=_hash({key: value for key, value in content.items() if key != "epochs"}),
-        settings=settings(config, facts.set_by_reg),
+        run_id="",
+        variant_id=_sha256(_as_json({key: value for key, value in content.items() if key != "seed"})),
+        budget_free_id="",
+        settings=all_settings,
+        setting={key: value for key, value in all_settings.items() if not key.startswith("reg.")},
         takes_lam=config.lam is not None and facts.takes_lam,
         may_grow=facts.may_grow,
         task=facts.task,
     )
+    without_epochs = {key: value for key, value in content.items() if key != "epochs"}
+    return WithoutSeed(run, _around_seed(content), _around_seed(without_epochs))
 
 
 def facts_of(
@@ -82,6 +116,7 @@ def facts_of(
     parts: Sequence[Mapping[str, Any]],
     dataset: DataSet,
     regularizers: Sequence[Regularizer],
+    set_by_reg: Sequence[str],
 ) -> GroupFacts:
     """Collect the facts of checked groups.
 
@@ -93,6 +128,7 @@ def facts_of(
         parts: as `build.reg_parts` lists them.
         dataset: built from `data`.
         regularizers: built from `parts`, in the same order.
+        set_by_reg: options of the model that they set; see `options_set`.
     """
     acting = [regularizer.acts for regularizer in regularizers]
     targets = [("data", data), ("model", model), ("optimizer", optimizer), ("schedule", schedule)]
@@ -104,12 +140,18 @@ def facts_of(
         places=tuple(dataset.places),
         sources=[checksum for checksum in sources if checksum],
         acting=acting,
-        set_by_reg=[key for part, regularizer in each for key in regularizer.model_options(part["lam"])],
+        set_by_reg=set_by_reg,
         takes_lam=all(regularizer.takes_lam for regularizer in regularizers),
         may_grow=not knows_length(schedule)
         and all(part["schedule"] == "constant" and not regularizer.selects for part, regularizer in each),
         task=dataset.task,
     )
+
+
+def options_set(parts: Sequence[Mapping[str, Any]], regularizers: Sequence[Regularizer]) -> list[str]:
+    """The options of the model that regularizers set at their λ."""
+    each = zip(parts, regularizers, strict=True)
+    return [key for part, regularizer in each for key in regularizer.model_options(part["lam"])]
 
 
 def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
@@ -149,5 +191,16 @@ def _content(group: Mapping[str, Any]) -> dict[str, Any]:
     return {"_target_": group["_target_"], **arguments(group)}
 
 
-def _hash(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+def _as_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, allow_nan=False)
+
+
+def _around_seed(content: Mapping[str, Any]) -> tuple[str, str]:
+    """Split the JSON of a canonical config at the value of its seed."""
+    before = _as_json({key: value for key, value in content.items() if key < "seed"}).removesuffix("}")
+    after = _as_json({key: value for key, value in content.items() if key > "seed"}).removeprefix("{")
+    return f'{before}, "seed": ', f", {after}"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

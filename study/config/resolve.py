@@ -25,20 +25,20 @@ from study.tasks import TASKS
 
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
-    """Validate a composed config, freeze it, and compute its ids.
+    """Validate a composed config, freeze it, and compute its ids: `resolve_content` of its `content_of`."""
+    return resolve_content(content_of(cfg, choices), choices, reg_option)
 
-    To check the model's options and the scope, the model is built on torch's meta device. This allocates no memory.
+
+def content_of(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
+    """Check the keys of a composed config, and return its content with all interpolations resolved.
 
     Args:
         cfg: the composed config, without Hydra's own node.
         choices: the option chosen for each group.
-        reg_option: returns the content of an option of `reg` by name, for the parts of a combination.
 
     Raises:
-        ConfigError: a key or value is not allowed; the message lists what is allowed.
+        ConfigError: a key is not allowed or missing; the message lists what is allowed.
     """
-    from study.config import checks  # imports torch, and composing and --help do not need it
-
     known = [key.name for key in fields(StudySchema)]
     for key in map(str, cfg):
         if key not in known:
@@ -53,6 +53,27 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[s
         if error.full_key == "lam":
             raise ConfigError(f"reg={choices['reg']} has no default for lam. Give a value. Example: lam=1e-4") from None
         raise
+    return values
+
+
+def resolve_content(
+    content: Mapping[str, Any], choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]
+) -> ResolvedRun:
+    """Validate the content of a config, freeze it, and compute its ids.
+
+    To check the model's options and the scope, the model is built on torch's meta device. This allocates no memory.
+
+    Args:
+        content: as `content_of` returns it; it is not changed.
+        choices: the option chosen for each group.
+        reg_option: returns the content of an option of `reg` by name, for the parts of a combination.
+
+    Raises:
+        ConfigError: a value is not allowed; the message lists what is allowed.
+    """
+    from study.config import checks  # imports torch, and composing and --help do not need it
+
+    values = dict(content)
     lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:

@@ -1,8 +1,10 @@
 """The typed, frozen config of a run, and the resolved run: the config with its ids."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -60,7 +62,13 @@ class RunConfig:
 
     def to_yaml(self) -> str:
         """The config as YAML."""
-        return OmegaConf.to_yaml(OmegaConf.create(asdict(self)))
+        return "".join(_section(json.dumps({key: value})) for key, value in vars(self).items())
+
+
+@lru_cache(maxsize=1_000)
+def _section(content: str) -> str:
+    """One key of a config, given as JSON, as YAML. Kept, because it takes milliseconds and most runs share theirs."""
+    return OmegaConf.to_yaml(OmegaConf.create(json.loads(content)))
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class ResolvedRun:
         variant_id: the same without the seed, so equal for all runs of one variant.
         budget_free_id: the same without the number of epochs, so equal for a run and a longer one that continues it.
         settings: the settings that may differ between variants of a study; see `names.settings`.
+        setting: the same without those of `reg`, as status.json has them.
         takes_lam: whether the regularizer uses the config's λ.
         may_grow: whether a longer run starts with the same epochs as this one.
         task: `classification` or `regression`.
@@ -83,6 +92,7 @@ class ResolvedRun:
     variant_id: str
     budget_free_id: str
     settings: Mapping[str, Any]
+    setting: Mapping[str, Any]
     takes_lam: bool
     may_grow: bool
     task: str = CLASSIFICATION

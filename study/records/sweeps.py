@@ -1,6 +1,11 @@
-"""sweeps.jsonl of a study: one line per sweep, with the runs that it was given."""
+"""sweeps.jsonl of a study: one line per sweep, with the runs that it was given.
+
+Mappings that several runs have, such as the group `data` of their configs, stand in the line once, in a list `shared`.
+A run has `{"shared": 3}` in place of the fourth of them. Otherwise the line of 100,000 runs would have 300 MB.
+"""
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,44 @@ from study.errors.faults import is_fault
 from study.tasks import CLASSIFICATION
 
 SWEEPS = "sweeps.jsonl"
+SHARED = "shared"  # key of a record, and the only key of what refers to an item of its list
+
+
+def with_shared(record: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add runs to a record of a sweep, and their mappings once each."""
+    places: dict[str, int] = {}
+    known: dict[int, dict[str, int]] = {}  # by id, because most runs have the same objects
+    kept = []  # keeps the objects, and so their ids
+
+    def refer(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        if id(value) not in known:
+            kept.append(value)
+            known[id(value)] = {SHARED: places.setdefault(json.dumps(value), len(places))}
+        return known[id(value)]
+
+    packed = [
+        {key: _mapped(value, refer) if key == "config" else refer(value) for key, value in run.items()} for run in runs
+    ]
+    return {**record, SHARED: [json.loads(text) for text in places], "runs": packed}
+
+
+def _without_shared(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The runs of a record, with their mappings. Earlier versions wrote them in each run."""
+    shared = record.get(SHARED, [])
+
+    def look_up(value: Any) -> Any:
+        return shared[value[SHARED]] if isinstance(value, dict) and value.keys() == {SHARED} else value
+
+    return [
+        {key: _mapped(value, look_up) if key == "config" else look_up(value) for key, value in run.items()}
+        for run in record.get("runs", [])
+    ]
+
+
+def _mapped(mapping: Mapping[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:
+    return {key: function(value) for key, value in mapping.items()}
 
 
 def recorded_primaries(study_folder: Path) -> list[str]:
@@ -23,7 +66,11 @@ def recorded_task_of(study_folder: Path) -> str | None:
 
 def recorded_runs(study_folder: Path) -> list[dict[str, Any]]:
     """The runs of all sweeps of a study, in order; empty if there is no readable record."""
-    return [run for record in _records(study_folder) for run in record.get("runs", [])]
+    runs: list[dict[str, Any]] = []
+    for record in _records(study_folder):
+        with suppress(IndexError, TypeError, AttributeError):  # a damaged line that is still JSON
+            runs += _without_shared(record)
+    return runs
 
 
 def _records(study_folder: Path) -> list[dict[str, Any]]:

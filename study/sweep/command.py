@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,6 +15,7 @@ from study.config.hydra_settings import OWN_LAUNCHER, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
 from study.config.points.experiments import experiments_of
+from study.config.points.parsing import OverridesOnce
 from study.config.run_config import ResolvedRun, check_name
 from study.config.tuning.protocol import read_tuning
 from study.errors import ConfigError, StudyError, faults
@@ -54,17 +54,17 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
 
 def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
     multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
-    parser = OverridesParser.create(config_loader=context.config_loader)
+    parser = OverridesOnce(context.config_loader)
     experiments = [(base, list(arguments))]
     if multirun or base.seeds is not None or base.variants:  # without these `points` refuses several values
-        experiments = experiments_of(base, context.config_loader, arguments)
+        experiments = experiments_of(base, context.config_loader, parser, arguments)
     base = experiments[0][0]
     check_name(base.name)
     remove_abandoned()
     tuning = read_tuning(base)
     if tuning is not None and not base.wait:
         raise ConfigError("wait=false: a tuned study trains in several steps, which this command takes. Leave it out")
-    command = _Command(base, context)
+    command = _Command(base, context, parser)
     if tuning is None:
         command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
     else:
@@ -75,9 +75,9 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
 class _Command:
     """Trains the runs of one command line, in one step or in several."""
 
-    def __init__(self, base: DictConfig, context: HydraContext):
+    def __init__(self, base: DictConfig, context: HydraContext, parser: OverridesOnce):
         self.base, self.context = base, context
-        self.composer = Composer(context.config_loader)
+        self.composer = Composer(context.config_loader, parser)
         self.study_folder = OUTPUTS / base.name
         self.launcher = base.hydra.runtime.choices["hydra/launcher"]
         self.own = self.launcher == OWN_LAUNCHER
@@ -138,7 +138,7 @@ class _Command:
         runs = self.composer.compose_each(parts)
         self.task = _one_task(self.study_folder, [run.task for run in runs])
         self.primary = _primary(self.base, self.study_folder, self.task)
-        return [replace(run, config=replace(run.config, test=test)) for run in runs]
+        return runs if test else [replace(run, config=replace(run.config, test=False)) for run in runs]
 
     def _devices(self) -> Devices | None:
         """The devices that this command trains on; None if a launcher's jobs train, on devices of their own.

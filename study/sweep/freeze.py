@@ -3,30 +3,27 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from study.config.run_config import RunConfig
 from study.errors import StudyError
 from study.records.files import append_whole, now
-from study.records.sweeps import SWEEPS, recorded_runs
+from study.records.sweeps import SWEEPS, recorded_runs, with_shared
 from study.training.task import Task
 
 
 def freeze(study_folder: Path, tasks: Sequence[Task], primary: str, task: str) -> None:
     """Record a sweep in one write: its command line, the primary measure and the task of the study, and every run."""
-    record = {
-        "started": now(),
-        "command": sys.argv[1:],
-        "primary": primary,
-        "task": task,
-        "runs": [
-            {**asdict(task), "folder": task.folder.name, "extends": task.extends and str(task.extends.absolute())}
-            for task in tasks
-        ],
-    }
-    append_whole(study_folder / SWEEPS, (json.dumps(record) + "\n").encode())
+    record = {"started": now(), "command": sys.argv[1:], "primary": primary, "task": task}
+    runs = ({**vars(task), **_as_json(task)} for task in tasks)
+    append_whole(study_folder / SWEEPS, (json.dumps(with_shared(record, runs)) + "\n").encode())
+
+
+def _as_json(task: Task) -> dict[str, Any]:
+    """The attributes of a task that JSON cannot hold as they are."""
+    extends = task.extends and str(task.extends.absolute())
+    return {"config": vars(task.config), "folder": task.folder.name, "extends": extends}
 
 
 def recorded_task(study_folder: Path, run_id: str) -> Task:

@@ -50,8 +50,11 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
     existing = existing_runs(study_folder)
     extendable = _extendable(existing.values())
     known = [_settings_of(run.config, run.status) for run in existing.values() if run.config is not None]
-    varying = varying_keys([*known, *(resolved.settings for resolved in runs)])
+    each = {id(resolved.settings): resolved.settings for resolved in runs}  # most runs share theirs
+    varying = varying_keys([*known, *each.values()])
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
+    keys = set(key_of.values())
+    taken = {path.name.casefold() for path in study_folder.iterdir()} if study_folder.is_dir() else set()
 
     tasks: list[Task] = []
     ended: list[Existing] = []
@@ -68,11 +71,12 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         if variant not in key_of:
             lam = config.lam if resolved.takes_lam else None
             key = variant_key(config.reg["option"], lam, resolved.settings, varying)
-            if key in key_of.values():  # settings that differ can give the same text in a file name
+            if key in keys:  # settings that differ can give the same text in a file name
                 key = f"{key}-{variant[:6]}"
             key_of[variant] = key
+            keys.add(key)
         folder = run.published if run else study_folder / run_folder_name(key_of[variant], config.seed, run_id)
-        if run is None:
+        if run is None and folder.name.casefold() in taken:
             _check_free(folder)
         shorter = [known for known in extendable.get(resolved.budget_free_id, ()) if known[0] < config.epochs]
         extends = max(shorter)[1] if shorter else None

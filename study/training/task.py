@@ -44,6 +44,5 @@ class Task:
     @classmethod
     def of(cls, run: ResolvedRun, variant: str, folder: Path, **how: Any) -> "Task":
         """Make the task of a resolved run. `how`: the attributes that say how it is trained."""
-        setting = {key: value for key, value in run.settings.items() if not key.startswith("reg.")}
         ids = (run.run_id, run.variant_id, run.budget_free_id)
-        return cls(run.config, *ids, variant, run.takes_lam, run.may_grow, setting, folder, **how)
+        return cls(run.config, *ids, variant, run.takes_lam, run.may_grow, run.setting, folder, **how)

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from study.cli.startup import CONF
 from study.config.points.compose import BaseComposer
 from study.config.points.grid import points
+from study.config.points.parsing import OverridesOnce
 from study.config.schema import register_schemas
 from tests.config.test_identity import config
 from tests.conftest import run_folders
@@ -36,10 +37,11 @@ def test_every_variant_of_every_experiment_is_valid(experiment):
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         base = compose("config", overrides=[f"experiment={experiment}"], return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
         grid = points(base, OverridesParser.create(), [], multirun=False)
         assert grid
         grid = [[f"experiment={experiment}", *point] for point in grid]
-        found = BaseComposer(base, GlobalHydra.instance().config_loader()).compose_all(grid)
+        found = BaseComposer(base, loader, OverridesOnce(loader)).compose_all(grid)
     assert [run.config.name for run in found] == [experiment] * len(grid)
 
 
@@ -80,10 +82,10 @@ def test_what_hydra_has_composed_for_a_command_is_its_single_point(arguments):
         loader = GlobalHydra.instance().config_loader()
         of_point, of_nothing = (compose("config", overrides=o, return_hydra_config=True) for o in (arguments, []))
         (point,) = points(of_point, OverridesParser.create(config_loader=loader), arguments, multirun=False)
-        again = BaseComposer(of_nothing, loader)
+        again = BaseComposer(of_nothing, loader, OverridesOnce(loader))
         expected = again.compose(point)
         assert again.composed
-        once = BaseComposer(of_point, loader)
+        once = BaseComposer(of_point, loader, OverridesOnce(loader))
         assert once.compose(point) == expected
         assert not once.composed
         other = [*point, "seed=3"]

@@ -1,18 +1,20 @@
 """What makes two runs the same experiment: the science, and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import lru_cache
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from study.cli.patches import patch
 from study.cli.startup import CONF
 from study.config.identity import identify
 from study.config.names import variant_key, varying_keys
 from study.config.points.compose import BaseComposer
+from study.config.points.parsing import OverridesOnce
 from study.config.resolve import resolve
 from study.config.run_config import ResolvedRun, RunConfig
 from study.config.schema import register_schemas
@@ -25,7 +27,8 @@ def composer() -> BaseComposer:
     register_schemas()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         base = compose("config", return_hydra_config=True)
-        return BaseComposer(base, GlobalHydra.instance().config_loader())
+        loader = GlobalHydra.instance().config_loader()
+        return BaseComposer(base, loader, OverridesOnce(loader))
 
 
 def resolved(*overrides: str) -> ResolvedRun:
@@ -187,3 +190,11 @@ def test_variants_are_named_by_what_varies():
     ]
     assert keys_of(*types) == ["l2-lam0.01-scopeall", "l2-lam0.01-scopeConv2d", "l2-lam0.01-scope_Conv2d_1_Linear_0.1_"]
     assert keys_of(resolved("model.hidden=[8]"), resolved("model.hidden=[8,4]")) == ["none-hidden8", "none-hidden8_4"]
+
+
+@pytest.mark.parametrize(
+    "overrides", [[], ["reg=combine"], ["reg=l1", "reg.scope={Linear: 1}", "lam=1e-7", "name=a-1"]]
+)
+def test_config_yaml_is_omegaconf_s(overrides):
+    given = replace(config(*overrides), name="null", keep_model=True)
+    assert given.to_yaml() == OmegaConf.to_yaml(OmegaConf.create(asdict(given)))

@@ -3,6 +3,7 @@
 Hydra takes 0.1 s or more to compose a config, so it composes once for each distinct choice of groups. Most points of a
 sweep differ in plain values only, such as `lam=` or `seed=`. Such a value is set in a copy of the config that Hydra has
 composed for the same groups. The base config, from which the settings of the sweep are read, is the first of these.
+Where possible, `values` sets it in the resolved content of such a config, without a copy.
 """
 
 import copy
@@ -13,7 +14,6 @@ from functools import lru_cache
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
@@ -21,7 +21,9 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from study.config.hydra_settings import check_hydra
 from study.config.points.experiments import once_per_sweep
 from study.config.points.grid import Point, each_value
-from study.config.resolve import resolve
+from study.config.points.parsing import OverridesOnce
+from study.config.points.values import PlainValues, is_plain
+from study.config.resolve import content_of, resolve_content
 from study.config.run_config import ResolvedRun
 from study.errors import USER_ERRORS, ConfigError, one_line
 
@@ -29,8 +31,8 @@ from study.errors import USER_ERRORS, ConfigError, one_line
 class Composer:
     """Composes the points of one command, and keeps the configs that Hydra has composed for later points."""
 
-    def __init__(self, loader: ConfigLoader):
-        self.loader = loader
+    def __init__(self, loader: ConfigLoader, parser: OverridesOnce):
+        self.loader, self.parser = loader, parser
         self.bases: list[tuple[DictConfig, BaseComposer]] = []
 
     def compose_each(self, parts: Sequence[tuple[DictConfig, Sequence[Point]]]) -> list[ResolvedRun]:
@@ -43,6 +45,10 @@ class Composer:
         Raises:
             ConfigError: one or more points are not allowed; the message has one line for each mistake.
         """
+        from study.config import checks  # imports torch, and composing and --help do not need it
+
+        if not self.bases:
+            checks.forget()
         configs, errors = [], []
         for base, points in parts:
             try:
@@ -57,7 +63,7 @@ class Composer:
         for known, composer in self.bases:
             if known is base:
                 return composer
-        composer = BaseComposer(base, self.loader)
+        composer = BaseComposer(base, self.loader, self.parser)
         self.bases.append((base, composer))
         return composer
 
@@ -65,15 +71,15 @@ class Composer:
 class BaseComposer:
     """Composes the points of one base config."""
 
-    def __init__(self, base: DictConfig, loader: ConfigLoader):
+    def __init__(self, base: DictConfig, loader: ConfigLoader, parser: OverridesOnce):
         self.config_name = base.hydra.job.config_name
         self.hydra_overrides = list(base.hydra.overrides.hydra)
         self.groups = set(base.hydra.runtime.choices)
-        self.loader = loader
-        parser = OverridesParser.create(config_loader=loader)
-        self.parse = lru_cache(maxsize=None)(lambda line: parser.parse_overrides([line])[0])
+        self.loader, self.parse = loader, parser.parse
+        self.is_value = lru_cache(maxsize=None)(lambda line: self._sets_value(self.parse(line)))
         self.once_composed: dict[tuple[str, ...], dict[str, Any]] = {}
         self.composed: dict[tuple[str, ...], _Composed] = {}
+        self.contents: dict[tuple[Any, ...], tuple[PlainValues, Mapping[str, str]] | None] = {}
         self.checked: dict[tuple[str, ...], ResolvedRun] = {}
         self.once = once_per_sweep(base)
         self.base = _Composed.of(copy.deepcopy(base))
@@ -88,10 +94,9 @@ class BaseComposer:
         errors: dict[str, list[str]] = {}
         for point in points:
             try:
-                if tuple(point) not in self.checked:
-                    cfg, choices = self.compose(point)
-                    self.checked[tuple(point)] = resolve(cfg, choices, self.reg_option)
-                configs.append(self.checked[tuple(point)])
+                if (key := tuple(point)) not in self.checked:
+                    self.checked[key] = resolve_content(*self._content(point), self.reg_option)
+                configs.append(self.checked[key])
             except USER_ERRORS as error:
                 errors.setdefault(one_line(error), []).append(" ".join(point))
         if errors:
@@ -103,17 +108,41 @@ class BaseComposer:
 
     def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
         """Return the config of a point, without Hydra's own node, and the option chosen for each group."""
-        overrides = [self.parse(line) for line in point]
-        values = [override for override in overrides if self._is_plain_value(override)]
-        rest = tuple(line for line, override in zip(point, overrides, strict=True) if override not in values)
-        same = self.of_base <= set(point) and set(rest) <= self.of_base and MISSING not in self.base.choices.values()
-        cfg, choices = self.base.copy() if same else self._by_hydra(rest)
+        rest, values = self._split(point)
+        cfg, choices = self.base.copy() if self._as_base(point, rest) else self._by_hydra(rest)
         try:
             for override in values:
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
         except USER_ERRORS:
             return self._by_hydra(tuple(point))  # fails as well, but with Hydra's own message
         return cfg, choices
+
+    def _content(self, point: Point) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """The resolved content of a point's config, and the option chosen for each group."""
+        rest, values = self._split(point)
+        plain = [override for override in values if is_plain(override)]
+        others = tuple(line for line in point if self.is_value(line) and not is_plain(self.parse(line)))
+        keys = tuple(override.key_or_group for override in plain)
+        group = (self._as_base(point, rest), rest, others, keys)
+        known = self.contents.get(group)
+        content = known[0].with_values(plain) if known else None
+        if known and content is not None:
+            return content, known[1]
+        cfg, choices = self.compose(point)
+        content = content_of(cfg, choices)
+        if group not in self.contents:
+            made = PlainValues.of(cfg, content, keys, [self.parse(line).key_or_group for line in others])
+            self.contents[group] = (made, choices) if made else None
+        return content, choices
+
+    def _split(self, point: Point) -> tuple[tuple[str, ...], list[Override]]:
+        """Divide the overrides of a point into those that Hydra composes, and those that set values."""
+        rest = tuple(line for line in point if not self.is_value(line))
+        return rest, [self.parse(line) for line in point if self.is_value(line)]
+
+    def _as_base(self, point: Point, rest: tuple[str, ...]) -> bool:
+        """Whether a point has the groups of the base config, so that only plain values may differ."""
+        return self.of_base <= set(point) and set(rest) <= self.of_base and MISSING not in self.base.choices.values()
 
     def check_once(self) -> None:
         """Refuse options of single points that set a key for the whole sweep: such keys come from the base config.
@@ -140,7 +169,8 @@ class BaseComposer:
         content: Any = OmegaConf.to_container(self._by_hydra((f"reg={name}",))[0].reg, resolve=True)
         return content
 
-    def _is_plain_value(self, override: Override) -> bool:
+    def _sets_value(self, override: Override) -> bool:
+        """Whether an override sets the value of a key, and chooses no option."""
         key = override.key_or_group
         return (
             override.type == OverrideType.CHANGE

@@ -23,13 +23,14 @@ LAUNCHER = ("hydra/launcher", "hydra.launcher")  # the launcher's name, and its 
 
 
 def experiments_of(
-    base: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
+    base: DictConfig, loader: ConfigLoader, parser: OverridesParser, arguments: Sequence[str]
 ) -> list[tuple[DictConfig, list[str]]]:
     """Split a sweep over experiments into its experiments.
 
     Args:
         base: the config composed from the overrides that do not sweep, with Hydra's own node.
         loader: composes configs.
+        parser: parses overrides.
         arguments: overrides of the command line.
 
     Returns:
@@ -39,7 +40,7 @@ def experiments_of(
     Raises:
         ConfigError: the experiments cannot be combined.
     """
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    parsed = parser.parse_overrides(list(arguments))
     for override in parsed:
         if override.key_or_group == GROUP and isinstance(override.value(), list):
             raise ConfigError(f"{override.input_line}: a list is not allowed. For several experiments: -m {GROUP}=a,b")
