@@ -23,7 +23,10 @@ ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / startup.compiled_version()))
 
-COMPILE = "import torch; torch.set_default_dtype({}); from study.training.compiled import mlp; mlp.unavailable()"
+COMPILE = (
+    "import torch; torch.set_default_dtype({}); from study.training.compiled import any_model, mlp;"
+    " mlp.unavailable(); any_model.unavailable()"
+)
 
 
 # The files that take longest come first, longest first: what begins last should end soon, or the other cores wait.

@@ -27,6 +27,7 @@ from benchmarks.contestants import write_data
 HERE = Path(__file__).parent
 MODELS = ("mlp", "cnn", "resnet18")
 FEW = ("data=fashion_mnist_mini", "data.train_size=256", "loop=general")
+ALL_CORES = (f"threads={min(8, os.cpu_count() or 1)}",)
 BEFORE, AFTER = 1e-4, 0.05  # allowed relative differences of losses between devices, before and after an epoch
 PEERS = {"notebook": "plain PyTorch loop", "lightning": "PyTorch Lightning"}
 BYTES = ("weights.csv", "histogram.csv", "test.csv", "predictions.npz")
@@ -95,7 +96,7 @@ def losses(check: Check, tag: str) -> None:
         check.say("There is nothing to compare: the device is the CPU.")
         return
     rows = {}
-    for device, more in {check.options.device: [], "cpu": [f"threads={min(8, os.cpu_count() or 1)}"]}.items():
+    for device, more in {check.options.device: (), "cpu": ALL_CORES}.items():
         name = f"losses-{device}{tag}"
         for run in check.study(name, f"device={device}", f"model={check.options.models}", "epochs=1", *FEW, *more):
             rows.setdefault(model_of(run), []).append(metrics(run))
@@ -122,6 +123,7 @@ def speed(check: Check, tag: str) -> None:
         "loop=general",
         f"device={check.options.device}",
         *([f"data.train_size={size}"] if size else []),
+        *(ALL_CORES if check.options.device == "cpu" else []),  # as the others use
     )
     for run in check.study(f"speed{tag}", *setting, f"model={check.options.models}"):
         model, status = model_of(run), json.loads((run / "status.json").read_text())
