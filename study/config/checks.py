@@ -188,7 +188,7 @@ def _checked_group(group: str, given: Mapping[str, Any], supplied: int | tuple[s
     return {
         "option": given["option"],
         "_target_": given["_target_"],
-        **_typed(group, given["_target_"], json.dumps(rest), supplied),
+        **_typed(group, str(given["_target_"]), json.dumps(rest), supplied),
     }
 
 
@@ -288,7 +288,7 @@ def _checked_part(given: Mapping[str, Any], epochs: int) -> tuple[dict[str, Any]
     own = {key: value for key, value in given.items() if key not in REG_KEYS}
     head = {"option": given["option"], "_target_": given["_target_"]}
     supplied = 0 if inspect.isclass(locate("reg", given["_target_"])) else 1
-    arguments = _typed("reg", given["_target_"], json.dumps(own), supplied)
+    arguments = _typed("reg", str(given["_target_"]), json.dumps(own), supplied)
     regularizer = build_regularizer({**head, **arguments})
     part = {**head, **arguments, **{"lam": 0.0, "scope": None, "schedule": "constant", "ramp": None}}
     if regularizer.takes_lam:

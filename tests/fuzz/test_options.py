@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from study.cli.startup import CONF
@@ -141,6 +141,7 @@ TRAIN = command._Command._train_tasks
 
 
 @FEW
+@example(file=("optimizer", b"_target_: []\nlr: 1e-3\n"), choice=1)
 @given(file=option_files(), choice=st.integers(0, 4))
 def test_an_option_file_is_used_or_refused(place, before, monkeypatch, file, choice):
     planned_or_trained(place, before, *file, choice == 0, monkeypatch)
