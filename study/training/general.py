@@ -22,7 +22,7 @@ def train_epoch(
     train: Part,
     batch_size: int,
     images: int | None = None,
-    step: Callable[[State], Tensor | float] | None = None,
+    step: Callable[[], Tensor | float] | None = None,
 ) -> float:
     """Train for one epoch in minibatches, by default with every image once. The short last batch is kept.
 
@@ -42,6 +42,7 @@ def train_epoch(
     """
     model, regularizer, under_way = state.model, state.regularizer, state.under_way
     model.train()
+    step = step or partial(_step_by_torch, state)
     if under_way.left is None:
         under_way.left, under_way.objective = batch_order(len(train), images, state.order), []
     device, objective, loss_of = train.all_labels.device, under_way.objective, data_loss(train.task)
@@ -53,7 +54,8 @@ def train_epoch(
             raise PausedError
         backward = partial(_backward, state, loss_of, *regularizer.on_batch(*train.take(batch)))
         loss = regularizer.on_backward(backward)
-        objective.append(loss + (step or _step_by_torch)(state))
+        _set_layout(model)
+        objective.append(loss + step())
         if state.schedule is not None:
             state.schedule.step()
     under_way.left = None
@@ -68,6 +70,16 @@ def _backward(state: State, loss_of: Callable[[Tensor, Tensor], Tensor], inputs:
     loss = loss + state.regularizer.on_loss(loss, inputs, logits)
     loss.backward()
     return loss.detach()
+
+
+def _set_layout(model: nn.Module) -> None:
+    """Give each gradient the strides of its parameter: the steps read both in the order of memory, torch's fused too.
+
+    Autograd does so. A regularizer that replaces gradients may not.
+    """
+    for parameter in model.parameters():
+        if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
+            parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
 
 
 def _step_by_torch(state: State) -> Tensor | float:

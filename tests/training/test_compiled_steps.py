@@ -7,6 +7,7 @@ from study import optimizers
 from study.data import load_splits
 from study.data.digits import digits
 from study.models import cnn
+from study.regularizers import Regularizer
 from study.regularizers.averaging import EMA
 from study.regularizers.data_side import LabelSmoothing, Noise
 from study.regularizers.model_side import Dropout
@@ -26,7 +27,15 @@ OPTIMIZERS = {
     "sgd": lambda p: optimizers.sgd(p, lr=0.1),
     "momentum": lambda p: optimizers.sgd(p, lr=0.1, momentum=0.9),
 }
-REGULARIZERS = {"none": Unpenalized(), "l1": L1(), "norm": L2Norm(), "decay": WeightDecay(), "proximal": L1Proximal()}
+
+
+REGULARIZERS = {
+    "none": Unpenalized(),
+    "l1": L1(),
+    "norm": L2Norm(),
+    "decay": WeightDecay(),
+    "proximal": L1Proximal(),
+}
 
 
 def images(count, dtype):
@@ -51,23 +60,43 @@ def test_compiled_steps_are_for_what_they_know_alone():
     assert not fits(EMA())
 
 
+def train_cnn(loop, regularizer, optimizer):
+    """Two epochs with batch normalization, weights in the format channels-last, and a parameter without a gradient."""
+    torch.manual_seed(1)
+    model = cnn((8, 8), 10, norm="batch").double().to(memory_format=torch.channels_last)
+    hooks = combined(regularizer, 1e-3, model)
+    unused = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+    stepped = OPTIMIZERS[optimizer]([*model.parameters(), unused])
+    state, part = State(model, hooks, stepped, torch.Generator().manual_seed(5)), images(100, torch.float64)
+    objectives = [loop.train_epoch(state, part, 32) for _ in range(2)]
+    assert torch.equal(unused, torch.ones_like(unused))
+    return objectives, model.state_dict()
+
+
 @pytest.mark.parametrize("name", REGULARIZERS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_compiled_steps_of_a_cnn_are_those_of_torch(optimizer, name):
-    """In float64, with batch normalization, weights in the format channels-last, and a parameter without a gradient."""
-    part, trained = images(100, torch.float64), []
-    for loop in (general, any_model):
-        torch.manual_seed(1)
-        model = cnn((8, 8), 10, norm="batch").double().to(memory_format=torch.channels_last)
-        regularizer = combined(REGULARIZERS[name], 1e-3, model)
-        unused = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
-        stepped = OPTIMIZERS[optimizer]([*model.parameters(), unused])
-        state = State(model, regularizer, stepped, torch.Generator().manual_seed(5))
-        objectives = [loop.train_epoch(state, part, 32) for _ in range(2)]
-        assert torch.equal(unused, torch.ones_like(unused))
-        trained.append((objectives, model.state_dict()))
-    assert trained[1][0] == pytest.approx(trained[0][0], rel=1e-9)
-    torch.testing.assert_close(trained[0][1], trained[1][1], rtol=1e-6, atol=1e-10)
+    of_torch, compiled = (train_cnn(loop, REGULARIZERS[name], optimizer) for loop in (general, any_model))
+    assert compiled[0] == pytest.approx(of_torch[0], rel=1e-9)
+    torch.testing.assert_close(of_torch[1], compiled[1], rtol=1e-6, atol=1e-10)
+
+
+class CopiedGradients(Regularizer):
+    """Replaces gradients by equal ones whose numbers lie in another order in memory."""
+
+    def on_backward(self, backward):
+        loss = backward()
+        for s in self.scoped:
+            s.parameter.grad = s.parameter.grad.contiguous(memory_format=torch.contiguous_format)
+        return loss
+
+
+@pytest.mark.parametrize("loop", [general, any_model], ids=lambda loop: loop.PATH)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_order_of_a_gradient_in_memory_makes_no_difference(optimizer, loop):
+    """torch's fused optimizers would read it in the order of the weights."""
+    other, usual = (train_cnn(loop, regularizer, optimizer) for regularizer in (CopiedGradients(), Unpenalized()))
+    assert other[0] == pytest.approx(usual[0], rel=1e-9)
 
 
 def paths(loop, *runs):

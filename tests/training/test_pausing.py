@@ -10,22 +10,24 @@ from study.training.run import train_run
 from tests.conftest import run_folders
 from tests.training.test_resume import same_bytes
 
-FEW = ("data=digits", "data.train_size=100", "epochs=3", "batch_size=20", "model.hidden=[5]", "loop=general")
+FEW = ("data=digits", "data.train_size=100", "epochs=3", "batch_size=20", "model.hidden=[5]")
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("path", "options"),
     [
-        ("reg=dropout", "schedule=cosine", "schedule.warmup=1"),
-        ("reg=ema", "reg.schedule=warmup"),
-        ("reg=mixup", "optimizer=sgd", "optimizer.momentum=0.9"),
+        ("general", ("reg=dropout", "schedule=cosine", "schedule.warmup=1")),
+        ("general", ("reg=ema", "reg.schedule=warmup")),
+        ("compiled_step", ("reg=mixup", "optimizer=sgd", "optimizer.momentum=0.9")),
+        ("compiled_step", ("reg=l2_norm", "reg.schedule=warmup", "model.norm=batch")),
     ],
-    ids=lambda options: options[0],
+    ids=["dropout", "ema", "mixup", "l2_norm"],
 )
-def test_it_goes_on_within_the_epoch_with_the_same_bytes(study, tmp_path, options):
+def test_it_goes_on_within_the_epoch_with_the_same_bytes(study, tmp_path, path, options):
     assert study(*FEW, *options).code == 0
     (whole,) = run_folders(tmp_path / "outputs" / "default")
     task = recorded_task(whole.parent, json.loads((whole / "status.json").read_text())["run_id"])
+    assert task.path == path
     work, causes = tmp_path / "paused", []
     work.mkdir()
     while True:

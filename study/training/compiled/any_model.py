@@ -4,7 +4,6 @@ Torch reads and writes all weights, gradients and moments once for the optimizer
 weights and a small batch, that takes half the time of a step. A compiled step reads and writes them once.
 """
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from study.data import Part
-from study.errors.faults import is_fault
 from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.training import general
+from study.training.compiled.availability import reason_against
 from study.training.compiled.in_step import OPTIMIZERS, coefficients_of, have_one_order, rule_of, started
 from study.training.general import data_gradient_norm, logits_of  # noqa: F401  every loop has them
 from study.training.state import State
@@ -48,22 +47,15 @@ def fits(regularizers: Sequence[Regularizer], optimizer: str, kind: str) -> bool
 
 @lru_cache
 def unavailable() -> str | None:
-    """Return why this loop does not work on this machine; None if it works.
+    """Return why this loop does not work on this machine; None if it works."""
 
-    The check compiles code that is not compiled yet. Numba keeps the result in a cache for other processes.
-    """
-    try:
+    def use() -> None:
         model = nn.Linear(2, 2)
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
         for optimizer in (adam(model.parameters(), 0.1), sgd(model.parameters(), 0.1)):
             train_epoch(State(model, Combined([]), optimizer, torch.Generator()), part, 2)
-    except Exception as error:  # a compiler may fail in any way
-        if is_fault(error):
-            if isinstance(error, OSError) and error.filename is None:  # from a write to Numba's cache
-                error.filename = os.environ.get("NUMBA_CACHE_DIR")
-            raise
-        return f"{type(error).__name__}: {error}"
-    return None
+
+    return reason_against(use)
 
 
 def train_epoch(state: State, train: Part, batch_size: int, images: int | None = None) -> float:
@@ -107,7 +99,7 @@ class _CompiledStep:
             self.parameters.append(_Stepped(parameter, values, (moments[0], moments[1]), of_parameter, steps))
 
     @torch.no_grad()
-    def __call__(self, _: State) -> float:
+    def __call__(self) -> float:
         """Make a step; return the penalty before it. As in torch, a parameter without a gradient keeps its value."""
         penalty = 0.0
         for of in self.parameters:
@@ -115,8 +107,6 @@ class _CompiledStep:
             if gradient is None:
                 continue
             of.steps.add_(1)
-            if gradient.stride() != of.parameter.stride():
-                gradient = torch.empty_like(of.parameter).copy_(gradient)
             penalty += self.compiled(
                 of.values, _flat(gradient), of.moments, of.coefficients, self.rule, int(of.steps.item())
             )

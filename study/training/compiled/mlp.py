@@ -1,7 +1,6 @@
 """The compiled training loop of ReLU MLPs on a CPU. Up to rounding, its numbers are those of the general loop."""
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,12 +12,12 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from study.data import Part
-from study.errors.faults import is_fault
 from study.measures.scoring import Logits
 from study.models import MLP
 from study.optimizers import adam, sgd
 from study.regularizers import Combined, Regularizer
 from study.regularizers.scope import hidden_units
+from study.training.compiled.availability import reason_against
 from study.training.compiled.in_step import OPTIMIZERS, coefficients_of, have_one_order, rule_of, started
 from study.training.general import GRADIENT_IMAGES, batch_order
 from study.training.state import State
@@ -51,23 +50,16 @@ def fits(model: nn.Module, regularizers: Sequence[Regularizer], optimizer: str, 
 
 @lru_cache
 def unavailable() -> str | None:
-    """Return why this loop does not work on this machine; None if it works.
+    """Return why this loop does not work on this machine; None if it works."""
 
-    The check compiles code that is not compiled yet. Numba keeps the result in a cache for other processes.
-    """
-    try:
+    def use() -> None:
         model = MLP(2, [2], 2)
         part = Part(torch.ones(3, 2), torch.tensor([0, 1, 0]))
         for optimizer in (adam(model.parameters(), 0.1), sgd(model.parameters(), 0.1)):
             train_epoch(State(model, Combined([]), optimizer, torch.Generator()), part, 2)
         logits_of(model)(part, slice(None))
-    except Exception as error:  # a compiler may fail in any way
-        if is_fault(error):
-            if isinstance(error, OSError) and error.filename is None:  # from a write to Numba's cache
-                error.filename = os.environ.get("NUMBA_CACHE_DIR")
-            raise
-        return f"{type(error).__name__}: {error}"
-    return None
+
+    return reason_against(use)
 
 
 @torch.no_grad()
