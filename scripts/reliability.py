@@ -23,8 +23,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.records.claims import is_held
 from study.records.comparison import without_column
+from study.records.unfinished import is_held
 
 SWEEP = (
     "-m",

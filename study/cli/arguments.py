@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from study.errors import ConfigError, StudyError
-from study.records.claims import work_folders
 from study.records.contract import OUTPUTS, STATUS
 from study.records.status import read_status
+from study.records.unfinished import work_folders
 
 
 def study_folder(folder: Path) -> Path:

@@ -8,9 +8,10 @@ from study.config.identity import identify
 from study.config.run_config import check_name
 from study.errors import USER_ERRORS, one_line
 from study.errors.faults import is_fault
-from study.records.claims import is_held, work_folders
 from study.records.contract import OUTPUTS
 from study.records.existing import existing_runs
+from study.records.owners import OWNERS, Ownership
+from study.records.unfinished import WORK, digits_of, is_held, owner_of, work_folders
 from study.sweep.progress import console
 
 
@@ -28,6 +29,8 @@ def study_clean(arguments: list[str]) -> int:
         console.print(f"{'deleted' if given['remove'] == 'true' else 'to delete'}: {run} ({reason})", markup=False)
         if given["remove"] == "true":
             shutil.rmtree(run)
+            if run.parent.name == WORK:
+                Ownership(folder / OWNERS / digits_of(run) / owner_of(run)).release()
     for reason, runs in unknown.items():
         console.print(f"kept: {len(runs)} runs, such as {runs[0]}, cannot be checked: {reason}", markup=False)
     if not found:

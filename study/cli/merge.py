@@ -14,7 +14,6 @@ from study.config.names import run_folder_name
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError, faults
 from study.records.changes import MEND, changes, described
-from study.records.claims import WORK
 from study.records.comparison import differing
 from study.records.contract import CONFIG, OUTPUTS, STATUS, WITH_RESULT
 from study.records.existing import Existing, existing_runs, read_config
@@ -22,6 +21,7 @@ from study.records.files import write_whole
 from study.records.seal import with_own_sum
 from study.records.status import read_status
 from study.records.sweeps import SWEEPS
+from study.records.unfinished import WORK
 from study.sweep.progress import console
 
 

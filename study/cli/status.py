@@ -16,11 +16,11 @@ from study.config.names import ID_DIGITS
 from study.config.run_config import check_name
 from study.errors import StudyError
 from study.records.changes import MEND, changes
-from study.records.claims import FREE, is_held, work_folders
 from study.records.contract import CONFIG, OUTPUTS, STATUS, TWICE, WITH_RESULT
 from study.records.jobs import queued, recorded_jobs
 from study.records.status import read_status
 from study.records.sweeps import recorded_runs
+from study.records.unfinished import FREE, is_held, work_folders
 from study.sweep.progress import console, duration
 
 SHOWN = 40  # rows printed; further rows are only counted

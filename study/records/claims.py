@@ -1,32 +1,27 @@
-"""Which process trains which run, so that several commands, on one host or several, can share a sweep.
+"""Claims: which process writes which run, so that several commands, on one host or several, can share a sweep.
 
-A process writes a run in the folder outputs/<name>/.work/<run>@<owner>. When the run ends, the folder is moved to
-outputs/<name>/<run>. The owner is a process, named by its host, process number and start time. It touches the folder
-at intervals to show that it is alive. To take over from an owner that is gone, another process renames the folder. Only
-one process can succeed in that. An owner that was only suspended finds that its folder is gone.
+A process writes a run in the folder outputs/<name>/.work/<run>@<owner>, while `owners` says that it owns the run. When
+the run ends, the folder is moved to outputs/<name>/<run>. A process that takes over from an owner on another host goes
+on in a copy, because the other process may only have been suspended, and could still write to its old files.
 """
 
 import errno
 import os
 import random
 import shutil
-import socket
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 
-from study.errors.faults import is_fault
+from study.records import owners, processes
+from study.records.contract import CHECKPOINT, STATUS
+from study.records.owners import Ownership, has_moved, renamed
 from study.records.status import is_ended
+from study.records.unfinished import FREE, WORK, digits_of, is_of_living, owner_of, remove, run_of, work_folders
 
-WORK = ".work"
-LEASE = 60.0  # seconds without a heartbeat after which an owner on another host counts as gone
-HEARTBEAT = 10.0  # seconds between heartbeats
-PROC = Path("/proc")  # Linux only
-FREE = "free"  # in place of an owner: the run was given back, and any process may take it
+COPY = ".copy-"  # in .work: the beginning of the name of a copy that is not whole yet
 
 
 class LostClaimError(Exception):
@@ -40,10 +35,12 @@ class Claim:
     Attributes:
         work: the folder that the owner writes to.
         published: the folder's path after the run has ended.
+        ownership: its heartbeat shows others that the owner is alive.
     """
 
     work: Path
     published: Path
+    ownership: Ownership
 
     def publish(self) -> bool:
         """Move the folder to its final path.
@@ -56,14 +53,14 @@ class Claim:
         """
         if is_ended(self.published):
             return False
-        if not self.work.is_dir():
-            raise LostClaimError(self.work)
         try:
             os.rename(self.work, self.published)
-        except OSError:
-            if not is_ended(self.published):
-                raise
-            return False
+        except OSError as error:
+            if has_moved(error):
+                raise LostClaimError(self.work) from None
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) or is_ended(self.published):
+                return False
+            raise
         self._leave()
         return True
 
@@ -73,184 +70,135 @@ class Claim:
         self._leave()
 
     def _leave(self) -> None:
+        """Release the run, and remove what former owners have left of it."""
+        for left in work_folders(self.published.parent, digits_of(self.work)):
+            remove(left)
+        self.ownership.release()
         with suppress(OSError):  # not empty while other runs are being trained
-            self.work.parent.rmdir()
+            os.rmdir(self.work.parent)
 
     def give_back(self) -> None:
-        """Release the run as it is, for any process to take."""
+        """Release the run as it is, for any process to take. Does nothing if another process has taken it over."""
+        free = self.work.with_name(f"{run_of(self.work)}@{FREE}")
         with suppress(OSError):
-            os.rename(self.work, self.work.with_name(f"{_run(self.work)}@{FREE}"))
-
-    @contextmanager
-    def heartbeat(self) -> Iterator[None]:
-        """Send heartbeats while the block runs."""
-        done = Event()
-
-        def beat() -> None:
-            while not done.wait(HEARTBEAT):
-                try:
-                    os.utime(self.work)
-                except OSError as error:
-                    if _has_moved(error):  # another process took over: the next write reports it
-                        return
-
-        thread = Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
+            if not renamed(self.work, free) and os.path.isdir(self.work):
+                remove(free)  # of a former owner, which this process did not see when it claimed the run
+                renamed(self.work, free)
+        self.ownership.release()
 
 
-def work_folders(study_folder: Path, run_digits: str = "") -> list[Path]:
-    """The folders of unfinished runs of a study: owned, given back, or left by a process that is gone.
-
-    Args:
-        study_folder: outputs/<name>.
-        run_digits: the digits of a run id at the end of the run's name; "" finds all runs.
-    """
-    work = study_folder / WORK
-    try:
-        return sorted(work.glob(f"*{run_digits}@*"))
-    except FileNotFoundError:  # .work is removed together with its last folder
-        return []
-
-
-def is_held(work: Path, now: float | None = None) -> bool:
-    """Whether the owner of a folder is alive: by its process on this host, by its heartbeats on another host.
-
-    Args:
-        work: the folder of an unfinished run.
-        now: seconds since the epoch; None asks the clock of the file system, which needs a write.
-    """
-    owner = work.name.rpartition("@")[2]
-    if owner == FREE:
-        return False
-    host, pid, start, _ = owner.split("~")
-    if host == _host():
-        return _start_of(int(pid)) == start
-    try:
-        return (now or _file_system_time(work.parent)) - work.stat().st_mtime < LEASE
-    except OSError as error:
-        if not _has_moved(error):
-            raise
-        return True
-
-
-def claim(published: Path, run_digits: str, pid: int) -> Claim | None:
+def claim(published: Path, digits: str, pid: int, again: bool = False) -> Claim | None:
     """Claim a run for a process, together with the files of an owner that is gone.
 
     Args:
         published: the run's final path in the study's folder.
-        run_digits: the digits of the run id at the end of its folder's name.
+        digits: of the run id, at the end of its folder's name.
         pid: the process, on this host, that will train it.
+        again: whether to train a run again that has ended.
 
     Returns:
-        The claim. None if another process owns the run, or changed the study's folder at the same moment: call again.
+        The claim. None if another process owns the run, or has ended it, or changed the study's folder at the same
+        moment: call again.
 
     Raises:
         OSError: the run cannot be claimed, for example because of a fault of the machine.
     """
-    study_folder = published.parent
-    owner = f"{_host()}~{pid}~{_start_of(pid)}~{uuid.uuid4().hex[:8]}"
-    target = study_folder / WORK / f"{published.name}@{owner}"
-    study_folder.mkdir(parents=True, exist_ok=True)
+    study_folder, owner = published.parent, processes.new_owner(pid)
+    os.makedirs(study_folder, exist_ok=True)
+    ownership = owners.own(study_folder, digits, owner)
+    if ownership is None:
+        return None
+    claimed = Claim(study_folder / WORK / f"{published.name}@{owner}", published, ownership)
+    complete = False
+    try:
+        complete = _fill(claimed, digits, again)
+    finally:
+        if not complete:
+            ownership.release()
+    return claimed if complete else None
+
+
+def _fill(claimed: Claim, digits: str, again: bool) -> bool:
+    """Make the folder of a claim, from what there is of the run; False if there is nothing to train."""
+    work, published = claimed.work, claimed.published
     with suppress(FileExistsError):
-        target.parent.mkdir()
-    under_way = work_folders(study_folder, run_digits)
-    if under_way:
-        if any(is_held(folder) for folder in under_way):
-            return None
-        return _moved(under_way[0], target, published)
-    if published.exists():  # a failed run, which is trained again
-        return _moved(published, target, published)
-    try:
-        target.mkdir()
-    except FileNotFoundError:  # another process just removed .work together with its last folder
-        return None
-    others = [folder for folder in work_folders(study_folder, run_digits) if folder != target]
-    if others or is_ended(published):  # two claims at once: both withdraw and try again
-        shutil.rmtree(target, ignore_errors=True)
-        return None
-    return Claim(target, published)
+        os.mkdir(work.parent)
+    left = work_folders(published.parent, digits)
+    if any(is_of_living(folder) for folder in left):  # of an earlier version, which did not know owners.py
+        return False
+    if not any(_adopt(folder, work) for folder in sorted(left, key=_progress, reverse=True)):
+        if os.path.isdir(published):
+            # It has failed, or was killed at its start by an earlier version; or it has just been published.
+            return (again or not os.path.exists(published / STATUS)) and renamed(published, work)
+        try:
+            os.mkdir(work)
+        except OSError as error:
+            if not has_moved(error):
+                raise
+            return False  # another process has just removed .work together with its last folder
+    if not again and _is_there(published):
+        shutil.rmtree(work, ignore_errors=True)
+        return False
+    return True
 
 
-def _moved(source: Path, target: Path, published: Path) -> Claim | None:
+def _is_there(published: Path) -> bool:
+    """Whether a run has been published. Asks the file server, because this host may not see a new folder yet."""
     try:
-        os.utime(source)  # with the old heartbeat, the new owner would count as gone
-        os.rename(source, target)
+        os.mkdir(published)
+    except FileExistsError:
+        return True
+    try:
+        os.rmdir(published)
     except OSError as error:
-        if not _has_moved(error):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        return None  # another process was faster
-    return Claim(target, published)
+        return True  # published at this moment
+    return False
 
 
-def _has_moved(error: OSError) -> bool:
-    """Whether an error means that another process has just moved the folder. ESTALE: it did so on another host."""
-    return error.errno in (errno.ENOENT, errno.ESTALE)
-
-
-def _run(work: Path) -> str:
-    return work.name.rpartition("@")[0]
-
-
-def this_process() -> str:
-    """Host, number and start time of this process, as one name."""
-    return f"{_host()}~{os.getpid()}~{_start_of(os.getpid())}"
-
-
-def is_gone(process: str) -> bool:
-    """Whether a process of this host has ended; False for a process of another host, whose state is unknown.
-
-    Args:
-        process: a name from `this_process`.
-
-    Raises:
-        ValueError: it is no such name.
-    """
-    host, pid, start = process.split("~")
-    return host == _host() and _start_of(int(pid)) != start
-
-
-def _host() -> str:
-    return socket.gethostname().replace("@", "_").replace("~", "_").replace("/", "_")
-
-
-def _start_of(pid: int) -> str:
-    """Start time of a process of this host; '' if it does not run. The time tells apart processes with one number."""
+def _adopt(folder: Path, work: Path) -> bool:
+    """Go on from the folder of a former owner; False if it is gone."""
+    owner = owner_of(folder)
+    if owner == FREE or processes.is_here(owner):  # its owner writes no more
+        return renamed(folder, work)
+    beside = work.with_name(f"{COPY}{uuid.uuid4().hex}")
     try:
-        state, *rest = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return "" if state == "Z" else rest[18]
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]
+        os.mkdir(beside)
+        # Rows are appended before the checkpoint that counts on them. So the checkpoint is copied first.
+        for name in sorted(names, key=lambda name: name != CHECKPOINT):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(folder / name, beside / name)
+        os.rename(beside, work)
     except OSError as error:
-        if is_fault(error):  # the fault does not mean that the process has ended
+        shutil.rmtree(beside, ignore_errors=True)
+        if not has_moved(error):
             raise
-        if (PROC / "self").is_dir():
-            return ""
-    import psutil  # a dependency only on systems without /proc
-
-    try:
-        process = psutil.Process(pid)
-        return "" if process.status() == psutil.STATUS_ZOMBIE else str(int(100 * process.create_time()))
-    except psutil.NoSuchProcess:
-        return ""
-    except psutil.AccessDenied:
-        return "0"
+        return False
+    remove(folder)
+    return True
 
 
-def _file_system_time(folder: Path) -> float:
-    """The time by the clock of the file system, which may belong to another host."""
-    probe = folder / f".time-{uuid.uuid4().hex}"
+def _progress(folder: Path) -> tuple[bool, bool]:
+    """How far a run has come, to choose among several folders of it."""
+    return is_ended(folder), os.path.isfile(folder / CHECKPOINT)
+
+
+def is_lost(work: Path) -> bool:
+    """Whether another process has taken over the folder of a run. Asks the file server, by a write."""
+    probe = work / f".probe-{uuid.uuid4().hex}"
     try:
         probe.touch()
-        return probe.stat().st_mtime
-    finally:
-        probe.unlink(missing_ok=True)
+        probe.unlink()
+    except OSError as error:
+        return has_moved(error)
+    return False
 
 
 def wait_a_moment() -> None:
     """Wait before the next look at runs that other processes own.
 
-    The time is random. With equal times, two processes that withdraw their claims would do so forever.
+    The time is random, so that processes do not come at the same moment again and again.
     """
     time.sleep(random.uniform(0.2, 0.8))

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from study.config.run_config import RunConfig
-from study.records import claims
 from study.records.contract import CONFIG
 from study.records.status import read_status
+from study.records.unfinished import work_folders
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Existing:
 def existing_runs(study_folder: Path) -> dict[str, Existing]:
     """Find the runs in a study's folder by their full id, including those that have not ended. Skip other folders."""
     runs = {}
-    for folder in [*claims.work_folders(study_folder), *sorted(study_folder.glob("*-seed*-*"))]:
+    for folder in [*work_folders(study_folder), *sorted(study_folder.glob("*-seed*-*"))]:
         status = read_status(folder)
         if status and {"run_id", "variant", "variant_id"} <= status.keys():
             published = study_folder / folder.name.rpartition("@")[0] if "@" in folder.name else folder

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from study.records import processes
 from study.records.contract import PART, PREDICTIONS, columns_of
 from study.tasks import CLASSIFICATION
 
@@ -38,7 +39,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: it cannot be written; the error names `path`.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    beside = path.with_name(f".{path.name}.{processes.host()}.{os.getpid()}{PART}")
     content = content.encode() if isinstance(content, str) else content
     with _naming(path):
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from study.records import claims
+from study.records import processes
 
 OWNER = "regstudy-owner"  # file in each folder: the process that made the folder
 KINDS = ("pymp-*", "regstudy-*")  # Python's folders for sockets between processes, and this package's
@@ -25,7 +25,7 @@ def temporary_folder() -> Iterator[Path]:
 
 def mark(folder: Path) -> None:
     """Write into a folder that this process owns it."""
-    (folder / OWNER).write_text(claims.this_process())
+    (folder / OWNER).write_text(processes.this_process())
 
 
 def remove_abandoned() -> None:
@@ -33,5 +33,5 @@ def remove_abandoned() -> None:
     place = Path(tempfile.gettempdir())
     for file in (file for kind in KINDS for file in place.glob(f"{kind}/{OWNER}")):
         with suppress(OSError, ValueError):  # another user owns it, or another command has just removed it
-            if claims.is_gone(file.read_text()):
+            if processes.is_gone(file.read_text()):
                 shutil.rmtree(file.parent, ignore_errors=True)

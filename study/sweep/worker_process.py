@@ -72,7 +72,7 @@ def _train_what_comes(connection: Connection, device: str) -> None:
         task, claim = message
         told.clear()
         try:
-            with claim.heartbeat():
+            with claim.ownership.heartbeat():
                 message = train_run(task, claim.work, on_epoch, lambda: has_been_told({PAUSE}), device)
         except MachineFaultError as fault:
             message = fault

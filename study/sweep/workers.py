@@ -97,7 +97,7 @@ class _Crew:
                 self.waiting.remove(number)
                 self._ended_elsewhere(number)
                 continue
-            claim = claims.claim(task.folder, task.run_id[:ID_DIGITS], pid)
+            claim = claims.claim(task.folder, task.run_id[:ID_DIGITS], pid, again=self._to_retry(task))
             if claim is None:
                 continue
             self.waiting.remove(number)
@@ -121,6 +121,7 @@ class _Crew:
     def ended(self, number: int, claim: Claim, outcome: Outcome) -> None:
         """Publish and record a run that a process has ended, in whatever state."""
         if outcome.state == "elsewhere":
+            claim.give_back()
             self.waiting.append(number)
             return
         if outcome.state == "interrupted":
@@ -129,6 +130,7 @@ class _Crew:
             try:
                 self._publish(claim)
             except LostClaimError:  # after a pause longer than the lease, another process took it over and will end it
+                claim.give_back()
                 self.waiting.append(number)
                 return
             except OSError:  # the run has ended but is not published yet; a later command publishes it
@@ -190,7 +192,7 @@ class _Alone(_Crew):
                 continue
             number, claim = taken
             try:
-                with claim.heartbeat():
+                with claim.ownership.heartbeat():
                     task, on_epoch = self.tasks[number], self._on_epoch(number)
                     outcome = train_run(task, claim.work, on_epoch, lambda: self.pausing, self.spread.names[0])
             except (KeyboardInterrupt, MachineFaultError):

@@ -28,6 +28,7 @@ from study.measures.regression import ScoredRegression
 from study.measures.scoring import Score, Scored, score
 from study.measures.weights import is_histogram_epoch
 from study.randomness import Stream, global_stream, torch_generator
+from study.records.claims import is_lost
 from study.records.contract import CHECKPOINT, LABEL_NOISE, PART
 from study.records.run_folder import RunFolder
 from study.training import checkpoint
@@ -146,7 +147,7 @@ def train_run(
         _record_interruption(folder, "interrupted")
         raise
     except (Exception, SystemExit) as error:  # the user's code may try to end the program
-        if not os.path.isdir(work):
+        if is_lost(work):
             return Outcome("elsewhere", "another process has taken it over")
         if faults.is_fault(error) or _is_of_own_files(error, work):
             fault = faults.stopping(error, task.folder)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from study.records import claims
+from study.records import processes
 from tests.conftest import run_folders
 
 
@@ -22,9 +22,9 @@ def as_work(run, owner):
 
 def test_status_tells_complete_running_stale_interrupted_failed_and_planned(study, small):
     runs = run_folders(small)
-    live = f"{claims._host()}~{os.getpid()}~{claims._start_of(os.getpid())}~aaaa"
+    live = f"{processes.host()}~{os.getpid()}~{processes.start_of(os.getpid())}~aaaa"
     as_work(runs[0], live)
-    as_work(runs[1], f"{claims._host()}~{os.getpid()}~1~aaaa")
+    as_work(runs[1], f"{processes.host()}~{os.getpid()}~1~aaaa")
     as_work(runs[2], "free")
     failed = (runs[3] / "status.json").read_text().replace('"complete"', '"failed", "cause": "a full disk"')
     (runs[3] / "status.json").write_text(failed)

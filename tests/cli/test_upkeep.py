@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 
-from study.records import claims
+from study.records import processes
 from tests.cli.test_status import as_work
 from tests.conftest import reseal, run_folders, snapshot
 
@@ -94,8 +94,8 @@ def test_merged_variants_that_share_a_name_are_told_apart(study, tmp_path):
 
 def test_clean_lists_first_and_removes_only_what_is_interrupted_or_outdated(study, small):
     runs = run_folders(small)
-    live = as_work(runs[0], f"{claims._host()}~{os.getpid()}~{claims._start_of(os.getpid())}~aaaa")
-    stale = as_work(runs[1], f"{claims._host()}~{os.getpid()}~1~aaaa")
+    live = as_work(runs[0], f"{processes.host()}~{os.getpid()}~{processes.start_of(os.getpid())}~aaaa")
+    stale = as_work(runs[1], f"{processes.host()}~{os.getpid()}~1~aaaa")
     outdated = runs[2]
     status = (outdated / "status.json").read_text()
     (outdated / "status.json").write_text(status.replace('"run_id": "', '"run_id": "0'))

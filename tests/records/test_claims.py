@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from study.config.devices import Devices
-from study.records import claims
+from study.records import claims, owners, processes, unfinished
 from study.sweep.progress import Display
 from study.sweep.spread import Spread
 from study.sweep.workers import _Crew
@@ -43,7 +43,12 @@ def owned_by(place, owner):
     folder = place.parent / ".work" / f"{RUN}@{owner}"
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text("rows")
+    token_of(folder).mkdir(parents=True)
     return folder
+
+
+def token_of(work):
+    return work.parents[1] / owners.OWNERS / DIGITS / unfinished.owner_of(work)
 
 
 def test_a_run_has_one_owner(place):
@@ -70,10 +75,10 @@ def test_of_many_that_come_at_once_at_most_one_gets_the_run(place):
             thread.join()
         owners = [claim for claim in got if claim is not None]
         assert len(owners) <= 1
-        assert len(claims.work_folders(place.parent)) == len(owners)
+        assert len(unfinished.work_folders(place.parent)) == len(owners)
         for claim in owners:
             claim.give_back()
-            claims.claim(place, DIGITS, os.getpid()).work.rmdir()
+            claims.claim(place, DIGITS, os.getpid()).drop()
 
 
 def test_who_ends_the_last_run_under_way_is_not_in_the_way_of_who_takes_the_next(place):
@@ -93,33 +98,56 @@ def test_who_ends_the_last_run_under_way_is_not_in_the_way_of_who_takes_the_next
 
 
 def test_a_dead_owner_on_this_host_is_noticed_at_once_and_leaves_its_rows(place, dead):
-    owned_by(place, f"{claims._host()}~{dead}~1~aaaa")
+    owned_by(place, f"{processes.host()}~{dead}~1~aaaa")
     taken = claims.claim(place, DIGITS, os.getpid())
     assert (taken.work / "metrics.csv").read_text() == "rows"
-    assert len(claims.work_folders(place.parent)) == 1
+    assert len(unfinished.work_folders(place.parent)) == 1
 
 
 def test_a_process_number_that_is_used_again_is_not_the_owner(place):
-    owned_by(place, f"{claims._host()}~{os.getpid()}~1~aaaa")
+    owned_by(place, f"{processes.host()}~{os.getpid()}~1~aaaa")
     assert claims.claim(place, DIGITS, os.getpid()) is not None
 
 
-def test_an_owner_on_another_host_is_gone_once_its_lease_has_passed(place):
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that have passed for this process."""
+    passed = [1000.0]
+    monkeypatch.setattr(owners.time, "monotonic", lambda: passed[0])
+    return passed
+
+
+def test_an_owner_on_another_host_is_gone_once_it_has_shown_no_life_for_the_lease(place, clock):
     folder = owned_by(place, "elsewhere~1~1~aaaa")
     assert claims.claim(place, DIGITS, os.getpid()) is None
-    os.utime(folder, (time.time() - 50, time.time() - 50))
+    clock[0] += owners.LEASE - 1
     assert claims.claim(place, DIGITS, os.getpid()) is None
-    os.utime(folder, (time.time() - 61, time.time() - 61))
-    assert claims.claim(place, DIGITS, os.getpid()) is not None
+    os.utime(token_of(folder), (5, 5))  # whatever its clock says: this is another time than before
+    clock[0] += 2
+    assert claims.claim(place, DIGITS, os.getpid()) is None
+    clock[0] += owners.LEASE + 1
+    taken = claims.claim(place, DIGITS, os.getpid())
+    assert (taken.work / "metrics.csv").read_text() == "rows"
+    assert unfinished.work_folders(place.parent) == [taken.work]
+
+
+def test_the_new_owner_goes_on_in_a_copy_because_the_old_one_may_still_write(place, clock):
+    folder = owned_by(place, "elsewhere~1~1~aaaa")
+    assert claims.claim(place, DIGITS, os.getpid()) is None
+    with open(folder / "metrics.csv", "a") as suspended:
+        clock[0] += owners.LEASE + 1
+        taken = claims.claim(place, DIGITS, os.getpid())
+        suspended.write(" of one that wakes up")
+    assert (taken.work / "metrics.csv").read_text() == "rows"
 
 
 def test_an_owner_shows_signs_of_life(place, monkeypatch):
-    monkeypatch.setattr(claims, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(owners, "HEARTBEAT", 0.05)
     claim = claims.claim(place, DIGITS, os.getpid())
-    os.utime(claim.work, (0, 0))
-    with claim.heartbeat():
+    os.utime(claim.ownership.folder, (0, 0))
+    with claim.ownership.heartbeat():
         time.sleep(0.5)
-    assert time.time() - claim.work.stat().st_mtime < 10
+    assert time.time() - claim.ownership.folder.stat().st_mtime < 10
 
 
 def test_who_was_asleep_too_long_finds_the_run_gone(place):
@@ -151,12 +179,13 @@ def test_of_a_run_trained_twice_the_first_copy_stays(place):
 def test_a_run_trained_twice_is_compared_and_counted(study, tmp_path, capfd, same):
     assert study("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[4]", "name=mine").code == 0
     (run,) = run_folders(tmp_path / "outputs" / "mine")
-    again = claims.claim(run.with_name("elsewhere"), "elsewhere", os.getpid()).work  # as a host that slept would end it
+    claim = claims.claim(run.with_name("elsewhere"), "elsewhere", os.getpid())  # as a host that slept would end it
+    again = claim.work
     shutil.copytree(run, again, dirs_exist_ok=True)
     if not same:
         (again / "weights.csv").write_text("epoch\n")
     with Display([]) as display:
-        _Crew([], ONE, display, stop_on_failure=False)._publish(claims.Claim(again, run))
+        _Crew([], ONE, display, stop_on_failure=False)._publish(claims.Claim(again, run, claim.ownership))
     assert not again.exists()
     found = "with the same bytes" if same else "with other bytes in weights.csv"
     assert found in " ".join(capfd.readouterr().out.split())

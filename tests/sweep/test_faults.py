@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from study.errors import faults
-from study.records import claims, run_folder
+from study.records import claims, run_folder, unfinished
 from tests.conftest import run_command, run_folders, under_way
 from tests.sweep.faulty_disk import STOPPED, TINY, failing_disk, stopped
 from tests.sweep.test_sweep import state
@@ -104,7 +104,7 @@ def test_what_ends_a_run_costs_no_checkpoint_where_it_cannot_be_written(study, t
 def test_a_file_that_cannot_be_read_is_not_taken_for_one_that_is_not_there(study, tmp_path, monkeypatch, file):
     """Or a complete run would be trained once more, and a checkpoint thrown away."""
     if file == "checkpoint.pt":
-        with failing_disk(30, errno.ENOSPC):
+        with failing_disk(38, errno.ENOSPC):
             study(*TINY)
     else:
         study(*TINY)
@@ -148,7 +148,7 @@ def test_an_owner_whose_process_cannot_be_looked_at_is_not_taken_for_dead(tmp_pa
 
     monkeypatch.setattr(Path, "read_text", no_more_files)
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-        claims.is_held(claim.work)
+        unfinished.is_held(claim.work)
 
 
 @pytest.mark.slow

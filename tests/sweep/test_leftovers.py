@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from study.cli.signals import ToldToEndError, ended_by_signals
-from study.records import claims
+from study.records import processes
 from study.sweep import temporary
 from tests.conftest import run_command, run_folders, under_way
 from tests.sweep.test_sweep import state
@@ -120,7 +120,7 @@ def test_folders_of_processes_that_are_gone_are_removed_and_no_others(tmp_path, 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    here = claims.this_process()
+    here = processes.this_process()
     host, pid, began = here.split("~")
     owners = {
         "pymp-gone": f"{host}~{ended.pid}~12345",

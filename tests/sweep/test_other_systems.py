@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from study.config.names import for_file_name
-from study.records import claims
+from study.records import processes
 from study.records.comparison import differing
 from study.sweep import preload
 from tests.conftest import run_folders
@@ -30,18 +30,18 @@ def test_a_sweep_without_a_fork_server_gives_the_same_bytes(study, tmp_path, mon
 
 
 def test_without_proc_a_process_is_known_by_its_start(monkeypatch):
-    monkeypatch.setattr(claims, "PROC", Path("/nowhere"))
-    own = claims.this_process()
-    assert not claims.is_gone(own)
-    assert claims.is_gone(re.sub(r"~\d+$", "~1", own))
+    monkeypatch.setattr(processes, "PROC", Path("/nowhere"))
+    own = processes.this_process()
+    assert not processes.is_gone(own)
+    assert processes.is_gone(re.sub(r"~\d+$", "~1", own))
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    owner = f"{own.partition('~')[0]}~{other.pid}~{claims._start_of(other.pid)}"
-    assert not claims.is_gone(owner)
+    owner = f"{own.partition('~')[0]}~{other.pid}~{processes.start_of(other.pid)}"
+    assert not processes.is_gone(owner)
     other.kill()
     deadline = time.monotonic() + 10
-    while not claims.is_gone(owner) and time.monotonic() < deadline:
+    while not processes.is_gone(owner) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert claims.is_gone(owner)
+    assert processes.is_gone(owner)
     other.wait()
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from study.records import claims
+from study.records import processes
 from study.sweep import progress
 from tests.conftest import run_command, run_folders, under_way
 
@@ -160,9 +160,9 @@ def test_workers_die_with_their_parent(tmp_path):
     process.kill()
     process.wait()
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(claims._start_of(pid) for pid in owners):
+    while time.monotonic() < deadline and any(processes.start_of(pid) for pid in owners):
         time.sleep(0.1)
-    assert not any(claims._start_of(pid) for pid in owners)
+    assert not any(processes.start_of(pid) for pid in owners)
 
 
 @pytest.mark.slow

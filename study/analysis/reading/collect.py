@@ -21,10 +21,10 @@ from study.analysis.reading.seals import FITS, checking, heed_seals
 from study.config.run_config import RunConfig
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
-from study.records.claims import work_folders
 from study.records.contract import CONFIG, CONTRACT, FILES, STATUS
 from study.records.existing import read_config
 from study.records.status import read_status
+from study.records.unfinished import work_folders
 from study.tasks import CLASSIFICATION, TASKS
 
 ANALYSIS = "analysis"
@@ -249,6 +249,8 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
 def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
     """The status of a run; None if it has not ended, or failed."""
     status = read_status(path)
+    if status is None and not any(path.iterdir()):  # a process that claims the run has just made it, and removes it
+        return None
     if status is None:
         raise DamagedError(f"has no readable {STATUS}, so it is not a run of this project; move it elsewhere")
     if status.get("contract") != CONTRACT:
