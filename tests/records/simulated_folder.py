@@ -188,6 +188,11 @@ class Host:
         node.content = (*node.content, line)
         self.kept["content", node] = (node.content, self.server.now)
 
+    def truncate(self, node, length):
+        """Cut a file off, in place."""
+        node.content = node.content[:length]
+        self.kept["content", node] = (node.content, self.server.now)
+
     def clock(self):
         """The time of this host."""
         return self.server.now + self.skew
@@ -198,8 +203,8 @@ class Process:
 
     of_thread = threading.local()
 
-    def __init__(self, host, number, program):
-        self.host, self.number = host, number
+    def __init__(self, host, number, program, is_published):
+        self.host, self.number, self.is_published = host, number, is_published
         self.killed = self.ended = self.paused = False
         self.claim = self.error = None
         self.seen = {}

@@ -31,6 +31,7 @@ def train(process):
         claim = claims.claim(PUBLISHED, DIGITS, process.number)
         if claim is None:
             continue
+        assert not process.is_published(), "a run was claimed that has ended"
         process.claim, process.undisturbed = claim, True
         try:
             if not claims.is_ended(claim.work):
@@ -52,7 +53,10 @@ def write_run(work, host, gate):
     found = host.read(rows) if host.isfile(rows) else ()
     start = count if len(found) >= count else 0
     gate()
-    host.write(rows, found[:start])
+    if found:
+        host.truncate(host.find(rows), start)
+    else:
+        host.write(rows, ())
     for number in range(start, len(ROWS)):
         gate()
         opened = host.find(rows)
@@ -99,7 +103,7 @@ class SharedFolder(RuleBasedStateMachine):
         self.published = None
         self.processes = []
         for number, host in enumerate((one, one, two, three)):
-            self.processes.append(Process(host, number, train))
+            self.processes.append(Process(host, number, train, self.is_published))
 
     @rule(which=st.sampled_from(EVERY), steps=st.integers(1, 40))
     def let_one_go_on(self, which, steps):
@@ -112,7 +116,20 @@ class SharedFolder(RuleBasedStateMachine):
         self.only_one_trains()
         self.what_is_published_stays()
 
-    @rule(seconds=st.sampled_from([1, 5, CACHE + 1, owners.LEASE / 2, owners.LEASE + 1, 4000]))
+    @rule(which=st.sampled_from(EVERY), before=st.integers(1, 40), after=st.integers(1, 60))
+    def one_is_suspended_for_longer_than_the_lease(self, which, before, after):
+        self.let_one_go_on(which, before)
+        sleeper = self.processes[which]
+        others = [process for process in self.processes if process is not sleeper and not process.paused]
+        sleeper.paused, sleeper.undisturbed = True, False
+        for seconds, steps in ((0, 12), (owners.LEASE + 1, after)):
+            self.time_passes(seconds)
+            for process in others:
+                for _ in range(steps):
+                    self.step(process)
+        sleeper.paused = False
+
+    @rule(seconds=st.sampled_from([1, 5, CACHE - 5, CACHE + 1, owners.LEASE / 2, owners.LEASE + 1, 4000]))
     def time_passes(self, seconds):
         passed = 0.0
         while passed < seconds:
@@ -141,6 +158,12 @@ class SharedFolder(RuleBasedStateMachine):
         """No run is taken from an owner that has shown life all the time."""
         at_work = [p for p in self.processes if p.claim and p.undisturbed and not (p.killed or p.ended)]
         assert len(at_work) <= 1, [p.number for p in at_work]
+
+    def is_published(self):
+        """Whether the server has the ended run, whatever a host sees."""
+        folder = self.server.root.entries.get("study")
+        run = folder and folder.entries.get(PUBLISHED.name)
+        return bool(run and run.entries)
 
     def what_is_published_stays(self):
         folder = self.server.root.entries.get("study")
