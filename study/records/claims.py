@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.records import owners, processes
-from study.records.contract import CHECKPOINT, STATUS
+from study.records.contract import CHECKPOINT
 from study.records.owners import Ownership, has_moved, renamed
 from study.records.status import is_ended
 from study.records.unfinished import FREE, WORK, digits_of, is_of_living, owner_of, remove, run_of, work_folders
@@ -127,9 +127,8 @@ def _fill(claimed: Claim, digits: str, again: bool) -> bool:
     if any(is_of_living(folder) for folder in left):  # of an earlier version, which did not know owners.py
         return False
     if not any(_adopt(folder, work) for folder in sorted(left, key=_progress, reverse=True)):
-        if os.path.isdir(published):
-            # It has failed, or was killed at its start by an earlier version; or it has just been published.
-            return (again or not os.path.exists(published / STATUS)) and renamed(published, work)
+        if again and os.path.isdir(published):
+            return renamed(published, work)
         try:
             os.mkdir(work)
         except OSError as error:
@@ -144,16 +143,14 @@ def _fill(claimed: Claim, digits: str, again: bool) -> bool:
 
 def _is_there(published: Path) -> bool:
     """Whether a run has been published. Asks the file server, because this host may not see a new folder yet."""
-    try:
+    with suppress(FileExistsError):
         os.mkdir(published)
-    except FileExistsError:
-        return True
     try:
-        os.rmdir(published)
+        os.rmdir(published)  # refused unless it is empty
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and not has_moved(error):
             raise
-        return True  # published at this moment
+        return True
     return False
 
 

@@ -81,7 +81,8 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         shorter = [known for known in extendable.get(resolved.budget_free_id, ()) if known[0] < config.epochs]
         extends = max(shorter)[1] if shorter else None
         failed_under_way = run is not None and run.status["state"] == "failed" and retry_failed
-        retry = state == "failed" or failed_under_way or untested
+        leftover = run is None and folder.is_dir()  # of a run that an earlier version was killed in at its start
+        retry = state == "failed" or failed_under_way or untested or leftover
         tasks.append(Task.of(resolved, key_of[variant], folder, extends=extends, retry=retry))
         resumed += run is not None and (run.folder / CHECKPOINT).is_file()
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))

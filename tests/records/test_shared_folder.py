@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from study.records import claims, owners, processes, unfinished
+from study.records.contract import STATUS
 from tests.records.simulated_folder import CACHE, Host, Os, Process, Server
 
 DIGITS = "0123456789ab"
@@ -28,11 +29,13 @@ def train(process):
         gate()
         if claims.is_ended(PUBLISHED):
             return
+        process.undisturbed, since = True, host.server.now
         claim = claims.claim(PUBLISHED, DIGITS, process.number)
         if claim is None:
             continue
+        process.undisturbed &= host.server.now - since < owners.LEASE / 2  # the heartbeat begins here
         assert not process.is_published(), "a run was claimed that has ended"
-        process.claim, process.undisturbed = claim, True
+        process.claim = claim
         try:
             if not claims.is_ended(claim.work):
                 write_run(claim.work, host, gate)
@@ -65,12 +68,12 @@ def write_run(work, host, gate):
         gate()
         host.write(checkpoint, ROWS[: number + 1])
     gate()
-    host.write(work / claims.STATUS, ["complete"])
+    host.write(work / STATUS, ["complete"])
 
 
 def is_ended(folder):
     host = Process.of_thread.process.host
-    return host.isfile(folder / claims.STATUS)
+    return host.isfile(folder / STATUS)
 
 
 class PerProcess:
@@ -171,7 +174,7 @@ class SharedFolder(RuleBasedStateMachine):
         if run is not None and run.entries:  # an empty folder: a process asks whether the run is there
             content = {name: node.content for name, node in run.entries.items()}
             assert content["metrics.csv"] == ROWS
-            assert content[claims.STATUS] == ("complete",)
+            assert content[STATUS] == ("complete",)
             self.published = self.published or run
         assert self.published is None or run is self.published
 
