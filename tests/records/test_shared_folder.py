@@ -108,7 +108,7 @@ class SharedFolder(RuleBasedStateMachine):
         for number, host in enumerate((one, one, two, three)):
             self.processes.append(Process(host, number, train, self.is_published))
 
-    @rule(which=st.sampled_from(EVERY), steps=st.integers(1, 40))
+    @rule(which=st.sampled_from(EVERY), steps=st.integers(1, 9))
     def let_one_go_on(self, which, steps):
         for _ in range(steps):
             if not self.processes[which].paused:
@@ -204,6 +204,6 @@ def test_a_shared_folder_loses_and_mixes_nothing():
     run_state_machine_as_test(
         SharedFolder,
         settings=settings(
-            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
