@@ -120,6 +120,15 @@ class SharedFolder(RuleBasedStateMachine):
         self.what_is_published_stays()
 
     @rule(which=st.sampled_from(EVERY), before=st.integers(1, 40), after=st.integers(1, 60))
+    def the_others_look_twice_before_a_host_sees_a_heartbeat(self, which, before, after):
+        self.let_one_go_on(which, before)
+        for seconds, steps in ((0, 12), (CACHE - 5, after)):
+            self.time_passes(seconds)
+            for process in self.processes:
+                if not process.paused and process is not self.processes[which]:
+                    self.let_one_go_on(process.number, steps)
+
+    @rule(which=st.sampled_from(EVERY), before=st.integers(1, 40), after=st.integers(1, 60))
     def one_is_suspended_for_longer_than_the_lease(self, which, before, after):
         self.let_one_go_on(which, before)
         sleeper = self.processes[which]
