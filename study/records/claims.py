@@ -115,6 +115,8 @@ def claim(published: Path, digits: str, pid: int, again: bool = False) -> Claim 
     finally:
         if not complete:
             ownership.release()
+            with suppress(OSError):  # not empty while other runs are being trained
+                os.rmdir(claimed.work.parent)
     return claimed if complete else None
 
 
