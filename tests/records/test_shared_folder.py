@@ -209,10 +209,9 @@ class SharedFolder(RuleBasedStateMachine):
             self.patch.undo()
 
 
-def test_a_shared_folder_loses_and_mixes_nothing():
-    run_state_machine_as_test(
-        SharedFolder,
-        settings=settings(
-            max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+@pytest.mark.parametrize("examples", [100, pytest.param(2000, marks=pytest.mark.slow)])
+def test_a_shared_folder_loses_and_mixes_nothing(examples):
+    limits = settings(
+        max_examples=examples, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
     )
+    run_state_machine_as_test(SharedFolder, settings=limits)
