@@ -36,6 +36,8 @@ def work_folders(study_folder: Path, digits: str = "") -> list[Path]:
 def _names(work: Path) -> list[str]:
     try:
         return os.listdir(work)
+    except NotADirectoryError:
+        return []
     except OSError as error:  # .work is removed together with its last folder
         if has_moved(error):
             return []

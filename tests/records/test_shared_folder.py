@@ -119,27 +119,26 @@ class SharedFolder(RuleBasedStateMachine):
         self.only_one_trains()
         self.what_is_published_stays()
 
-    @rule(which=st.sampled_from(EVERY), before=st.integers(1, 40), after=st.integers(1, 60))
-    def the_others_look_twice_before_a_host_sees_a_heartbeat(self, which, before, after):
+    @rule(
+        which=st.sampled_from(EVERY),
+        before=st.integers(1, 40),
+        asleep=st.booleans(),
+        order=st.lists(st.tuples(st.sampled_from(EVERY), st.integers(1, 9)), max_size=20),
+    )
+    def the_others_look_twice_at_an_owner(self, which, before, asleep, order):
+        """Once before and once after the lease, if the owner is suspended; or before a host sees a new heartbeat."""
         self.let_one_go_on(which, before)
-        for seconds, steps in ((0, 12), (CACHE - 5, after)):
-            self.time_passes(seconds)
-            for process in self.processes:
-                if not process.paused and process is not self.processes[which]:
-                    self.let_one_go_on(process.number, steps)
-
-    @rule(which=st.sampled_from(EVERY), before=st.integers(1, 40), after=st.integers(1, 60))
-    def one_is_suspended_for_longer_than_the_lease(self, which, before, after):
-        self.let_one_go_on(which, before)
-        sleeper = self.processes[which]
-        others = [process for process in self.processes if process is not sleeper and not process.paused]
-        sleeper.paused, sleeper.undisturbed = True, False
-        for seconds, steps in ((0, 12), (owners.LEASE + 1, after)):
-            self.time_passes(seconds)
-            for process in others:
-                for _ in range(steps):
-                    self.step(process)
-        sleeper.paused = False
+        if asleep and not self.processes[which].paused:
+            self.one_is_suspended_or_wakes_up(which)
+        others = [number for number in EVERY if number != which]
+        for number in others:
+            self.let_one_go_on(number, 12)
+        self.time_passes(owners.LEASE + 1 if asleep else CACHE - 5)
+        for number, steps in order:
+            if number in others:
+                self.let_one_go_on(number, steps)
+        if asleep:
+            self.one_is_suspended_or_wakes_up(which)
 
     @rule(seconds=st.sampled_from([1, 5, CACHE - 5, CACHE + 1, owners.LEASE / 2, owners.LEASE + 1, 4000]))
     def time_passes(self, seconds):
