@@ -89,7 +89,7 @@ class _Command:
         if not base.wait and self.launcher != SLURM:
             raise ConfigError("wait=false: only jobs of hydra/launcher=slurm go on without this command. Leave it out")
         if self.launcher == SLURM and not base.dry_run:
-            from study.sweep.slurm import check_slurm
+            from study.sweep.launchers.slurm import check_slurm
 
             check_slurm(base.hydra.launcher)
 
@@ -177,10 +177,10 @@ class _Command:
             outcomes = train_all(tasks, workers, base.on_failure == "stop", devices=devices, fill=base.workers is None)
             return {outcome.state for outcome in outcomes}
         if self.launcher == SLURM:
-            from study.sweep.slurm import train_by_slurm
+            from study.sweep.launchers.slurm import train_by_slurm
 
             return set(train_by_slurm(base, tasks, plan.ended, progress.say))
-        from study.sweep.launching import launch
+        from study.sweep.launchers.hydra_jobs import launch
 
         return set(launch(base, self.context, tasks, progress.say))
 
