@@ -11,7 +11,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from study.config.devices import ALLOWED, KINDS, Devices, as_text, devices_here, kind_of
-from study.config.hydra_settings import OWN_LAUNCHER, SLURM
+from study.config.hydra_settings import OWN_LAUNCHER, RAY, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
 from study.config.points.experiments import experiments_of
@@ -92,6 +92,10 @@ class _Command:
             from study.sweep.launchers.slurm import check_slurm
 
             check_slurm(base.hydra.launcher)
+        if self.launcher == RAY:
+            from study.sweep.launchers.ray_cluster import check_ray
+
+            check_ray(base)
 
     @property
     def dry_run(self) -> bool:
@@ -180,6 +184,10 @@ class _Command:
             from study.sweep.launchers.slurm import train_by_slurm
 
             return set(train_by_slurm(base, tasks, plan.ended, progress.say))
+        if self.launcher == RAY:
+            from study.sweep.launchers.ray_tasks import train_by_ray
+
+            return set(train_by_ray(base, tasks, progress.say))
         from study.sweep.launchers.hydra_jobs import launch
 
         return set(launch(base, self.context, tasks, progress.say))
