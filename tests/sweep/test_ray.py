@@ -132,9 +132,12 @@ def test_200_runs_end_with_the_bytes_of_a_local_sweep_although_a_node_dies(tmp_p
         assert len(run_folders(outputs)) < 200
         owners = {int(folder.name.split("~")[1]) for folder in under_way(outputs) if "~" in folder.name}
         assert owners & set(killed), "no run was in training on this node"
-        first.communicate(timeout=200)
+        said, errors = first.communicate(timeout=200)
+    assert (first.returncode, errors) == (0, ""), said  # Ray has started the lost tasks again on the other node
+    assert "outputs/many: 200 complete" in said
     again = run_command(*arguments, cwd=tmp_path, timeout=200, **environment)
     assert again.code == 0, again.err
+    assert "outputs/many: 200 already complete" in again.out
     assert same_runs(outputs, local / "outputs/many") == 200
     assert under_way(outputs) == []
 
@@ -147,16 +150,8 @@ def test_by_default_a_cluster_of_this_machine_trains_and_leaves_nothing_behind(t
     (tmp_path / "own" / "reg").mkdir(parents=True)
     (tmp_path / "own" / "mine.py").write_text("def penalty(w):\n    return w.abs().sum()\n")
     (tmp_path / "own" / "reg" / "mine.yaml").write_text("_target_: mine.penalty\nlam: 1e-4\n")
-    sweep = (
-        "--config-dir",
-        "own",
-        "-m",
-        "reg=mine,l1",
-        "seeds=2",
-        "data=csv",
-        "data.path=table.csv",
-        "data.target=label",
-    )
+    table = ("data=csv", "data.path=table.csv", "data.target=label")
+    sweep = ("--config-dir", "own", "-m", "reg=mine,l1", "seeds=2", *table)
     with started(*sweep, *RAY, "name=launched", cwd=tmp_path, environment=environment) as command:
         said, errors = command.communicate(timeout=120)
     assert errors == ""
@@ -191,19 +186,11 @@ def test_ctrl_c_lets_the_epochs_finish_and_ends_the_cluster(tmp_path, environmen
 @needs_ray
 @pytest.mark.slow
 def test_runs_share_a_card_by_fractions_and_a_cluster_without_room_is_told(tmp_path, head, environment):
-    """The node says that it has a card. The runs train on the CPU, so this proves what Ray starts, not what a card does."""
-    command = (
-        "-m",
-        *SLOW_RUNS,
-        "epochs=1",
-        "device=cpu",
-        "reg=none",
-        "seeds=3",
-        *RAY,
-        f"hydra.launcher.address={head}",
-    )
-    for gpus, cpus, most in ((0.5, 1, 2), (0.6, 1, 1)):
-        options = (f"hydra.launcher.gpus={gpus}", f"hydra.launcher.cpus={cpus}", f"name=of-{most}")
+    """The node only says that it has a card. The runs train on the CPU: this shows which of them Ray starts."""
+    few = ("-m", *SLOW_RUNS, "epochs=1", "device=cpu", "reg=none", "seeds=3")
+    command = (*few, *RAY, f"hydra.launcher.address={head}")
+    for gpus, most in ((0.5, 2), (0.6, 1)):
+        options = (f"hydra.launcher.gpus={gpus}", f"name=of-{most}")
         done = run_command(*command, *options, cwd=tmp_path, **environment)
         assert done.code == 0, done.err
         assert side_by_side(tmp_path / f"outputs/of-{most}") == most
