@@ -91,17 +91,15 @@ def _check_answers(address: str) -> None:
         raise ConfigError(f"{given}: allowed: host:port, auto, or null. Example: hydra.launcher.address=10.0.0.1:6379")
     # Ray itself would wait for minutes, print many lines, and end the process.
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    start = "Start one on each node: ray start --head, then ray start --address=host:port"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=False)
     except subprocess.TimeoutExpired:
-        found = f"nobody answers within {ANSWER:.0f} s"
-    else:
-        if done.returncode == 0:
-            return
-        found = "no running Ray cluster is there"
-        if "AuthenticationError" in done.stderr:
-            found = "the cluster requires a token. Set RAY_AUTH_MODE=token, as Ray's docs say"
-    raise StudyError(f"{given}: {found}. Start one on each node: ray start --head, then ray start --address=host:port")
+        raise StudyError(f"{given}: nobody answers within {ANSWER:.0f} s. {start}") from None
+    if "AuthenticationError" in done.stderr:
+        raise StudyError(f"{given}: the cluster requires its token. Set RAY_AUTH_MODE=token, as Ray's docs say")
+    if done.returncode != 0:
+        raise StudyError(f"{given}: no running Ray cluster is there. {start}")
 
 
 @contextmanager
@@ -128,7 +126,7 @@ def cluster(options: DictConfig) -> Iterator[None]:
         stack.callback(ray.shutdown)
         try:
             ray.init(**where, log_to_driver=False, logging_level=logging.CRITICAL)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if faults.is_fault(error):
                 raise
             raise StudyError(f"Ray does not start: {one_line(error)}") from None

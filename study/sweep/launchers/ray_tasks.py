@@ -5,6 +5,7 @@ their folders. Ray starts the task of a node that has died again on another node
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -70,6 +71,8 @@ class _Sweep:
         self.waiting = list(reversed(tasks))
         self.with_ray: dict[Any, Task] = {}  # from Ray's reference to the result of a task
         self.error: StudyError | None = None  # the first one that stopped the sweep
+        self.out_of_memory_kills = faults.out_of_memory_kills()
+        self.interrupts = 0
         self.stopping = False
         self.remote = ray.remote(train_there).options(
             num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, runtime_env={"env_vars": environment(gpus)}
@@ -81,6 +84,8 @@ class _Sweep:
 
         reported, told = time.monotonic(), 0
         while self.waiting or self.with_ray:
+            if self.interrupts and not self.stopping:
+                self._stop()
             while self.waiting and len(self.with_ray) < parallel:
                 self._submit(self.waiting.pop())
             # Not ray.wait's own timeout: a signal that ends the command would come out of it as another exception.
@@ -106,7 +111,9 @@ class _Sweep:
             result = ray.get(reference)
         except ray.exceptions.TaskCancelledError:
             return
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+        except ray.exceptions.NodeDiedError:  # not the fault of the run, which the same command resumes
+            self.say(f"{task.folder}: {RETRIES + 1} nodes have died under it")
+        except ray.exceptions.WorkerCrashedError as error:
             self._died(task, error)
         except Exception as error:  # of the run's process before the run began, or a bug
             self._fail(_told(error, task))
@@ -119,6 +126,9 @@ class _Sweep:
         cause = (
             f"its process died {RETRIES + 1} times. The system may have run out of memory, or the run's code crashes"
         )
+        if faults.out_of_memory_kills() > self.out_of_memory_kills:
+            memory = MemoryError("the system ran out of memory and killed the run's process")
+            return self._fail(faults.stopping(memory, task.folder))
         claim = claims.claim(task.folder, task.run_id[:ID_DIGITS], os.getpid())
         if claim is None:
             self.say(f"{task.folder}: {cause}")
@@ -128,25 +138,25 @@ class _Sweep:
         else:
             mark_failed(claim.work, cause)
             self.say(f"failed {task.folder}: {cause}")
-            claim.publish()
+            if not claim.publish():  # another process has just ended the run
+                claim.drop()
 
     def _fail(self, error: StudyError) -> None:
         self.error = self.error or error
-        self._stop()
+        if not self.stopping:
+            self._stop()
 
     def interrupted(self) -> None:
         """Handle Ctrl-C: the first lets the running epochs finish, the second stops at once."""
-        if self.stopping:
+        if self.interrupts or self.stopping:
             raise KeyboardInterrupt
+        self.interrupts += 1  # `run` stops: here, it could be amid a submission
         self.say("finishing the running epochs. Ctrl-C again stops at once")
-        self._stop()
 
     def _stop(self) -> None:
         """Start no more runs, and stop the running ones after their epoch: Ray raises SIGINT in their processes."""
         import ray
 
-        if self.stopping:
-            return
         self.stopping = True
         self.waiting.clear()
         for reference in list(self.with_ray):
@@ -167,7 +177,11 @@ def _told(error: Exception, task: Task) -> StudyError:
         return faults.stopping(
             MemoryError("the system ran out of memory and Ray killed the run's process"), task.folder
         )
-    last = str(error).strip().splitlines()[-1]
-    if "No module named 'study'" in str(error):
-        return StudyError("a node has no study. Install regstudy in Ray's environment on each node")
-    return StudyError(f"{task.folder}: its Ray task failed: {last}")
+    said = str(error).strip()
+    if missing := re.search(r"No module named '[\w.]+'", said):
+        node = re.search(r"\bip=([\w.:]+)", said)
+        return StudyError(
+            f"node {node[1] if node else 'of Ray'}: {missing[0]}. Start Ray on each node in an environment in which"
+            " regstudy is installed"
+        )
+    return StudyError(f"{task.folder}: its Ray task failed: {said.splitlines()[-1]}")
