@@ -98,11 +98,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def head(place, environment):
-    """The address of a cluster with one node of two cores, and a GPU that nothing computes on."""
+def head(request, place, environment):
+    """The address of a cluster with one node of so many cores, and a GPU that nothing computes on."""
     port = free_port()
     where = (f"--port={port}", "--node-ip-address=127.0.0.1", f"--temp-dir={place}/ray", "--include-dashboard=false")
-    with node("--head", *where, "--num-cpus=2", "--num-gpus=1", environment=environment):
+    with node("--head", *where, f"--num-cpus={request.param}", "--num-gpus=1", environment=environment):
         yield f"127.0.0.1:{port}"
 
 
@@ -113,8 +113,15 @@ def side_by_side(folder: Path) -> int:
     return max(sum(other[0] <= span[0] < other[1] for other in spans) for span in spans)
 
 
+def trained_by(session: int, folder: Path) -> list[Path]:
+    """The runs that processes of a session have trained."""
+    here = set(processes(session))
+    return [run for run in run_folders(folder) if read_status(run)["owner"]["pid"] in here] if folder.is_dir() else []
+
+
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.parametrize("head", [1], indirect=True)
 def test_200_runs_end_with_the_bytes_of_a_local_sweep_although_a_node_dies(tmp_path, head, environment):
     command = ("-m", *FEW, "reg=none,l1", "seeds=100", "name=many")
     local = tmp_path / "local"
@@ -122,16 +129,14 @@ def test_200_runs_end_with_the_bytes_of_a_local_sweep_although_a_node_dies(tmp_p
     assert run_here(*command, "workers=1", cwd=local).code == 0
     arguments = [*command, *RAY, f"hydra.launcher.address={head}"]
     outputs = tmp_path / "outputs/many"
-    where = (f"--address={head}", "--node-ip-address=127.0.0.2", "--num-cpus=2")
+    where = (f"--address={head}", "--node-ip-address=127.0.0.2", "--num-cpus=1")
     with (
         node(*where, environment=environment) as two,
         started(*arguments, cwd=tmp_path, environment=environment) as first,
     ):
-        wait_for(lambda: len(list(outputs.glob("*/status.json"))) >= 60, 200)
-        killed = kill(two)
-        ended = run_folders(outputs)
-        assert len(ended) < 200
-        assert {read_status(run)["owner"]["pid"] for run in ended} & set(killed), "this node has trained no run"
+        wait_for(lambda: len(trained_by(two, outputs)) >= 30, 200)
+        kill(two)
+        assert len(run_folders(outputs)) < 200
         said, errors = first.communicate(timeout=200)
     assert (first.returncode, errors) == (0, ""), said  # Ray has started the lost tasks again on the other node
     assert "outputs/many: 200 complete" in said
@@ -185,6 +190,7 @@ def test_ctrl_c_lets_the_epochs_finish_and_ends_the_cluster(tmp_path, environmen
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.parametrize("head", [2], indirect=True)
 def test_runs_share_a_card_by_fractions_and_a_cluster_without_room_is_told(tmp_path, head, environment):
     """The node only says that it has a card. The runs train on the CPU: this shows which of them Ray starts."""
     few = ("-m", *SLOW_RUNS, "epochs=1", "device=cpu", "reg=none", "seeds=3")
