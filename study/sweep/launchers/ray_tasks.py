@@ -88,6 +88,8 @@ class _Sweep:
                 self._stop()
             while self.waiting and len(self.with_ray) < parallel:
                 self._submit(self.waiting.pop())
+            if not self.with_ray:  # stopped before the first one
+                break
             # Not ray.wait's own timeout: a signal that ends the command would come out of it as another exception.
             time.sleep(POLL)
             ready, _ = ray.wait(list(self.with_ray), num_returns=len(self.with_ray), timeout=0, fetch_local=False)
