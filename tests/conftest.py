@@ -31,7 +31,8 @@ COMPILE = (
 
 # The files that take longest come first, longest first: what begins last should end soon, or the other cores wait.
 LONGEST = (
-    *("sweep/test_reliability", "sweep/test_slurm", "config/test_everything_composes", "test_docs", "test_install"),
+    *("sweep/test_reliability", "sweep/test_slurm", "sweep/test_ray", "config/test_everything_composes"),
+    *("test_docs", "test_install"),
     *("sweep/test_full_disks", "config/test_fair_tuning", "analysis/test_figures", "fuzz/test_damage"),
     *("training/test_training", "sweep/test_tuned", "analysis/test_analysis", "analysis/test_contrasts"),
 )

@@ -68,7 +68,7 @@ def write_files(page: Path, folder: Path) -> None:
     [
         pytest.param(page, id=page.stem, marks=[pytest.mark.longest] if page.stem in ("paper", "sweeps") else [])
         for page in (README, *GUIDES)
-        if page.stem != "slurm"  # it needs a cluster: tests/sweep/test_slurm.py has one
+        if page.stem not in ("slurm", "ray")  # they need clusters: tests/sweep/test_slurm.py and test_ray.py have some
     ],
 )
 def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):

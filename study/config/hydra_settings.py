@@ -9,6 +9,7 @@ from study.errors import ConfigError
 
 OWN_LAUNCHER = "basic"  # Hydra's default; this package's own workers train then
 SLURM = "slurm"
+RAY = "ray"
 USED = ("hydra.searchpath", "hydra.callbacks", "hydra/callbacks")
 BY_SWEEPS = ("hydra/launcher", "hydra.launcher")
 # Used by launchers that start Hydra jobs, if the command line sets them. Jobs do not read an experiment's YAML.

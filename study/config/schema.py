@@ -67,6 +67,16 @@ class SlurmSchema:
 
 
 @dataclass
+class RaySchema:
+    """The keys of hydra/launcher=ray, with their types; conf/hydra/launcher/ray.yaml has the defaults."""
+
+    address: str | None = None
+    cpus: int | None = None
+    gpus: float = MISSING
+    parallel: int | None = None
+
+
+@dataclass
 class AnalysisSchema:
     """The keys that a command line of `study analyze` may set, with their types."""
 
@@ -91,3 +101,4 @@ def register_schemas() -> None:
     store.store(name="study_schema", node=StudySchema)
     store.store(name="analysis_schema", node=AnalysisSchema)
     store.store(group="hydra/launcher", name="slurm_schema", node=SlurmSchema)
+    store.store(group="hydra/launcher", name="ray_schema", node=RaySchema)

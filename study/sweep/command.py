@@ -11,7 +11,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from study.config.devices import ALLOWED, KINDS, Devices, as_text, devices_here, kind_of
-from study.config.hydra_settings import OWN_LAUNCHER, SLURM
+from study.config.hydra_settings import OWN_LAUNCHER, RAY, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
 from study.config.points.experiments import experiments_of
@@ -89,9 +89,13 @@ class _Command:
         if not base.wait and self.launcher != SLURM:
             raise ConfigError("wait=false: only jobs of hydra/launcher=slurm go on without this command. Leave it out")
         if self.launcher == SLURM and not base.dry_run:
-            from study.sweep.slurm import check_slurm
+            from study.sweep.launchers.slurm import check_slurm
 
             check_slurm(base.hydra.launcher)
+        if self.launcher == RAY:
+            from study.sweep.launchers.ray_cluster import check_ray
+
+            check_ray(base)
 
     @property
     def dry_run(self) -> bool:
@@ -177,10 +181,14 @@ class _Command:
             outcomes = train_all(tasks, workers, base.on_failure == "stop", devices=devices, fill=base.workers is None)
             return {outcome.state for outcome in outcomes}
         if self.launcher == SLURM:
-            from study.sweep.slurm import train_by_slurm
+            from study.sweep.launchers.slurm import train_by_slurm
 
             return set(train_by_slurm(base, tasks, plan.ended, progress.say))
-        from study.sweep.launching import launch
+        if self.launcher == RAY:
+            from study.sweep.launchers.ray_tasks import train_by_ray
+
+            return set(train_by_ray(base, tasks, progress.say))
+        from study.sweep.launchers.hydra_jobs import launch
 
         return set(launch(base, self.context, tasks, progress.say))
 

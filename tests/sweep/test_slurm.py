@@ -16,8 +16,8 @@ from study.records.existing import existing_runs
 from study.records.jobs import recorded_jobs
 from study.records.sweeps import recorded_runs
 from study.sweep.freeze import recorded_tasks
+from study.sweep.launchers.slurm import packed
 from study.sweep.progress import seconds_per_epoch
-from study.sweep.slurm import packed
 from tests.conftest import run_command, run_folders, run_here, snapshot, under_way
 from tests.training.test_resume import same_bytes
 

@@ -1,4 +1,4 @@
-"""Train by one of Hydra's launchers (hydra/launcher=joblib, submitit_slurm, ...) instead of this package's workers.
+"""Train by one of Hydra's launchers (hydra/launcher=joblib, ...) instead of this package's workers.
 
 The command plans, checks and records its runs as in any sweep, and gives the launcher one job for each run. A job reads
 its run from the sweep's record, because the YAML files may have been edited since. It claims the run like any other
@@ -7,7 +7,6 @@ jobs returned.
 """
 
 import copy
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
@@ -19,13 +18,10 @@ from omegaconf import DictConfig, open_dict
 
 from study.config.points.grid import as_override
 from study.errors import MachineFaultError, faults, one_line
-from study.records.status import read_status
-from study.sweep.freeze import recorded_task
-from study.sweep.workers import train_all
+from study.sweep.launchers.recorded import LAUNCHED, states_of, train_recorded
 from study.training.task import Task
 
 JOB = "task"  # the config of a job, conf/task.yaml
-LAUNCHED = ".launched"  # folder in a study's folder for a launcher's own files; conf/task.yaml has the same name
 
 
 def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: Callable[[str], None]) -> list[str]:
@@ -68,25 +64,6 @@ def launch(base: DictConfig, context: HydraContext, tasks: Sequence[Task], say: 
     return states
 
 
-def states_of(tasks: Sequence[Task], say: Callable[[str], None]) -> list[str]:
-    """Read the states of runs from their folders, and print their counts; `interrupted`: the run has not ended."""
-    states = [(read_status(task.folder) or {}).get("state", "interrupted") for task in tasks]
-    counts = ", ".join(f"{number} {state}" for state, number in Counter(states).items())
-    folder = tasks[0].folder.parent
-    say(f"{folder}: {counts}. study status name={folder.name} lists them")
-    return states
-
-
 def train_one(job: DictConfig) -> str | MachineFaultError:
-    """Train the run of one job; return its state, or the fault of the machine that stopped it.
-
-    The fault is returned and not raised, because a launcher may end all other jobs when one raises.
-    """
-    try:
-        task = recorded_task(Path(job.folder), job.run.removeprefix("id"))
-        (outcome,) = train_all([task], workers=1, each_epoch=False)
-    except Exception as error:
-        if not faults.is_fault(error):
-            raise
-        return faults.stopping(error)
-    return outcome.state
+    """Train the run of one job; return its state, or the fault of the machine that stopped it."""
+    return train_recorded(Path(job.folder), job.run.removeprefix("id"))

@@ -17,9 +17,9 @@ from study.errors import ConfigError, StudyError
 from study.records import claims
 from study.records.existing import Existing
 from study.records.jobs import PENDING, ask, queued, record_jobs, recorded_jobs
-from study.sweep.launching import LAUNCHED, states_of
+from study.sweep.launchers.recorded import LAUNCHED, states_of
+from study.sweep.launchers.slurm_job import TrainRuns
 from study.sweep.progress import seconds_per_epoch
-from study.sweep.slurm_job import TrainRuns
 from study.training.task import Task
 
 MINUTES = 20  # of a job, with runs_per_job=auto
