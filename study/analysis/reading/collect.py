@@ -4,8 +4,9 @@ import hashlib
 import itertools
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from study.config.run_config import RunConfig
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
 from study.records.claims import work_folders
+from study.records.compacted import COMPACTED, CompactedRun, compacted_runs
 from study.records.contract import CONFIG, CONTRACT, FILES, STATUS
 from study.records.existing import read_config
 from study.records.status import read_status
@@ -53,6 +55,7 @@ class Study:
         left_out: a line for each run that has not ended, or failed.
         damaged: a line for each file or folder that is not a valid run.
         entries: what was read, by run.
+        compacted: the runs that have no folder, in the order of the data set.
         known: the entries that an earlier analysis read.
     """
 
@@ -62,6 +65,7 @@ class Study:
     left_out: tuple[str, ...]
     damaged: tuple[str, ...]
     entries: dict[str, Entry]
+    compacted: Mapping[str, CompactedRun]
     known: Mapping[str, Entry]
 
     @property
@@ -79,6 +83,15 @@ class Study:
         """weights.csv of all runs."""
         return self.tables["weights.csv"]
 
+    def place(self, run: str) -> Path | CompactedRun:
+        """Where the files of a run are: its folder, or its row among the compacted runs."""
+        return self.compacted.get(run) or self.folder / run
+
+    def in_order(self, runs: Iterable[str]) -> list[str]:
+        """Runs in the order of reading, in which each part of the data set is read once."""
+        places = {run: place for place, run in enumerate(self.compacted)}
+        return sorted(runs, key=lambda run: places.get(run, -1))
+
     def test_correct(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
         """The correctly classified test images of each complete run with a test score, bool (images,), by run.
 
@@ -86,13 +99,13 @@ class Study:
             StudyError: a predictions.npz is not valid, although it matches its seal.
         """
         found = {}
-        for run in rows["run"]:
+        for run in self.in_order(rows["run"]):
             entry = self.entries[run]
             if len(entry.tables.get("test.csv", ())) == 0:
                 continue
             if CORRECT not in entry.tables:
                 try:
-                    right = read_correct(self.folder / run, "test")
+                    right = read_correct(self.place(run), "test")
                 except DamagedError as problem:
                     raise StudyError(f"{self.folder / run} {problem}") from None
                 bits = np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
@@ -157,12 +170,14 @@ class Study:
 
     def _read_histograms(self, rows: pd.DataFrame) -> None:
         """Read the histograms that the index does not hold."""
-        missing = [row for row in rows.itertuples() if int(row.epoch) not in self.entries[row.run].histograms]
+        by_run = {row.run: row for row in rows.itertuples()}
+        missing = [by_run[run] for run in self.in_order(by_run)]
+        missing = [row for row in missing if int(row.epoch) not in self.entries[row.run].histograms]
         epochs = [
             [e for e in range(int(row.epoch), -1, -1) if e == row.epoch or is_histogram_epoch(e, int(row.epochs))]
             for row in missing
         ]
-        tables = read_histograms([self.folder / row.run for row in missing], epochs)
+        tables = read_histograms([self.place(row.run) for row in missing], epochs)
         for row, table in zip(missing, tables, strict=True):
             entry = self.entries[row.run]
             try:
@@ -194,15 +209,16 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         )
     known, entries, ended = index.load(folder), {}, []
     left_out: list[str] = []
-    damaged: dict[Path, str | DamagedError] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name in (ANALYSIS, LEDGER) or path.name.startswith("."):
+    damaged: dict[Traversable, str | DamagedError] = {}
+    compacted = compacted_runs(folder)
+    for path in [*sorted(folder.iterdir()), *compacted.values()]:
+        if path.name in (ANALYSIS, LEDGER, COMPACTED) or path.name.startswith("."):
             continue
         identity = identity_of(path, FILES)
         if identity is not None and path.name in known and known[path.name].identity == identity:
             entries[path.name] = known[path.name]
         elif path.is_file():
-            if path.suffix == ".csv":
+            if path.name.endswith(".csv"):
                 damaged[path] = "is not a file of this study; move it elsewhere"
         else:
             try:
@@ -221,7 +237,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         state = (read_status(path) or {"state": "running"})["state"]
         name = path.name.rpartition("@")[0]
         left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or stale'}: left out")
-    problems = tuple(f"{path} {damaged[path]}" for path in sorted(damaged))
+    problems = tuple(f"{path} {damaged[path]}" for path in sorted(damaged, key=lambda path: path.name))
     if not entries:
         reasons = "; ".join([*problems, *left_out]) or "it is empty"
         raise StudyError(f"{folder} has no run to analyze: {reasons}")
@@ -242,11 +258,12 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         tuple(left_out),
         problems,
         entries,
+        compacted,
         known,
     )
 
 
-def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
+def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None:
     """The status of a run; None if it has not ended, or failed."""
     status = read_status(path)
     if status is None:
@@ -264,7 +281,8 @@ def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
 
 
 def _read(
-    ended: Sequence[tuple[Path, Identity | None, Mapping[str, Any]]], damaged: dict[Path, str | DamagedError]
+    ended: Sequence[tuple[Traversable, Identity | None, Mapping[str, Any]]],
+    damaged: dict[Traversable, str | DamagedError],
 ) -> dict[str, Entry]:
     """The config and tables of runs, by run. Runs that are not valid go to `damaged`."""
     facts, found = {}, {}
@@ -273,7 +291,7 @@ def _read(
             facts[path] = _facts_of(path, status)
         except DamagedError as problem:
             damaged[path] = problem
-    tables: dict[Path, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
+    tables: dict[Traversable, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
     for name, task in itertools.product(TABLES, TASKS):
         of_task = [path for path in facts if facts[path]["task"] == task]
         paths = [path for path in of_task if _has(path, name, facts[path]["state"])]
@@ -288,12 +306,12 @@ def _read(
     return found
 
 
-def _has(path: Path, name: str, state: str) -> bool:
+def _has(path: Traversable, name: str, state: str) -> bool:
     """Whether a run must have a file, or has one that is optional."""
     return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
 
 
-def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path, str | DamagedError]) -> None:
+def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Traversable, str | DamagedError]) -> None:
     """Leave out a second run of the same variant and seed, because both would count. Keep a run with a valid seal."""
     seen: dict[tuple[str, int], str] = {}
     for run in sorted(entries, key=lambda run: (entries[run].facts["seal"] != FITS, run)):
@@ -305,7 +323,7 @@ def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path
             seen[key] = run
 
 
-def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+def _facts_of(path: Traversable, status: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `Study.runs`, from status.json and config.yaml."""
     config = read_config(path)
     if config is None:

@@ -9,13 +9,14 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from study.analysis.reading.csv_files import DamagedError, read_tables
 from study.analysis.reading.index import Entry
 from study.analysis.reading.unsealed import check_unsealed
 from study.records.changes import MAY_GO, MEND, changes, described
+from study.records.compacted import GROUP_RUNS
 from study.records.contract import SEALED
 
 FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # results of the check of a run's seal
@@ -27,11 +28,11 @@ Changes = Sequence[list[str] | None]
 
 
 @contextmanager
-def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callable[[], Changes]]:
+def checking(runs: Sequence[tuple[Traversable, Mapping[str, Any]]]) -> Iterator[Callable[[], Changes]]:
     """Start to compare files with their seals.
 
     Args:
-        runs: folders, each with its status.
+        runs: folders, or what answers like them, each with its status.
 
     Yields:
         A function that waits for the result and returns the changes of each run, in order; see `changes.changes`.
@@ -44,25 +45,27 @@ def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callabl
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _take_over, (runs,)) as pool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # about threads of the BLAS, which handles forks
-            found = pool.map(_changes_of, range(len(runs)), chunksize=MANY // 4)
+            found = pool.map(
+                _changes_of, range(len(runs)), chunksize=MANY // 4 if len(runs) < 10 * MANY else GROUP_RUNS
+            )
         yield lambda: _waited(found, runs)
 
 
-def _waited(found: Iterator[list[str] | None], runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Changes:
+def _waited(found: Iterator[list[str] | None], runs: Sequence[tuple[Traversable, Mapping[str, Any]]]) -> Changes:
     try:
         return list(found)
     except BrokenProcessPool:  # a process was killed
         return [_changes(run) for run in runs]
 
 
-def _changes(run: tuple[Path, Mapping[str, Any]]) -> list[str] | None:
+def _changes(run: tuple[Traversable, Mapping[str, Any]]) -> list[str] | None:
     return changes(*run, READ)
 
 
-_RUNS: list[tuple[Path, Mapping[str, Any]]] = []  # the runs, in a process that checks
+_RUNS: list[tuple[Traversable, Mapping[str, Any]]] = []  # the runs, in a process that checks
 
 
-def _take_over(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
+def _take_over(runs: Sequence[tuple[Traversable, Mapping[str, Any]]]) -> None:
     _RUNS[:] = runs
 
 
@@ -71,10 +74,10 @@ def _changes_of(number: int) -> list[str] | None:
 
 
 def heed_seals(
-    found: Mapping[Path, list[str] | None],
+    found: Mapping[Traversable, list[str] | None],
     allow_changed: bool,
     entries: dict[str, Entry],
-    damaged: dict[Path, str | DamagedError],
+    damaged: dict[Traversable, str | DamagedError],
 ) -> None:
     """Leave out changed runs, unless they are allowed. Check runs without a valid seal more closely.
 
