@@ -1,6 +1,8 @@
 """Find the existing runs of a study: their folders with status and config."""
 
+import re
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from study.records import claims
 from study.records.compacted import CompactedRun, compacted_runs, damaged
 from study.records.contract import CONFIG
 from study.records.status import read_status
+
+SECTION = re.compile(r"(?<=\n)(?=\w+:)")  # before each key of the outermost mapping
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,36 @@ def existing_runs(study_folder: Path) -> dict[str, Existing]:
 def read_config(folder: Traversable) -> RunConfig | None:
     """Read the config of a run's folder, or of what answers like one; None if it cannot be read."""
     try:
-        values = yaml.load((folder / CONFIG).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        values = _parsed((folder / CONFIG).read_text())
         known = [field.name for field in fields(RunConfig)]
         config = RunConfig(**{key: value for key, value in values.items() if key in known})
         return config if _is_sound(config) else None
     except (OSError, yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError):
         return None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The content of a config. Runs of a study have most sections in common, so each text of one is parsed once.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+        ValueError: it is not a mapping.
+    """
+    values: dict[str, Any] = {}
+    try:
+        for section in SECTION.split(text):
+            values |= _section(section)
+        return values
+    except (yaml.YAMLError, ValueError):  # edited by hand: a section may refer to another one
+        return _section(text)
+
+
+@lru_cache(maxsize=1 << 12)
+def _section(text: str) -> dict[str, Any]:
+    values = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    if not isinstance(values, dict):
+        raise ValueError("no mapping")
+    return values
 
 
 def _is_sound(config: RunConfig) -> bool:

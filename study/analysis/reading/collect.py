@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.reading import index
-from study.analysis.reading.csv_files import AGAIN, DamagedError, Rows, read_correct, read_histograms, read_tables
+from study.analysis.reading.csv_files import AGAIN, DamagedError, Rows, correct_bits, read_histograms, read_tables
 from study.analysis.reading.entries import entry_of, histogram_of, joined
 from study.analysis.reading.index import Entry, Identity, identity_of
 from study.analysis.reading.ledger import LEDGER
@@ -34,6 +34,7 @@ GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
 OPTIONAL = ("test.csv", "label_noise.csv")  # for example, trials of a tuned study have no test.csv
 TABLES = (*GROWING, *FINAL, *OPTIONAL)
+BATCH = 5000  # runs whose status.json is in memory at once
 CORRECT = "correct"  # in the index: the number of test images, then one bit per image: correctly classified or not
 
 
@@ -105,10 +106,9 @@ class Study:
                 continue
             if CORRECT not in entry.tables:
                 try:
-                    right = read_correct(self.place(run), "test")
+                    bits = correct_bits(self.place(run))
                 except DamagedError as problem:
                     raise StudyError(f"{self.folder / run} {problem}") from None
-                bits = np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
                 entry = self.entries[run] = replace(entry, tables={**entry.tables, CORRECT: bits})
             count, bits = entry.tables[CORRECT][:8].view(np.int64)[0], entry.tables[CORRECT][8:]
             found[run] = np.unpackbits(bits, count=int(count)).astype(bool)
@@ -207,7 +207,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         raise StudyError(
             f"{folder} does not exist; {there}. Name a study with name=..., in the folder that contains outputs/"
         )
-    known, entries, ended = index.load(folder), {}, []
+    known, entries, unread = index.load(folder), {}, []
     left_out: list[str] = []
     damaged: dict[Traversable, str | DamagedError] = {}
     compacted = compacted_runs(folder)
@@ -221,6 +221,10 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
             if path.name.endswith(".csv"):
                 damaged[path] = "is not a file of this study; move it elsewhere"
         else:
+            unread.append((path, identity))
+    for first in range(0, len(unread), BATCH):
+        ended = []
+        for path, identity in unread[first : first + BATCH]:
             try:
                 status = _read_ended(path, left_out)
             except DamagedError as problem:
@@ -228,10 +232,14 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
                 continue
             if status is not None:
                 ended.append((path, identity, status))
-    with checking([(path, status) for path, _, status in ended]) as changes:
-        entries |= _read(ended, damaged)
-        found = {path: of_run for (path, *_), of_run in zip(ended, changes(), strict=True)}
-    heed_seals(found, allow_changed, entries, damaged)
+        with checking([(path, status) for path, _, status in ended]) as checked:
+            entries |= _read(ended, damaged)
+            of_runs = list(zip([path for path, *_ in ended], checked(), strict=True))
+        found = {path: changes for path, (changes, _) in of_runs}
+        for path, (_, bits) in of_runs:
+            if bits is not None and (entry := entries.get(path.name)) is not None and len(entry.tables["test.csv"]):
+                entries[path.name] = replace(entry, tables={**entry.tables, CORRECT: bits})
+        heed_seals(found, allow_changed, entries, damaged)
     _leave_out_twins(folder, entries, damaged)
     for path in work_folders(folder):
         state = (read_status(path) or {"state": "running"})["state"]
@@ -346,7 +354,7 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "reg": config.reg["option"],
         "lam": float("nan") if config.lam is None else config.lam,
         "takes_lam": status["takes_lam"],
-        "setting": json.dumps(status["setting"]),
+        "setting": sys.intern(json.dumps(status["setting"])),
         "scope": config.reg.get("scope"),
         "seed": config.seed,
         "state": status["state"],

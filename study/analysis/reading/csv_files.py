@@ -68,6 +68,16 @@ def read_histograms(runs: Sequence[Traversable], epochs: Sequence[Sequence[int]]
     yield from _read(contents, columns, name)
 
 
+def correct_bits(run: Traversable) -> np.ndarray:
+    """The test images that a run classifies correctly, uint8: their number in eight bytes, then a bit for each image.
+
+    Raises:
+        DamagedError: see `read_correct`.
+    """
+    right = read_correct(run, "test")
+    return np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
+
+
 def read_correct(run: Traversable, split: str) -> np.ndarray:
     """The images of a split that a run classifies correctly, from its predictions.npz; bool (images,).
 
