@@ -237,7 +237,11 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
             of_runs = list(zip([path for path, *_ in ended], checked(), strict=True))
         found = {path: changes for path, (changes, _) in of_runs}
         for path, (_, bits) in of_runs:
-            if bits is not None and (entry := entries.get(path.name)) is not None and len(entry.tables["test.csv"]):
+            if (
+                bits is not None
+                and (entry := entries.get(path.name)) is not None
+                and len(entry.tables.get("test.csv", ()))
+            ):
                 entries[path.name] = replace(entry, tables={**entry.tables, CORRECT: bits})
         heed_seals(found, allow_changed, entries, damaged)
     _leave_out_twins(folder, entries, damaged)
