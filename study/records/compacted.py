@@ -226,8 +226,10 @@ def located(folder: Path) -> Path | CompactedRun:
     return _rows(parts).get(folder.name, folder) if parts else folder
 
 
-def damaged(part: Part, reason: object) -> StudyError:
-    """Return the error for a file of the data set that cannot be read."""
+def damaged(part: Part, reason: OSError | str) -> StudyError:
+    """Return the error for a file of the data set that cannot be read. `reason`: the error, or what is damaged."""
+    if isinstance(reason, OSError):
+        reason = "it is no readable Parquet file" if reason.errno == errno.EBADMSG else reason.strerror or str(reason)
     return StudyError(
         f"{part.path} is damaged ({reason}). Nothing was deleted. Restore it from a copy, or move it elsewhere: its"
         " runs are then trained again"
@@ -261,7 +263,7 @@ def _rows(parts: tuple[Part, ...]) -> dict[str, CompactedRun]:
             groups = _opened(os.getpid(), part).num_row_groups
             columns = [_column(os.getpid(), part, group, RUN).to_pylist() for group in range(groups)]
         except OSError as error:
-            raise damaged(part, error.strerror or error) from None
+            raise damaged(part, error) from None
         for group, names in enumerate(columns):
             for row, name in enumerate(names):
                 found.pop(name, None)  # so that its place is that of the later part

@@ -174,7 +174,7 @@ def _differs(run: CompactedRun, files: Mapping[str, bytes]) -> bool:
     except OSError as error:
         if is_fault(error):
             raise
-        raise damaged(run.part, error.strerror) from None
+        raise damaged(run.part, error) from None
 
 
 def _write_part(study_folder: Path, runs: Iterator[tuple[str, Mapping[str, bytes]]]) -> int:
@@ -343,7 +343,7 @@ def _write_folder(row: CompactedRun) -> None:
     except OSError as error:
         if is_fault(error):
             raise
-        raise damaged(row.part, error.strerror) from None
+        raise damaged(row.part, error) from None
     for name, content in files.items():
         (beside / name).write_bytes(content)
     if _held(beside)[0] != files:
