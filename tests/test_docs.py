@@ -80,7 +80,10 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
     ran, said = 0, []
     for command in commands(page):
         on_digits = "data=" in command and "data=fashion" not in command
-        of_these = command.startswith(("study analyze", "study status")) and "name=tuned" not in command
+        of_these = (
+            command.startswith(("study analyze", "study status", "study compact", "study expand"))
+            and "name=tuned" not in command
+        )
         of_these = of_these and "name=mine" not in command
         if (
             (on_digits and "experiment=tuned" not in command)
@@ -97,11 +100,12 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
     assert ran or not commands(page)
 
 
+NO_TRAINING = ("analyze", "status", "compact", "expand", "new", "cancel", "--help")
 TRAINING = {  # the first page of each
     command: page
     for page in reversed([README, ROOT / "docs" / "tutorial.md", *GUIDES])
     for command in commands(page)
-    if command.startswith("study ") and command.split()[1] not in ("analyze", "status", "new", "cancel", "--help")
+    if command.startswith("study ") and command.split()[1] not in NO_TRAINING
     if "--config-dir" not in command and "data.path" not in command  # these are run as they are
 }
 

@@ -91,7 +91,7 @@ def load_histograms(folder: str | Path) -> pd.DataFrame:
     """
     study, name = collect(Path(folder)), "histogram.csv"
     runs, entries = list(study.runs["run"]), {}
-    for run, rows in zip(runs, read_tables([study.folder / run for run in runs], name), strict=True):
+    for run, rows in zip(runs, read_tables([study.place(run) for run in runs], name), strict=True):
         facts = study.entries[run].facts
         try:
             entries[run] = Entry(None, facts, {name: coded(rows, name, facts)})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from study.errors import ConfigError, StudyError
+from study.records.compacted import CompactedRun, compacted_runs, located
 from study.records.contract import OUTPUTS, STATUS
 from study.records.status import read_status
 from study.records.unfinished import work_folders
@@ -21,8 +22,8 @@ def study_folder(folder: Path) -> Path:
     return folder
 
 
-def find_run(given: str) -> Path:
-    """Return the folder of a run.
+def find_run(given: str) -> Path | CompactedRun:
+    """Return the folder of a run, or the run itself if it is compacted.
 
     Args:
         given: the run's folder, or the first characters of its id.
@@ -30,12 +31,14 @@ def find_run(given: str) -> Path:
     Raises:
         StudyError: no run matches, or more than one.
     """
-    if read_status(Path(given)):
-        return Path(given)
+    place = located(Path(given))
+    if read_status(place):
+        return place
     if given and Path(given).is_dir():
         raise StudyError(f"{given} has no readable {STATUS}: it is no run, or it is damaged. Give the folder of a run")
-    folders = [path.parent for path in OUTPUTS.glob("*/*/status.json")]
-    folders += [work for study in OUTPUTS.glob("*/") for work in work_folders(study)]
+    folders: list[Path | CompactedRun] = [path.parent for path in OUTPUTS.glob("*/*/status.json")]
+    for study in OUTPUTS.glob("*/"):
+        folders += [*work_folders(study), *compacted_runs(study).values()]
     fitting = [folder for folder in folders if ((read_status(folder) or {}).get("run_id") or "").startswith(given)]
     if len(fitting) != 1:
         found = f"matches {', '.join(map(str, fitting[:5]))}" if fitting else "matches no run in outputs/"

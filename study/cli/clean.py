@@ -24,13 +24,15 @@ def study_clean(arguments: list[str]) -> int:
     """
     given = key_values(arguments, {"name": "default", "remove": "false"}, {"remove": ("true", "false")})
     folder = study_folder(OUTPUTS / check_name(given["name"]))
-    found, unknown = checked_runs(folder)
+    found, unknown, compacted = checked_runs(folder)
     for run, reason in found:
         console.print(f"{'deleted' if given['remove'] == 'true' else 'to delete'}: {run} ({reason})", markup=False)
         if given["remove"] == "true":
             shutil.rmtree(run)
             if run.parent.name == WORK:
                 Ownership(folder / OWNERS / digits_of(run) / owner_of(run)).release()
+    for line in compacted:
+        console.print(line, markup=False)
     for reason, runs in unknown.items():
         console.print(f"kept: {len(runs)} runs, such as {runs[0]}, cannot be checked: {reason}", markup=False)
     if not found:
@@ -40,24 +42,30 @@ def study_clean(arguments: list[str]) -> int:
     return 0
 
 
-def checked_runs(folder: Path) -> tuple[list[tuple[Path, str]], dict[str, list[Path]]]:
+def checked_runs(folder: Path) -> tuple[list[tuple[Path, str]], dict[str, list[str]], list[str]]:
     """Return the run folders that can be deleted, each with the reason, and those whose code cannot be loaded.
 
-    The latter are listed by the error. They may be outdated or not.
+    The latter are listed by the error. They may be outdated or not. The third list has a line about compacted runs
+    that are outdated: they have no folder to delete.
     """
     reason = "interrupted; the same sweep would resume it"
     deletable = [(work, reason) for work in work_folders(folder) if not is_held(work)]
-    unknown: dict[str, list[Path]] = {}
+    unknown: dict[str, list[str]] = {}
+    compacted = []
     for run in existing_runs(folder).values():
-        if run.folder != run.published or run.config is None:
+        if not run.is_published or run.config is None:
             continue
         try:
             current = identify(run.config).run_id
         except USER_ERRORS as error:  # the user's own code may be elsewhere
             if is_fault(error):
                 raise
-            unknown.setdefault(one_line(error), []).append(run.folder)
+            unknown.setdefault(one_line(error), []).append(str(run.folder))
             continue
         if current != run.status["run_id"]:
-            deletable.append((run.folder, "outdated: its config now gives another run id"))
-    return deletable, unknown
+            if isinstance(run.folder, Path):
+                deletable.append((run.folder, "outdated: its config now gives another run id"))
+            else:
+                compacted.append(run.folder.name)
+    first = f"To delete them, give study expand name={folder.name} first"
+    return deletable, unknown, [f"kept: {len(compacted)} outdated runs are compacted. {first}"] if compacted else []

@@ -33,6 +33,8 @@ COMMANDS = {
     "diff": ("runs", "study_diff"),
     "verify": ("verify", "study_verify"),
     "merge": ("merge", "study_merge"),
+    "compact": ("compact", "study_compact"),
+    "expand": ("compact", "study_expand"),
     "clean": ("clean", "study_clean"),
     "cancel": ("cancel", "study_cancel"),
 }
@@ -45,6 +47,8 @@ SUMMARIES = {
     "diff RUN RUN": "list the differences between two runs",
     "verify RUN": "train a run again and compare its files",
     "merge A B": "copy the runs of study B into study A",
+    "compact name=...": "fold the folders of ended runs into Parquet files",
+    "expand name=...": "turn compacted runs back into folders",
     "clean name=...": "list or delete runs that are no longer needed",
     "cancel name=...": "stop the jobs of hydra/launcher=slurm",
     "help KEY": "explain a key, an option or a command",

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from study.cli.arguments import study_folder
@@ -48,13 +49,13 @@ def study_merge(arguments: list[str]) -> int:
     copied, same, unlike, left, unsound = 0, 0, [], 0, list(_unreadable(source))
     for run_id, run in existing_runs(source).items():
         own = there.get(run_id)
-        under_way = own is not None and own.folder != own.published
-        if under_way or run.folder != run.published or run.status["state"] not in WITH_RESULT or run.config is None:
+        under_way = own is not None and not own.is_published
+        if under_way or not run.is_published or run.status["state"] not in WITH_RESULT or run.config is None:
             left += 1
         elif found := changes(run.folder, run.status):
             unsound.append(f"{run.folder} {described(found)}")
         elif own is None or own.status["state"] not in WITH_RESULT:
-            if found := _copy(run, run.config.seed, into, keys, replaces=own.folder if own else None):
+            if found := _copy(run, run.config.seed, into, keys, replaces=own.published if own else None):
                 unsound.append(f"{run.folder}: the copy differs: {', '.join(found)}")
             else:
                 copied += 1
@@ -105,7 +106,10 @@ def _copy(run: Existing, seed: int, into: Path, keys: dict[str, str], replaces: 
     name = run_folder_name(keys[variant_id], seed, run.status["run_id"])
     part = into / WORK / f"merge-{uuid.uuid4().hex}"
     try:
-        shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))
+        if isinstance(run.folder, Path):
+            shutil.copytree(run.folder, part, copy_function=partial(_copy_file, into))
+        else:
+            _write_files(run.folder, part)
         status: Mapping = read_status(part) or {}
         found = changes(part, run.status) or ([] if status == run.status else [f"{STATUS} (other content)"])
         if found:
@@ -122,6 +126,13 @@ def _copy(run: Existing, seed: int, into: Path, keys: dict[str, str], replaces: 
         shutil.rmtree(part, ignore_errors=True)
         if part.parent.is_dir() and not any(part.parent.iterdir()):
             part.parent.rmdir()
+
+
+def _write_files(run: Traversable, target: Path) -> None:
+    """Write the files of a compacted run to a new folder."""
+    target.mkdir(parents=True)
+    for file in run.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
 
 
 def _copy_file(into: Path, source: str, target: str) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -65,7 +65,7 @@ def study_diff(arguments: list[str]) -> int:
     return max([_report_changes(run) for run in dict.fromkeys(runs)])
 
 
-def _report_changes(run: Path) -> int:
+def _report_changes(run: Traversable) -> int:
     """Print the files of a run that have changed since it ended; return 1 if there are any, else 0."""
     status = read_status(run) or {}
     found = changes(run, status) if status.get("state") in WITH_RESULT else None
@@ -74,7 +74,7 @@ def _report_changes(run: Path) -> int:
     return 1 if found else 0
 
 
-def _config_of(run: Path) -> Mapping[str, Any]:
+def _config_of(run: Traversable) -> Mapping[str, Any]:
     try:
         tree = yaml.safe_load((run / CONFIG).read_text())
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
@@ -84,7 +84,7 @@ def _config_of(run: Path) -> Mapping[str, Any]:
     return tree
 
 
-def _environment(run: Path) -> dict[str, Any]:
+def _environment(run: Traversable) -> dict[str, Any]:
     status = read_status(run) or {}
     return {key: status.get(key) for key in ("path", "device", "data_checksums")} | status.get("versions", {})
 

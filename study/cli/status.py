@@ -16,6 +16,7 @@ from study.config.names import ID_DIGITS
 from study.config.run_config import check_name
 from study.errors import StudyError
 from study.records.changes import MEND, changes
+from study.records.compacted import compacted_runs
 from study.records.contract import CONFIG, OUTPUTS, STATUS, TWICE, WITH_RESULT
 from study.records.jobs import queued, recorded_jobs
 from study.records.status import read_status
@@ -64,7 +65,7 @@ def study_status(arguments: list[str]) -> int:
 def _check_files(folder: Path) -> int:
     """Print the files of a study's runs that do not match their seals; return 1 if there are any, else 0."""
     fitting = unfit = unsealed = 0
-    for run in sorted(folder.glob("*-seed*-*")):
+    for run in [*sorted(folder.glob("*-seed*-*")), *compacted_runs(folder).values()]:
         status = read_status(run)
         if status is not None and status["state"] not in WITH_RESULT:
             continue
@@ -91,6 +92,10 @@ def run_states(folder: Path) -> Iterator[RunState]:
         if status:
             seen.add(path.name)
             yield RunState(path.name, status["state"], status.get("cause") or "")
+    for name, row in compacted_runs(folder).items():
+        seen.add(name)
+        status = read_status(row)
+        yield RunState(name, status["state"] if status else "damaged", "" if status else f"in {row.part.path}")
     for work in work_folders(folder):
         run, _, owner = work.name.rpartition("@")
         if run in seen:

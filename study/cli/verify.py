@@ -1,6 +1,7 @@
 """`study verify`: train a run again in another folder and compare its files byte by byte."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from study.cli.arguments import find_run
 from study.config.identity import identify
@@ -44,7 +45,7 @@ def study_verify(arguments: list[str]) -> int:
     with temporary_folder() as place:
         work = place / folder.name
         alone = replace(run, config=replace(config, keep_checkpoint=False, keep_model=False))
-        task = Task.of(alone, status["variant"], folder, path=status["path"])
+        task = Task.of(alone, status["variant"], Path(str(folder)), path=status["path"])
         outcome = train_run(task, work, lambda epoch, row: _progress(epoch, config.epochs))
         if outcome.state not in WITH_RESULT:
             raise StudyError(f"{folder}: training it again failed: {outcome.cause}")

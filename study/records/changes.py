@@ -1,7 +1,9 @@
 """Changes in a run's files since the run ended, found with the seal in its status.json."""
 
+import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,11 @@ MAY_GO = (CHECKPOINT, MODEL)  # large files, kept on request: deleting them lose
 MEND = "restore the files, or delete the folder and train the run again"
 
 
-def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEALED) -> list[str] | None:
+def changes(run: Traversable, status: Mapping[str, Any], summed: Collection[str] = SEALED) -> list[str] | None:
     """Compare a run's files with its seal.
 
     Args:
-        run: folder of a run that has ended.
+        run: a run that has ended: its folder, or what answers like one.
         status: the content of its status.json.
         summed: files whose SHA-256 is compared; for the others only the size.
 
@@ -34,7 +36,7 @@ def changes(run: Path, status: Mapping[str, Any], summed: Collection[str] = SEAL
     if not _is_seal(seal):
         return [f"{STATUS} (unreadable seal)"]
     names = [*seal, *(name for name in SEALED if name not in seal)]
-    found = {name: _change(f"{run}/{name}", name, seal.get(name), name in summed) for name in names}
+    found = {name: _change(run, name, seal.get(name), name in summed) for name in names}
     return [*_own_changes(status), *(f"{name} ({change})" for name, change in found.items() if change)]
 
 
@@ -43,7 +45,7 @@ def _own_changes(status: Mapping[str, Any]) -> list[str]:
     return [f"{STATUS} (other content)"] if status.get(OWN) not in (None, own_sum(status)) else []
 
 
-def refuse_changed(run: Path, status: Mapping[str, Any], needed: Collection[str] = SEALED) -> None:
+def refuse_changed(run: Traversable, status: Mapping[str, Any], needed: Collection[str] = SEALED) -> None:
     """Refuse a run if a needed file or status.json does not match the seal; a run without a seal passes.
 
     Raises:
@@ -67,15 +69,15 @@ def _is_seal(seal: Any) -> bool:
     )
 
 
-def _change(file: str, name: str, sealed: Mapping[str, Any] | None, summed: bool) -> str | None:
+def _change(run: Traversable, name: str, sealed: Mapping[str, Any] | None, summed: bool) -> str | None:
     """What changed in a file; None if nothing did."""
     try:
-        size = os.stat(file).st_size
+        size, summed_up = _compared(run, name)
         if sealed is None:
             return "added later"
         if size != sealed["size"]:
             return f"{size} bytes instead of {sealed['size']}"
-        same = not summed or sha256_of(Path(file)) == sealed["sha256"]
+        same = not summed or summed_up() == sealed["sha256"]
     except FileNotFoundError:
         return None if sealed is None or name in MAY_GO else "missing"
     except OSError as error:
@@ -83,3 +85,12 @@ def _change(file: str, name: str, sealed: Mapping[str, Any] | None, summed: bool
             raise
         return f"unreadable: {error.strerror}"
     return None if same else "other content"
+
+
+def _compared(run: Traversable, name: str) -> tuple[int, Callable[[], str]]:
+    """The size of a file, and a function that returns its SHA-256. In a folder, the size is known without reading."""
+    if isinstance(run, Path):
+        file = f"{run}/{name}"  # faster than a Path
+        return os.stat(file).st_size, lambda: sha256_of(Path(file))
+    content = (run / name).read_bytes()
+    return len(content), lambda: hashlib.sha256(content).hexdigest()

@@ -5,25 +5,31 @@ import platform
 import subprocess
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from study import __version__
 from study.errors.faults import is_fault
+from study.records.compacted import located
 from study.records.contract import STATUS, STATUS_KINDS
 from study.records.files import now, write_whole
 
 CHECKOUT = Path(__file__).parents[2]  # the project's checkout, unless `study` is installed from a wheel
 
 
-def read_status(folder: Path) -> dict[str, Any] | None:
+def read_status(run: Traversable) -> dict[str, Any] | None:
     """Read status.json; None if it does not exist or has another form.
+
+    Args:
+        run: its folder, or what answers like one. If the folder does not exist, the compacted run of that name.
 
     Raises:
         OSError: it cannot be read because of a fault of the machine. The run itself may be good.
+        StudyError: the run is compacted, and the data set cannot be read.
     """
     try:
-        status = json.loads((folder / STATUS).read_text())
+        status = json.loads(_content(run))
     except (OSError, ValueError, RecursionError) as error:
         if is_fault(error):
             raise
@@ -32,6 +38,16 @@ def read_status(folder: Path) -> dict[str, Any] | None:
         return None
     sound = all(isinstance(status[key], kind) for key, kind in STATUS_KINDS.items() if key in status)
     return status if sound else None
+
+
+def _content(run: Traversable) -> str:
+    try:
+        return (run / STATUS).read_text()
+    except FileNotFoundError:
+        place = located(run) if isinstance(run, Path) else run
+        if place is run:
+            raise
+        return (place / STATUS).read_text()
 
 
 @lru_cache(maxsize=1)

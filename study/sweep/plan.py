@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         retry_failed: whether runs that failed earlier are trained again.
 
     Raises:
-        StudyError: the folder of a new run exists and holds something else.
+        StudyError: the folder of a new run exists and holds something else; or a run must be scored, and is compacted.
     """
     wanted: dict[str, ResolvedRun] = {}
     for resolved in runs:
@@ -62,8 +63,13 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
     resumed = 0
     for run_id, resolved in wanted.items():
         run, config = existing.get(run_id), resolved.config
-        state = run.status["state"] if run and run.folder == run.published else None
+        state = run.status["state"] if run and run.is_published else None
         untested = run is not None and run.status["state"] == "complete" and lacks_test(config, run.folder, run.status)
+        if run is not None and untested and run.is_compacted:
+            raise StudyError(
+                f"{run.folder} is compacted, and its test set is not scored yet. Give study expand"
+                f" name={study_folder.name} first, then the same command again"
+            )
         if run is not None and ((state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed)):
             (ended if state in WITH_RESULT else failed).append(run)
             continue
@@ -88,7 +94,7 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
 
 
-def lacks_test(config: RunConfig, folder: Path, status: Mapping[str, Any]) -> bool:
+def lacks_test(config: RunConfig, folder: Traversable, status: Mapping[str, Any]) -> bool:
     """Whether a complete run lacks the test score that its config requires.
 
     The trials of a tuned study do not score the test set. If the run has a seal, the seal decides: it is renewed only
@@ -125,6 +131,6 @@ def _extendable(runs: Iterable[Existing]) -> dict[str, list[tuple[int, Path]]]:
         status = run.status
         identity = status.get("budget_free_id") if status.get("may_grow") else None
         kept = status["state"] == "complete" and (run.folder / CHECKPOINT).is_file()
-        if identity is not None and kept and run.config is not None:
+        if identity is not None and kept and run.config is not None and isinstance(run.folder, Path):
             result.setdefault(identity, []).append((run.config.epochs, run.folder))
     return result

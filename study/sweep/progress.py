@@ -66,7 +66,7 @@ def seconds_per_epoch(runs: Iterable[Existing]) -> list[float]:
 def _seconds_per_epoch(run: Existing) -> float | None:
     """Wall time of an epoch in seconds, scoring included; None for a run that was resumed."""
     try:
-        with open(run.folder / "metrics.csv") as file:
+        with (run.folder / "metrics.csv").open() as file:
             epochs = sum(1 for _ in file) - 2
         began, ended = (datetime.fromisoformat(run.status[key]) for key in ("started", "ended"))
     except (OSError, TypeError, KeyError, ValueError):

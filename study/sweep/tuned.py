@@ -136,7 +136,7 @@ def _score(run: Existing | None, column: str, sign: int) -> float:
     if run and state == "complete":
         refuse_changed(run.folder, run.status, ("val.csv", CONFIG))
         try:
-            with open(run.folder / "val.csv") as rows:
+            with (run.folder / "val.csv").open() as rows:
                 return sign * float(next(csv.DictReader(rows))[column])
         except (StopIteration, KeyError, TypeError, ValueError):
             raise StudyError(

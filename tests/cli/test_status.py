@@ -88,7 +88,7 @@ def test_diff_tells_when_only_what_is_behind_the_config_differs(study, small):
     assert study("diff", str(run), str(run)).out == "no difference\n"
 
 
-@pytest.mark.parametrize("command", ["status", "show", "diff", "verify", "merge", "clean"])
+@pytest.mark.parametrize("command", ["status", "show", "diff", "verify", "merge", "compact", "expand", "clean"])
 def test_every_subcommand_has_help(study, command):
     result = study(command, "--help")
     assert result.code == 0

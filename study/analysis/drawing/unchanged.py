@@ -38,7 +38,7 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
         usetex: whether LaTeX sets the text.
     """
     runs = {  # at the time the study was read, and now: drawing reads further files
-        run: [view.study.entries[run].identity, identity_of(view.study.folder / run, FILES)] for run in view.rows["run"]
+        run: [view.study.entries[run].identity, identity_of(view.study.place(run), FILES)] for run in view.rows["run"]
     }
     settled = all(identity is not None for both in runs.values() for identity in both)
     with mpl.rc_context(view.style.rc(usetex)):

@@ -1,12 +1,12 @@
 """Incoming weights of the units of the first layer as images. Requires kept models."""
 
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 from study.analysis.drawing.style import wrapped
 from study.analysis.drawing.view import View
@@ -36,11 +36,11 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
     found = {}
     for variant in view.looks:
         for run in view.rows.loc[view.rows["variant"] == variant, "run"]:
-            file = view.study.folder / run / MODEL
-            if file.is_file():
+            place = view.study.place(run)
+            if (place / MODEL).is_file():
                 if view.study.entries[run].facts["seal"] == FITS:
-                    refuse_changed(file.parent, read_status(file.parent) or {}, (MODEL,))
-                found[variant] = _weight(file, parameter)
+                    refuse_changed(place, read_status(place) or {}, (MODEL,))
+                found[variant] = _weight(place / MODEL, parameter)
                 break
     if not found:
         raise StudyError(
@@ -71,9 +71,9 @@ def first_layer(view: View, parameter: str = "hidden.0.weight", units: int = UNI
     return figure
 
 
-def _weight(file: Path, parameter: str) -> np.ndarray:
+def _weight(file: Traversable, parameter: str) -> np.ndarray:
     try:
-        tensors = load_file(file)
+        tensors = load(file.read_bytes())
     except (SafetensorError, OSError, ValueError) as error:
         raise StudyError(f"{file} cannot be read ({one_line(error)}); {MEND}") from None
     if parameter not in tensors or tensors[parameter].ndim != 2:

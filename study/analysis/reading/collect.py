@@ -4,8 +4,9 @@ import hashlib
 import itertools
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.reading import index
-from study.analysis.reading.csv_files import AGAIN, DamagedError, Rows, read_correct, read_histograms, read_tables
+from study.analysis.reading.csv_files import AGAIN, DamagedError, Rows, correct_bits, read_histograms, read_tables
 from study.analysis.reading.entries import entry_of, histogram_of, joined
 from study.analysis.reading.index import Entry, Identity, identity_of
 from study.analysis.reading.ledger import LEDGER
@@ -21,6 +22,7 @@ from study.analysis.reading.seals import FITS, checking, heed_seals
 from study.config.run_config import RunConfig
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
+from study.records.compacted import COMPACTED, CompactedRun, compacted_runs
 from study.records.contract import CONFIG, CONTRACT, FILES, STATUS
 from study.records.existing import read_config
 from study.records.status import read_status
@@ -32,6 +34,7 @@ GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
 OPTIONAL = ("test.csv", "label_noise.csv")  # for example, trials of a tuned study have no test.csv
 TABLES = (*GROWING, *FINAL, *OPTIONAL)
+BATCH = 5000  # runs whose status.json is in memory at once
 CORRECT = "correct"  # in the index: the number of test images, then one bit per image: correctly classified or not
 
 
@@ -53,6 +56,7 @@ class Study:
         left_out: a line for each run that has not ended, or failed.
         damaged: a line for each file or folder that is not a valid run.
         entries: what was read, by run.
+        compacted: the runs that have no folder, in the order of the data set.
         known: the entries that an earlier analysis read.
     """
 
@@ -62,6 +66,7 @@ class Study:
     left_out: tuple[str, ...]
     damaged: tuple[str, ...]
     entries: dict[str, Entry]
+    compacted: Mapping[str, CompactedRun]
     known: Mapping[str, Entry]
 
     @property
@@ -79,6 +84,15 @@ class Study:
         """weights.csv of all runs."""
         return self.tables["weights.csv"]
 
+    def place(self, run: str) -> Path | CompactedRun:
+        """Where the files of a run are: its folder, or its row among the compacted runs."""
+        return self.compacted.get(run) or self.folder / run
+
+    def in_order(self, runs: Iterable[str]) -> list[str]:
+        """Runs in the order of reading, in which each part of the data set is read once."""
+        places = {run: place for place, run in enumerate(self.compacted)}
+        return sorted(runs, key=lambda run: places.get(run, -1))
+
     def test_correct(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
         """The correctly classified test images of each complete run with a test score, bool (images,), by run.
 
@@ -86,16 +100,15 @@ class Study:
             StudyError: a predictions.npz is not valid, although it matches its seal.
         """
         found = {}
-        for run in rows["run"]:
+        for run in self.in_order(rows["run"]):
             entry = self.entries[run]
             if len(entry.tables.get("test.csv", ())) == 0:
                 continue
             if CORRECT not in entry.tables:
                 try:
-                    right = read_correct(self.folder / run, "test")
+                    bits = correct_bits(self.place(run))
                 except DamagedError as problem:
                     raise StudyError(f"{self.folder / run} {problem}") from None
-                bits = np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
                 entry = self.entries[run] = replace(entry, tables={**entry.tables, CORRECT: bits})
             count, bits = entry.tables[CORRECT][:8].view(np.int64)[0], entry.tables[CORRECT][8:]
             found[run] = np.unpackbits(bits, count=int(count)).astype(bool)
@@ -157,12 +170,14 @@ class Study:
 
     def _read_histograms(self, rows: pd.DataFrame) -> None:
         """Read the histograms that the index does not hold."""
-        missing = [row for row in rows.itertuples() if int(row.epoch) not in self.entries[row.run].histograms]
+        by_run = {row.run: row for row in rows.itertuples()}
+        missing = [by_run[run] for run in self.in_order(by_run)]
+        missing = [row for row in missing if int(row.epoch) not in self.entries[row.run].histograms]
         epochs = [
             [e for e in range(int(row.epoch), -1, -1) if e == row.epoch or is_histogram_epoch(e, int(row.epochs))]
             for row in missing
         ]
-        tables = read_histograms([self.folder / row.run for row in missing], epochs)
+        tables = read_histograms([self.place(row.run) for row in missing], epochs)
         for row, table in zip(missing, tables, strict=True):
             entry = self.entries[row.run]
             try:
@@ -192,19 +207,24 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         raise StudyError(
             f"{folder} does not exist; {there}. Name a study with name=..., in the folder that contains outputs/"
         )
-    known, entries, ended = index.load(folder), {}, []
+    known, entries, unread = index.load(folder), {}, []
     left_out: list[str] = []
-    damaged: dict[Path, str | DamagedError] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name in (ANALYSIS, LEDGER) or path.name.startswith("."):
+    damaged: dict[Traversable, str | DamagedError] = {}
+    compacted = compacted_runs(folder)
+    for path in [*sorted(folder.iterdir()), *compacted.values()]:
+        if path.name in (ANALYSIS, LEDGER, COMPACTED) or path.name.startswith("."):
             continue
         identity = identity_of(path, FILES)
         if identity is not None and path.name in known and known[path.name].identity == identity:
             entries[path.name] = known[path.name]
         elif path.is_file():
-            if path.suffix == ".csv":
+            if path.name.endswith(".csv"):
                 damaged[path] = "is not a file of this study; move it elsewhere"
         else:
+            unread.append((path, identity))
+    for first in range(0, len(unread), BATCH):
+        ended = []
+        for path, identity in unread[first : first + BATCH]:
             try:
                 status = _read_ended(path, left_out)
             except DamagedError as problem:
@@ -212,16 +232,24 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
                 continue
             if status is not None:
                 ended.append((path, identity, status))
-    with checking([(path, status) for path, _, status in ended]) as changes:
-        entries |= _read(ended, damaged)
-        found = {path: of_run for (path, *_), of_run in zip(ended, changes(), strict=True)}
-    heed_seals(found, allow_changed, entries, damaged)
+        with checking([(path, status) for path, _, status in ended]) as checked:
+            entries |= _read(ended, damaged)
+            of_runs = list(zip([path for path, *_ in ended], checked(), strict=True))
+        found = {path: changes for path, (changes, _) in of_runs}
+        for path, (_, bits) in of_runs:
+            if (
+                bits is not None
+                and (entry := entries.get(path.name)) is not None
+                and len(entry.tables.get("test.csv", ()))
+            ):
+                entries[path.name] = replace(entry, tables={**entry.tables, CORRECT: bits})
+        heed_seals(found, allow_changed, entries, damaged)
     _leave_out_twins(folder, entries, damaged)
     for path in work_folders(folder):
         state = (read_status(path) or {"state": "running"})["state"]
         name = path.name.rpartition("@")[0]
         left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or stale'}: left out")
-    problems = tuple(f"{path} {damaged[path]}" for path in sorted(damaged))
+    problems = tuple(f"{path} {damaged[path]}" for path in sorted(damaged, key=lambda path: path.name))
     if not entries:
         reasons = "; ".join([*problems, *left_out]) or "it is empty"
         raise StudyError(f"{folder} has no run to analyze: {reasons}")
@@ -242,11 +270,12 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         tuple(left_out),
         problems,
         entries,
+        compacted,
         known,
     )
 
 
-def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
+def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None:
     """The status of a run; None if it has not ended, or failed."""
     status = read_status(path)
     if status is None and not any(path.iterdir()):  # a process that claims the run has just made it, and removes it
@@ -266,7 +295,8 @@ def _read_ended(path: Path, left_out: list[str]) -> dict[str, Any] | None:
 
 
 def _read(
-    ended: Sequence[tuple[Path, Identity | None, Mapping[str, Any]]], damaged: dict[Path, str | DamagedError]
+    ended: Sequence[tuple[Traversable, Identity | None, Mapping[str, Any]]],
+    damaged: dict[Traversable, str | DamagedError],
 ) -> dict[str, Entry]:
     """The config and tables of runs, by run. Runs that are not valid go to `damaged`."""
     facts, found = {}, {}
@@ -275,7 +305,7 @@ def _read(
             facts[path] = _facts_of(path, status)
         except DamagedError as problem:
             damaged[path] = problem
-    tables: dict[Path, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
+    tables: dict[Traversable, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
     for name, task in itertools.product(TABLES, TASKS):
         of_task = [path for path in facts if facts[path]["task"] == task]
         paths = [path for path in of_task if _has(path, name, facts[path]["state"])]
@@ -290,12 +320,12 @@ def _read(
     return found
 
 
-def _has(path: Path, name: str, state: str) -> bool:
+def _has(path: Traversable, name: str, state: str) -> bool:
     """Whether a run must have a file, or has one that is optional."""
     return name in GROWING or (name in FINAL and state == "complete") or (name in OPTIONAL and (path / name).is_file())
 
 
-def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path, str | DamagedError]) -> None:
+def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Traversable, str | DamagedError]) -> None:
     """Leave out a second run of the same variant and seed, because both would count. Keep a run with a valid seal."""
     seen: dict[tuple[str, int], str] = {}
     for run in sorted(entries, key=lambda run: (entries[run].facts["seal"] != FITS, run)):
@@ -307,7 +337,7 @@ def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Path
             seen[key] = run
 
 
-def _facts_of(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+def _facts_of(path: Traversable, status: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `Study.runs`, from status.json and config.yaml."""
     config = read_config(path)
     if config is None:
@@ -330,7 +360,7 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "reg": config.reg["option"],
         "lam": float("nan") if config.lam is None else config.lam,
         "takes_lam": status["takes_lam"],
-        "setting": json.dumps(status["setting"]),
+        "setting": sys.intern(json.dumps(status["setting"])),
         "scope": config.reg.get("scope"),
         "seed": config.seed,
         "state": status["state"],

@@ -1,10 +1,11 @@
 """The CSVs and predictions of runs, checked against the file contract."""
 
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import numpy as np
 import pandas as pd
@@ -37,11 +38,11 @@ class DamagedError(Exception):
     """A folder is not a valid run: the reason, and what to do."""
 
 
-def read_tables(runs: Sequence[Path], name: str, task: str = CLASSIFICATION) -> Iterator[Rows | DamagedError]:
+def read_tables(runs: Sequence[Traversable], name: str, task: str = CLASSIFICATION) -> Iterator[Rows | DamagedError]:
     """Read one CSV of each run.
 
     Args:
-        runs: folders.
+        runs: folders, or what answers like them.
         name: the file's name, a key of `COLUMNS`.
         task: that of all of these runs, which decides the columns.
 
@@ -51,11 +52,11 @@ def read_tables(runs: Sequence[Path], name: str, task: str = CLASSIFICATION) -> 
     return _read([partial(_whole, run / name, columns_of(name, task)) for run in runs], columns_of(name, task), name)
 
 
-def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
+def read_histograms(runs: Sequence[Traversable], epochs: Sequence[Sequence[int]]) -> Iterator[Rows | DamagedError]:
     """Read histogram.csv of each run at one epoch, without parsing the other epochs.
 
     Args:
-        runs: folders.
+        runs: folders, or what answers like them.
         epochs: for each run, the acceptable epochs, preferred ones first.
 
     Yields:
@@ -67,7 +68,17 @@ def read_histograms(runs: Sequence[Path], epochs: Sequence[Sequence[int]]) -> It
     yield from _read(contents, columns, name)
 
 
-def read_correct(run: Path, split: str) -> np.ndarray:
+def correct_bits(run: Traversable) -> np.ndarray:
+    """The test images that a run classifies correctly, uint8: their number in eight bytes, then a bit for each image.
+
+    Raises:
+        DamagedError: see `read_correct`.
+    """
+    right = read_correct(run, "test")
+    return np.concatenate([np.array([len(right)]).view(np.uint8), np.packbits(right)])
+
+
+def read_correct(run: Traversable, split: str) -> np.ndarray:
     """The images of a split that a run classifies correctly, from its predictions.npz; bool (images,).
 
     Raises:
@@ -77,7 +88,7 @@ def read_correct(run: Path, split: str) -> np.ndarray:
     return label == predicted
 
 
-def read_predictions(run: Path, split: str, dimensions: Sequence[int] = (1,)) -> tuple[np.ndarray, np.ndarray]:
+def read_predictions(run: Traversable, split: str, dimensions: Sequence[int] = (1,)) -> tuple[np.ndarray, np.ndarray]:
     """The labels of a split and a run's predictions, from its predictions.npz, (images,).
 
     Args:
@@ -89,7 +100,7 @@ def read_predictions(run: Path, split: str, dimensions: Sequence[int] = (1,)) ->
         DamagedError: the file is missing, is not a file of this project, or has no such split.
     """
     try:
-        with open(run / PREDICTIONS, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        with (run / PREDICTIONS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             label, predicted = stored[f"{split}_label"], stored[f"{split}_predicted"]
         if label.ndim not in dimensions or label.shape != predicted.shape:
             raise ValueError(f"shapes {label.shape} and {predicted.shape}")
@@ -124,7 +135,7 @@ def _attempted(content: Callable[[], bytes]) -> bytes | DamagedError:
         return problem
 
 
-def _whole(file: Path, columns: Sequence[str]) -> bytes:
+def _whole(file: Traversable, columns: Sequence[str]) -> bytes:
     """The rows of a CSV, without its header."""
     try:
         content = file.read_bytes()
@@ -136,7 +147,7 @@ def _whole(file: Path, columns: Sequence[str]) -> bytes:
     return rows
 
 
-def _after_header(file: Path, content: bytes, columns: Sequence[str]) -> bytes:
+def _after_header(file: Traversable, content: bytes, columns: Sequence[str]) -> bytes:
     header, added = _header(columns), ADDED.get(file.name, ())
     earlier = _header(columns[: -len(added)]) if added else header
     if added and content.startswith(earlier):
@@ -152,11 +163,11 @@ def _header(columns: Sequence[str]) -> bytes:
     return (",".join(columns) + "\n").encode()
 
 
-def _of_epoch(file: Path, epochs: Sequence[int], columns: Sequence[str]) -> bytes:
+def _of_epoch(file: Traversable, epochs: Sequence[int], columns: Sequence[str]) -> bytes:
     """The rows of the first of some epochs that a CSV has. Rows are in ascending order of epoch."""
     try:
-        size, length = file.stat().st_size, TAIL
-        with open(file, "rb") as opened:
+        with file.open("rb") as opened:
+            size, length = opened.seek(0, os.SEEK_END), TAIL
             while True:
                 whole = length >= size
                 opened.seek(0 if whole else size - length)

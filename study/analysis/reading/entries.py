@@ -1,7 +1,8 @@
 """Convert a run's CSVs to checked numbers, the form of the index, and convert these back to the tables of a study."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,13 @@ def histogram_of(rows: Rows | DamagedError, facts: Mapping[str, Any]) -> np.ndar
     return np.stack([columns["parameter"], bins, columns["count"]], 1).astype(np.int32)
 
 
+@lru_cache(maxsize=1 << 10)
+def _codes(words: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """The codes of words; −1 for an unknown one. Kept, because most runs have the same words."""
+    allowed = {word: code for code, word in enumerate(known)}
+    return np.array([allowed.get(word, -1) for word in words], int)
+
+
 def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.ndarray:
     """A table whose words are replaced by the run's codes, the form of an `Entry`.
 
@@ -110,9 +118,8 @@ def coded(rows: Rows | DamagedError, name: str, facts: Mapping[str, Any]) -> np.
             if not (np.isfinite(counts) & (counts == np.floor(counts))).all():
                 raise DamagedError(f"has a {column} in {name} that is not a whole number; {AGAIN}")
     for column, words in rows.words.items():
-        allowed = {word: code for code, word in enumerate(_words(facts, column))}
         place = columns.index(column)
-        codes = np.array([allowed.get(word, -1) for word in words], int)[values[:, place].astype(int)]
+        codes = _codes(tuple(words), tuple(_words(facts, column)))[values[:, place].astype(int)]
         if (codes < 0).any():
             raise DamagedError(f"has an unknown {column} in {name}; {AGAIN}")
         values[:, place] = codes

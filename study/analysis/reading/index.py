@@ -8,10 +8,13 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from study.records.compacted import CompactedRun
 
 HISTOGRAM = "histogram:"  # prefix of the names of histograms in the index; the requested epoch follows
 INDEX = ".analysis-index.npz"  # in a study's folder
@@ -26,7 +29,8 @@ class Entry:
     """One run as it was read.
 
     Attributes:
-        identity: identity of the run's files; None for a run that must be read again each time.
+        identity: identity of the run's files, or of its row among the compacted runs; None for a run that must be read
+            again each time.
         facts: the run's row of `collect.Study.runs`, and `parameters`, the names for the codes used below.
         tables: CSVs by name, each float64 (rows, columns), with words such as `parameter` as codes.
         histograms: by requested epoch, int32 (rows, 3): parameter code, position in `weights.BINS`, count.
@@ -38,8 +42,10 @@ class Entry:
     histograms: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
-def identity_of(run: Path, names: tuple[str, ...]) -> Identity | None:
+def identity_of(run: Traversable, names: tuple[str, ...]) -> Identity | None:
     """The identity of a run's files, which changes with them; None if the first is missing, or one is very new."""
+    if isinstance(run, CompactedRun):
+        return run.identity(SETTLED)
     found: Identity = []
     now = time.time()
     for name in names:

@@ -1,4 +1,7 @@
-"""Check the seals of a study's runs. With many runs, other processes check while this one reads the tables."""
+"""Check the seals of a study's runs. With many runs, other processes check while this one reads the tables.
+
+A process that has the predictions of a run at hand also counts which test images it classifies correctly.
+"""
 
 import multiprocessing
 import os
@@ -9,72 +12,87 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Any
 
-from study.analysis.reading.csv_files import DamagedError, read_tables
+import numpy as np
+
+from study.analysis.reading.csv_files import DamagedError, correct_bits, read_tables
 from study.analysis.reading.index import Entry
 from study.analysis.reading.unsealed import check_unsealed
 from study.records.changes import MAY_GO, MEND, changes, described
+from study.records.compacted import GROUP_RUNS
 from study.records.contract import SEALED
+from study.tasks import CLASSIFICATION
 
 FITS, UNSEALED, CHANGED = "fits", "none", "changed"  # results of the check of a run's seal
 READ = tuple(name for name in SEALED if name not in MAY_GO)  # files whose checksums are compared
 MANY = 200  # number of runs from which other processes save time
 MOST_PROCESSES = 4
 
-Changes = Sequence[list[str] | None]
+Checked = Sequence[tuple[list[str] | None, np.ndarray | None]]
 
 
 @contextmanager
-def checking(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Iterator[Callable[[], Changes]]:
+def checking(runs: Sequence[tuple[Traversable, Mapping[str, Any]]]) -> Iterator[Callable[[], Checked]]:
     """Start to compare files with their seals.
 
     Args:
-        runs: folders, each with its status.
+        runs: folders, or what answers like them, each with its status.
 
     Yields:
-        A function that waits for the result and returns the changes of each run, in order; see `changes.changes`.
+        A function that waits for the result. For each run, in order, it returns the changes (see `changes.changes`),
+        and the correctly classified test images (see `csv_files.correct_bits`) of an unchanged run that has any.
     """
     if len(runs) < MANY or sys.platform != "linux":  # other systems do not fork, or not safely
-        yield lambda: [_changes(run) for run in runs]
+        yield lambda: [_checked(run) for run in runs]
         return
     workers = min(MOST_PROCESSES, max(1, len(os.sched_getaffinity(0)) - 1))
     # A forked process already has the runs in memory, so they need not be sent.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _take_over, (runs,)) as pool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # about threads of the BLAS, which handles forks
-            found = pool.map(_changes_of, range(len(runs)), chunksize=MANY // 4)
+            found = pool.map(
+                _checked_of, range(len(runs)), chunksize=MANY // 4 if len(runs) < 10 * MANY else GROUP_RUNS
+            )
         yield lambda: _waited(found, runs)
 
 
-def _waited(found: Iterator[list[str] | None], runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> Changes:
+def _waited(
+    found: Iterator[tuple[list[str] | None, np.ndarray | None]], runs: Sequence[tuple[Traversable, Mapping[str, Any]]]
+) -> Checked:
     try:
         return list(found)
     except BrokenProcessPool:  # a process was killed
-        return [_changes(run) for run in runs]
+        return [_checked(run) for run in runs]
 
 
-def _changes(run: tuple[Path, Mapping[str, Any]]) -> list[str] | None:
-    return changes(*run, READ)
+def _checked(run: tuple[Traversable, Mapping[str, Any]]) -> tuple[list[str] | None, np.ndarray | None]:
+    place, status = run
+    found = changes(place, status, READ)
+    scored = found == [] and status["state"] == "complete" and "test.csv" in status["seal"]
+    try:
+        return found, correct_bits(place) if scored and status.get("task", CLASSIFICATION) == CLASSIFICATION else None
+    except DamagedError:  # for example, the test set serves as validation set
+        return found, None
 
 
-_RUNS: list[tuple[Path, Mapping[str, Any]]] = []  # the runs, in a process that checks
+_RUNS: list[tuple[Traversable, Mapping[str, Any]]] = []  # the runs, in a process that checks
 
 
-def _take_over(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
+def _take_over(runs: Sequence[tuple[Traversable, Mapping[str, Any]]]) -> None:
     _RUNS[:] = runs
 
 
-def _changes_of(number: int) -> list[str] | None:
-    return _changes(_RUNS[number])
+def _checked_of(number: int) -> tuple[list[str] | None, np.ndarray | None]:
+    return _checked(_RUNS[number])
 
 
 def heed_seals(
-    found: Mapping[Path, list[str] | None],
+    found: Mapping[Traversable, list[str] | None],
     allow_changed: bool,
     entries: dict[str, Entry],
-    damaged: dict[Path, str | DamagedError],
+    damaged: dict[Traversable, str | DamagedError],
 ) -> None:
     """Leave out changed runs, unless they are allowed. Check runs without a valid seal more closely.
 

@@ -4,7 +4,7 @@ They find values that would stop the analysis later, or could be mistaken for a 
 was edited with care.
 """
 
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
@@ -25,11 +25,11 @@ KEYS = {  # columns that identify a row of a file
 }
 
 
-def check_unsealed(run: Path, entry: Entry, histogram: Rows | DamagedError) -> None:
+def check_unsealed(run: Traversable, entry: Entry, histogram: Rows | DamagedError) -> None:
     """Check the files of a run that has no valid seal.
 
     Args:
-        run: the run's folder.
+        run: the run's folder, or what answers like one.
         entry: the run's CSVs.
         histogram: the whole histogram.csv.
 
@@ -61,7 +61,7 @@ def _check_rows(name: str, table: np.ndarray, task: str) -> None:
             raise DamagedError(f"has a {column} outside [0, 1] in {name}; {AGAIN}")
 
 
-def _check_predictions(run: Path, split: str, table: np.ndarray, task: str) -> None:
+def _check_predictions(run: Traversable, split: str, table: np.ndarray, task: str) -> None:
     """Check that predictions.npz gives the same accuracy as the CSV of a split; for regression, the same error."""
     name = f"{split}.csv"
     for row in table:

@@ -121,17 +121,31 @@ def contrasts(
         three seeds, only the mean difference is given.
     """
     complete = rows[rows["state"] == "complete"]
-    by_seed = {variant: runs.set_index("seed") for variant, runs in complete.groupby("variant", sort=False)}
-    empty = complete.iloc[:0].set_index("seed")
-    found = []
+    places = {
+        variant: dict(zip(runs["seed"], runs["place"], strict=True))
+        for variant, runs in complete.assign(place=range(len(complete))).groupby("variant", sort=False)
+    }
+    names, pairs = complete["run"].to_numpy(), []
+    for variant, baseline in baselines.items():
+        own, reference = places.get(variant, {}), places.get(baseline, {})
+        seeds = [seed for seed in own if seed in reference]
+        pairs.append((variant, [own[seed] for seed in seeds], [reference[seed] for seed in seeds]))
+    found, differences = [], []
     for measure, described in measures_of(rows["task"].iloc[0]).items():
         if rows[measure].isna().all():
             continue
-        for variant, baseline in baselines.items():
-            own, reference = by_seed.get(variant, empty), by_seed.get(baseline, empty)
-            level = LEVEL / len(baselines) if measure == primary else LEVEL
-            row = _contrast(own, reference, described, val_share[variant], correct, level)
-            found.append({"measure": measure, "variant": variant, "baseline": baseline, **row})
+        values = complete[measure].to_numpy(float)
+        level = LEVEL / len(baselines) if measure == primary else LEVEL
+        for variant, one, other in pairs:
+            known = ~(np.isnan(values[one]) | np.isnan(values[other]))
+            runs = np.stack([one, other], 1).astype(int)[known]
+            a, b = values[runs].T
+            row = _contrast(a, b, names[runs], described, val_share[variant], correct, level)
+            found.append({"measure": measure, "variant": variant, "baseline": baselines[variant], **row})
+            differences.append(a - b)
+    tested = [place for place, d in enumerate(differences) if len(d) >= inference.INTERVALS_FROM]
+    for place, p in zip(tested, inference.sign_flips([differences[place] for place in tested]), strict=True):
+        found[place]["p_flip"] = p
     table = pd.DataFrame(found, columns=list(COLUMNS))
     of_primary = table["measure"] == primary
     table.loc[of_primary, "p_holm"] = _corrected(table[of_primary])
@@ -149,19 +163,32 @@ def _corrected(of_primary: pd.DataFrame) -> np.ndarray:
 
 
 def _contrast(
-    own: pd.DataFrame, reference: pd.DataFrame, described: Measure, share: float, correct: Correct, level: float
+    a: np.ndarray,
+    b: np.ndarray,
+    runs: np.ndarray,
+    described: Measure,
+    share: float,
+    correct: Correct,
+    level: float,
 ) -> dict[str, Any]:
+    """A row of `contrasts`, but for the sign-flip test.
+
+    Args:
+        a: values of the variant (seeds,).
+        b: values of the baseline, for the same seeds.
+        runs: names of both runs of each seed (seeds, 2).
+        described: the measure.
+        share: n_val / n_train of the variant.
+        correct: see `contrasts`.
+        level: of the tests whose power is given.
+    """
     measure = described.name
-    seeds = [seed for seed in own.index if seed in reference.index]
-    a, b = (table.loc[seeds, measure].to_numpy(float) for table in (own, reference))
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b, seeds = a[known], b[known], [seed for seed, k in zip(seeds, known, strict=True) if k]
-    d, n, better = a - b, int(known.sum()), described.better
+    d, n, better = a - b, len(a), described.better
     row = {"n": n, "mean_difference": float(d.mean()) if n else float("nan"), "unit": described.unit}
     if n < inference.INTERVALS_FROM:
         return row
     count, chance = inference.wins(d, better > 0)
-    row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high, "p_flip": inference.sign_flip(d)}
+    row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high}
     if inference.no_spread(d):  # no interval and no t: equal differences do not mean certainty
         return {**row, "sd": 0.0}
     interval, sd = inference.mean_interval(d), float(d.std(ddof=1))
@@ -175,7 +202,6 @@ def _contrast(
     if measure.startswith("val"):
         wide, p_wide = inference.new_data_interval(d, share)
         row |= {"new_data_low": wide.low, "new_data_high": wide.high, "p_new_data": p_wide}
-    runs = [(own.loc[seed, "run"], reference.loc[seed, "run"]) for seed in seeds]
     if measure == "test_accuracy" and all(one in correct and other in correct for one, other in runs):
         matrix = np.array([correct[one].astype(float) - correct[other] for one, other in runs])
         wide = inference.new_images_interval(matrix)

@@ -9,6 +9,7 @@ of the upper tail of χ², `betaincinv` the inverse of the beta distribution, `n
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from scipy import special
 LEVEL = 0.95  # of intervals
 EXACT = 15  # the sign-flip test counts all patterns up to this number of seeds
 SAMPLED = 100_000  # sign patterns sampled with more seeds
+TESTS, PATTERNS = 256, 4096  # sign-flip tests and patterns computed together, in 8 MB
 # Gauss-Legendre nodes on (0, 1), to average over a distribution through its quantiles.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 NODES, NODE_WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -111,17 +113,39 @@ def sign_flip(differences: np.ndarray) -> float:
     It is the fraction of sign patterns whose |mean| is at least the observed one, up to rounding. Up to n = 15, all 2ⁿ
     patterns are counted; beyond that, a fixed sample of them.
     """
-    n = len(differences)
-    if n == 0:
-        return float("nan")
-    values = np.asarray(differences, float)
-    if n <= EXACT:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:  # the sample includes the observed pattern, because p must not be 0
-        signs = np.random.default_rng(n).choice([-1, 1], size=(SAMPLED, n))
-        signs[0] = 1
-    sums = np.abs(signs @ values)
-    return float(np.mean(sums >= abs(values.sum()) - 1e-9 * np.abs(values).sum()))
+    return sign_flips([differences])[0]
+
+
+def sign_flips(each: Sequence[np.ndarray]) -> list[float]:
+    """P-values of many sign-flip tests; see `sign_flip`. Tests with equally many differences are computed together."""
+    found = [float("nan")] * len(each)
+    places: dict[int, list[int]] = {}
+    for place, differences in enumerate(each):
+        if len(differences):
+            places.setdefault(len(differences), []).append(place)
+    for n, of_size in places.items():
+        signs = _signs(n, exact=n <= EXACT)
+        for first in range(0, len(of_size), TESTS):
+            some = of_size[first : first + TESTS]
+            values = np.array([each[place] for place in some], float).T
+            least = np.abs(values.sum(0)) - 1e-9 * np.abs(values).sum(0)
+            count = np.zeros(len(some), int)
+            for begin in range(0, len(signs), PATTERNS):
+                sums = signs[begin : begin + PATTERNS].astype(float) @ values
+                count += (np.abs(sums) >= least).sum(0)
+            for place, p in zip(some, count / len(signs), strict=True):
+                found[place] = float(p)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _signs(n: int, exact: bool) -> np.ndarray:
+    """Sign patterns, int8 (patterns, n): all of them, or a fixed sample."""
+    if exact:
+        return (1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)).astype(np.int8)
+    signs = np.random.default_rng(n).choice([-1, 1], size=(SAMPLED, n)).astype(np.int8)
+    signs[0] = 1  # the sample includes the observed pattern, because p must not be 0
+    return signs
 
 
 def smallest_p(n: int) -> float:
