@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from study.errors import StudyError
 from study.errors.faults import is_fault
+from study.records import owners, processes
 from study.records.changes import changes, described
 from study.records.compacted import (
     COMPACTED,
@@ -35,7 +34,7 @@ from study.records.compacted import (
 from study.records.contract import CHECKPOINT, FILES, STATUS, WITH_RESULT
 from study.records.status import read_status
 
-LOCK = ".compact.lock"  # in a study's folder; it stays there, because deleting a lock is not safe
+WHOLE = "compact"  # what these commands own, in place of a run
 HIDDEN = Path(".compacting")  # in a study's folder, with folders of runs:
 ASIDE = HIDDEN / "aside"  # moved aside, to be compared with their rows
 EQUAL = HIDDEN / "equal"  # equal to their rows, being deleted
@@ -354,17 +353,19 @@ def _write_folder(row: CompactedRun) -> None:
 @contextmanager
 def _alone(study_folder: Path) -> Iterator[None]:
     """Keep other commands from compacting or expanding the study meanwhile, and end what a killed one had begun."""
-    lock = FileLock(study_folder / LOCK)
+    ownership = owners.own(study_folder, WHOLE, processes.new_owner(os.getpid()))
+    if ownership is None:
+        raise StudyError(
+            f"another command compacts or expands {study_folder}. Wait until it has ended. If it was killed on another"
+            f" host, delete {study_folder / owners.OWNERS / WHOLE}"
+        )
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StudyError(f"another command compacts or expands {study_folder}. Wait until it has ended") from None
-    try:
-        _clear(study_folder)
-        yield
+        with ownership.heartbeat():
+            _clear(study_folder)
+            yield
     finally:
         _remove_written(study_folder)
-        lock.release()
+        ownership.release()
 
 
 def _clear(study_folder: Path) -> None:

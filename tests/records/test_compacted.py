@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from study.errors import StudyError
 from study.records import claims, compacted, compacting
 from study.records.compacted import COMPACTED, compacted_runs, located, rows_of
-from study.records.compacting import ASIDE, EQUAL, HIDDEN, LOCK, compact, expand
+from study.records.compacting import ASIDE, EQUAL, HIDDEN, compact, expand
 from study.records.existing import existing_runs
 from study.records.status import is_ended, read_status
 from tests.conftest import ROOT, reseal, run_folders, snapshot
@@ -21,11 +20,6 @@ from tests.records.test_seal import flip
 
 class KilledError(BaseException):
     """Stands for SIGKILL: nothing catches it, and nothing is put in order after it."""
-
-
-def files_of(outputs: Path) -> dict[Path, bytes]:
-    """The files of a study, without the lock."""
-    return {path: content for path, content in snapshot(outputs).items() if path.name != LOCK}
 
 
 def kill_at(monkeypatch, module, name, count):
@@ -42,15 +36,15 @@ def kill_at(monkeypatch, module, name, count):
 
 
 def test_compacting_and_expanding_gives_back_every_byte(small):
-    before = files_of(small)
+    before = snapshot(small)
     (run_folders(small)[0] / "notes on this run.txt").write_bytes(b"\x00\xff mine")  # is kept as well
-    with_notes = files_of(small)
+    with_notes = snapshot(small)
     done = compact(small)
     assert (done.runs, done.changed, done.kept) == (6, [], {})
     assert run_folders(small) == []
     assert [path.name for path in (small / COMPACTED).iterdir()] == ["part-00000.parquet"]
     assert expand(small) == (6, [])
-    assert files_of(small) == with_notes
+    assert snapshot(small) == with_notes
     assert with_notes.items() > before.items()
 
 
@@ -62,7 +56,7 @@ def test_a_program_reads_one_file_of_all_runs_with_pandas(small):
 
 
 def test_runs_that_end_later_get_a_file_of_their_own(small):
-    before, later = files_of(small), run_folders(small)[2]
+    before, later = snapshot(small), run_folders(small)[2]
     shutil.move(later, small.parent / "later")
     compact(small)
     first = (small / COMPACTED / "part-00000.parquet").read_bytes()
@@ -71,7 +65,7 @@ def test_runs_that_end_later_get_a_file_of_their_own(small):
     assert (small / COMPACTED / "part-00000.parquet").read_bytes() == first
     assert len(rows_of(small)) == 6
     assert expand(small)[0] == 6
-    assert files_of(small) == before
+    assert snapshot(small) == before
 
 
 def test_what_cannot_be_folded_stays_a_folder_and_is_named(small):
@@ -82,13 +76,13 @@ def test_what_cannot_be_folded_stays_a_folder_and_is_named(small):
     (kept / "checkpoint.pt").write_bytes(b"state")
     reseal(kept)
     (nested / "mine").mkdir()
-    before = files_of(small)
+    before = snapshot(small)
     done = compact(small)
     assert done.runs == 1
     assert done.changed == [f"{changed} has changed since the run ended: weights.csv (other content)"]
     assert sorted(done.kept.values()) == sorted([[unsealed.name], [kept.name], [nested.name]])
     assert list(rows_of(small)) == [fine.name]
-    after = files_of(small)
+    after = snapshot(small)
     assert {path: content for path, content in before.items() if path.parent != fine}.items() <= after.items()
 
 
@@ -102,7 +96,7 @@ KILLS = [
 
 @pytest.mark.parametrize(("module", "name", "count"), KILLS)
 def test_no_run_is_lost_or_doubled_by_a_kill_while_compacting(small, monkeypatch, module, name, count):
-    before, ids = files_of(small), sorted(existing_runs(small))
+    before, ids = snapshot(small), sorted(existing_runs(small))
     with monkeypatch.context() as patch:
         patch.setattr(compacting, "_remove_written", lambda folder: None)
         kill_at(patch, module, name, count)
@@ -118,7 +112,7 @@ def test_no_run_is_lost_or_doubled_by_a_kill_while_compacting(small, monkeypatch
         sorted({path.parent.name for path in before if "-seed" in path.parent.name}),
     )
     expand(small)
-    assert files_of(small) == before
+    assert snapshot(small) == before
 
 
 def aside_of(outputs):
@@ -126,7 +120,7 @@ def aside_of(outputs):
 
 
 def test_a_folder_whose_deletion_was_interrupted_is_deleted_by_the_next_command(small):
-    before = files_of(small)
+    before = snapshot(small)
     run = run_folders(small)[0]
     copy = small.parent / "copy"
     shutil.copytree(run, copy)
@@ -135,13 +129,13 @@ def test_a_folder_whose_deletion_was_interrupted_is_deleted_by_the_next_command(
     shutil.move(copy, small / EQUAL / run.name)
     (small / EQUAL / run.name / "weights.csv").unlink()
     assert expand(small) == (6, [])
-    assert files_of(small) == before
+    assert snapshot(small) == before
     assert not (small / HIDDEN).exists()
 
 
 @pytest.mark.parametrize(("name", "count"), [("rename", 0), ("rename", 3), ("sync", 0)])
 def test_no_run_is_lost_or_doubled_by_a_kill_while_expanding(small, monkeypatch, name, count):
-    before, ids = files_of(small), sorted(existing_runs(small))
+    before, ids = snapshot(small), sorted(existing_runs(small))
     compact(small)
     with monkeypatch.context() as patch:
         patch.setattr(compacting, "_remove_written", lambda folder: None)
@@ -150,12 +144,12 @@ def test_no_run_is_lost_or_doubled_by_a_kill_while_expanding(small, monkeypatch,
             expand(small)
     assert sorted(existing_runs(small)) == ids
     assert expand(small)[1] == []
-    assert files_of(small) == before
+    assert snapshot(small) == before
     assert not (small / HIDDEN).exists()
 
 
 def test_a_real_kill_at_a_random_moment_loses_nothing(small):
-    before = files_of(small)
+    before = snapshot(small)
     code = (
         "import sys; from pathlib import Path; from study.records import compacting as c; c.GROUP_RUNS = 2;"
         " c.PART_RUNS = 2; f = Path(sys.argv[1]); print(flush=True)\nwhile True: c.compact(f); c.expand(f)"
@@ -171,7 +165,7 @@ def test_a_real_kill_at_a_random_moment_loses_nothing(small):
         assert len(existing_runs(small)) + len(set(aside_of(small)) - set(existing_runs(small))) == 6
     compact(small)
     expand(small)
-    assert files_of(small) == before
+    assert snapshot(small) == before
 
 
 def test_a_training_command_takes_a_compacted_run_for_ended(small):
@@ -184,7 +178,7 @@ def test_a_training_command_takes_a_compacted_run_for_ended(small):
 
 
 def test_a_run_that_a_training_command_takes_meanwhile_is_not_touched(small, monkeypatch):
-    run, before = run_folders(small)[0], files_of(small)
+    run, before = run_folders(small)[0], snapshot(small)
     taken = small / ".work" / f"{run.name}@{claims.FREE}"
     taken.parent.mkdir()
     real = compacting._move_and_delete
@@ -203,11 +197,11 @@ def test_a_run_that_a_training_command_takes_meanwhile_is_not_touched(small, mon
     assert located(run) == run
     assert run.name not in compacted_runs(small)
     monkeypatch.undo()
-    now = {path: content for path, content in files_of(small).items() if path.parent == run}
+    now = {path: content for path, content in snapshot(small).items() if path.parent == run}
     compact(small)
     assert expand(small) == (6, [])
-    assert {path: content for path, content in files_of(small).items() if path.parent == run} == now
-    assert {path for path in files_of(small) if ".work" not in path.parts} == set(before)
+    assert {path: content for path, content in snapshot(small).items() if path.parent == run} == now
+    assert {path for path in snapshot(small) if ".work" not in path.parts} == set(before)
 
 
 def test_a_changed_folder_beside_its_row_is_named_and_nothing_is_deleted(small):
@@ -255,9 +249,9 @@ def test_two_commands_at_once_are_refused(small):
 def test_row_groups_and_files_are_bounded(small, monkeypatch):
     monkeypatch.setattr(compacting, "GROUP_BYTES", 1)
     monkeypatch.setattr(compacting, "PART_RUNS", 4)
-    before = files_of(small)
+    before = snapshot(small)
     assert compact(small).runs == 6
     parts = [compacted._opened(os.getpid(), part) for part in compacted.parts_of(small)]
     assert [part.num_row_groups for part in parts] == [4, 2]
     expand(small)
-    assert files_of(small) == before
+    assert snapshot(small) == before
