@@ -145,6 +145,8 @@ def _fill(claimed: Claim, digits: str, again: bool) -> bool:
 
 def _is_there(published: Path) -> bool:
     """Whether a run has been published. Asks the file server, because this host may not see a new folder yet."""
+    if is_ended(published):  # also if it is compacted and has no folder
+        return True
     with suppress(FileExistsError):
         os.mkdir(published)
     try:
