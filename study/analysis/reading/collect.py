@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -222,18 +222,13 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
                 damaged[path] = "is not a file of this study; move it elsewhere"
         else:
             unread.append((path, identity))
-    for first in range(0, len(unread), BATCH):
-        ended = []
-        for path, identity in unread[first : first + BATCH]:
-            try:
-                status = _read_ended(path, left_out)
-            except DamagedError as problem:
-                damaged[path] = problem
-                continue
-            if status is not None:
-                ended.append((path, identity, status))
+    batches = (unread[first : first + BATCH] for first in range(0, len(unread), BATCH))
+    following = _next_ended(batches, left_out, damaged)
+    while following:
+        ended = following
         with checking([(path, status) for path, _, status in ended]) as checked:
             entries |= _read(ended, damaged)
+            following = _next_ended(batches, left_out, damaged)  # while other processes still check
             of_runs = list(zip([path for path, *_ in ended], checked(), strict=True))
         found = {path: changes for path, (changes, _) in of_runs}
         for path, (_, bits) in of_runs:
@@ -273,6 +268,27 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         compacted,
         known,
     )
+
+
+def _next_ended(
+    batches: Iterator[Sequence[tuple[Traversable, Identity | None]]],
+    left_out: list[str],
+    damaged: dict[Traversable, str | DamagedError],
+) -> list[tuple[Traversable, Identity | None, dict[str, Any]]]:
+    """The runs with a result of the next batch that has any, each with its status; empty if no batch is left."""
+    ended: list[tuple[Traversable, Identity | None, dict[str, Any]]] = []
+    for batch in batches:
+        for path, identity in batch:
+            try:
+                status = _read_ended(path, left_out)
+            except DamagedError as problem:
+                damaged[path] = problem
+                continue
+            if status is not None:
+                ended.append((path, identity, status))
+        if ended:
+            break
+    return ended
 
 
 def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None:
