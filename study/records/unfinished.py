@@ -14,8 +14,8 @@ FREE = "free"  # in place of an owner: the run was given back, and any process m
 OLD = ".old-"  # in .work: the beginning of the name of a folder that is being removed
 
 
-def remove_abandoned(study_folder: Path) -> None:
-    """Finish the removal of folders that a process was killed in."""
+def finish_removals(study_folder: Path) -> None:
+    """Remove the folders that a process was removing when it was killed."""
     for name in _names(study_folder / WORK):
         if name.startswith(OLD):
             shutil.rmtree(study_folder / WORK / name, ignore_errors=True)

@@ -22,6 +22,7 @@ from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import check_primary, check_selectable
 from study.records import sweeps
 from study.records.contract import OUTPUTS
+from study.records.unfinished import finish_removals
 from study.sweep import freeze, preload, progress
 from study.sweep.plan import Plan, plan_runs
 from study.sweep.preload import load_data_once
@@ -167,6 +168,7 @@ class _Command:
     def _train_tasks(self, plan: Plan, workers: int, devices: Devices | None) -> set[str]:
         base, tasks = self.base, plan.tasks
         _check_writable(self.study_folder)
+        finish_removals(self.study_folder)
         if self.own and workers > 1:
             preload.tell_server(tasks, base.loop, devices.kind if devices else base.device)
         load_data_once(tasks, self._warn)

@@ -175,6 +175,14 @@ def test_of_a_run_trained_twice_the_first_copy_stays(place):
     assert (place / "status.json").read_text() == '{"state": "complete"}'
 
 
+def test_what_a_killed_process_was_removing_is_gone_after_the_next_sweep(study, tmp_path):
+    half = tmp_path / "outputs" / "mine" / ".work" / f"{unfinished.OLD}1234"
+    half.mkdir(parents=True)
+    (half / "metrics.csv").write_text("rows")
+    assert study("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[4]", "name=mine").code == 0
+    assert not half.parent.exists()
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_run_trained_twice_is_compared_and_counted(study, tmp_path, capfd, same):
     assert study("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[4]", "name=mine").code == 0
