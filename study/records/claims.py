@@ -126,7 +126,7 @@ def _fill(claimed: Claim, digits: str, again: bool) -> bool:
     with suppress(FileExistsError):
         os.mkdir(work.parent)
     left = work_folders(published.parent, digits)
-    if any(is_of_living(folder) for folder in left):  # of an earlier version, which did not know owners.py
+    if any(is_of_living(folder) for folder in left):  # though its name in .owners is gone
         return False
     if not any(_adopt(folder, work) for folder in sorted(left, key=_progress, reverse=True)):
         if again and os.path.isdir(published):
