@@ -114,7 +114,7 @@ def claim(published: Path, digits: str, pid: int, again: bool = False) -> Claim 
         complete = _fill(claimed, digits, again)
     finally:
         if not complete:
-            ownership.release()
+            claimed.give_back()
             with suppress(OSError):  # not empty while other runs are being trained
                 os.rmdir(claimed.work.parent)
     return claimed if complete else None

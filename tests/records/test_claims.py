@@ -1,5 +1,6 @@
 """Several commands share one sweep: each run has one owner, and a dead owner's run is taken over with its rows."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -173,6 +174,18 @@ def test_of_a_run_trained_twice_the_first_copy_stays(place):
     (place / "status.json").write_text('{"state": "complete"}')
     assert claim.publish() is False
     assert (place / "status.json").read_text() == '{"state": "complete"}'
+
+
+def test_a_claim_that_a_fault_of_the_machine_stops_leaves_the_run_to_any_process(place, monkeypatch):
+    def fails(published):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "_is_there", fails)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            claims.claim(place, DIGITS, os.getpid())
+    assert [unfinished.owner_of(folder) for folder in unfinished.work_folders(place.parent)] == [unfinished.FREE]
+    assert claims.claim(place, DIGITS, os.getpid()) is not None
 
 
 def test_what_a_killed_process_was_removing_is_gone_after_the_next_sweep(study, tmp_path):

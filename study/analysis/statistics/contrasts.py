@@ -135,7 +135,7 @@ def contrasts(
         if rows[measure].isna().all():
             continue
         values = complete[measure].to_numpy(float)
-        level = LEVEL / len(baselines) if measure == primary else LEVEL
+        level = LEVEL / max(1, len(baselines)) if measure == primary else LEVEL
         for variant, one, other in pairs:
             known = ~(np.isnan(values[one]) | np.isnan(values[other]))
             runs = np.stack([one, other], 1).astype(int)[known]
