@@ -264,10 +264,3 @@ def test_what_the_seeds_could_have_seen_is_said(analyzed):
     _, out = analyzed
     assert "With 7 seeds, the smallest difference detected with 80 % power is" in out
     assert "Pairing: over seeds, the correlation with the baseline is" in out
-
-
-def test_a_study_of_one_run_has_no_contrasts_and_is_analyzed(study):
-    assert study("data=digits", "data.train_size=100", "epochs=1", "model.hidden=[4]").code == 0
-    result = study("analyze", "figures=[]")
-    assert result.code == 0, result.err
-    assert "none" in result.out
