@@ -9,7 +9,7 @@ import pytest
 
 from study.analysis.drawing.selection import BEST, MOST, select
 from study.analysis.reading import csv_files, index
-from study.analysis.reading.collect import collect
+from study.analysis.reading.collect import _read_ended, collect
 from study.analysis.statistics.gaps import at_epoch
 from study.errors import ConfigError
 from tests.conftest import first_fast, products, reseal, run_folders
@@ -139,3 +139,13 @@ def test_patterns_choose_what_figures_show(study, small):
     found = collect(small)
     with pytest.raises(ConfigError, match=r"matches no variant\. Variants: none, l1-lam"):
         select(found, at_epoch(found, "last"), ["x*"])
+
+
+def test_a_folder_that_a_claim_makes_for_a_moment_is_no_damaged_run(study, small):
+    (small / "l1-seed9-0123456789ab").mkdir()
+    assert study("analyze", "name=small", "figures=[]").code == 0
+    assert _read_ended(small / "gone-since-it-was-listed", []) is None
+    (small / "link").symlink_to(small / "nowhere")
+    result = study("analyze", "name=small", "figures=[]")
+    assert result.code == 1
+    assert "small/link has no readable status.json" in result.err

@@ -1,9 +1,7 @@
 """Read the runs of a study from their files, and name those that cannot be used, with the reason."""
 
-import hashlib
 import itertools
-import json
-import sys
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
@@ -14,20 +12,19 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.reading import index
-from study.analysis.reading.csv_files import AGAIN, DamagedError, Rows, correct_bits, read_histograms, read_tables
+from study.analysis.reading.csv_files import DamagedError, Rows, correct_bits, read_histograms, read_tables
 from study.analysis.reading.entries import entry_of, histogram_of, joined
+from study.analysis.reading.facts import facts_of
 from study.analysis.reading.index import Entry, Identity, identity_of
 from study.analysis.reading.ledger import LEDGER
 from study.analysis.reading.seals import FITS, checking, heed_seals
-from study.config.run_config import RunConfig
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
 from study.records.compacted import COMPACTED, CompactedRun, compacted_runs
-from study.records.contract import CONFIG, CONTRACT, FILES, STATUS
-from study.records.existing import read_config
+from study.records.contract import CONTRACT, FILES, STATUS
 from study.records.status import read_status
 from study.records.unfinished import work_folders
-from study.tasks import CLASSIFICATION, TASKS
+from study.tasks import TASKS
 
 ANALYSIS = "analysis"
 GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
@@ -294,7 +291,7 @@ def _next_ended(
 def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None:
     """The status of a run; None if it has not ended, or failed."""
     status = read_status(path)
-    if status is None and not any(path.iterdir()):  # a process that claims the run has just made it, and removes it
+    if status is None and _is_passing(path):
         return None
     if status is None:
         raise DamagedError(f"has no readable {STATUS}, so it is not a run of this project; move it elsewhere")
@@ -310,6 +307,16 @@ def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None
     return status
 
 
+def _is_passing(path: Traversable) -> bool:
+    """Whether a folder is empty, or gone again: a process that claims the run makes it for a moment."""
+    try:
+        return not any(path.iterdir())
+    except FileNotFoundError:
+        return not os.path.islink(str(path))
+    except OSError:
+        return False
+
+
 def _read(
     ended: Sequence[tuple[Traversable, Identity | None, Mapping[str, Any]]],
     damaged: dict[Traversable, str | DamagedError],
@@ -318,7 +325,7 @@ def _read(
     facts, found = {}, {}
     for path, _, status in ended:
         try:
-            facts[path] = _facts_of(path, status)
+            facts[path] = facts_of(path, status)
         except DamagedError as problem:
             damaged[path] = problem
     tables: dict[Traversable, dict[str, Rows | DamagedError]] = {path: {} for path in facts}
@@ -351,57 +358,3 @@ def _leave_out_twins(folder: Path, entries: dict[str, Entry], damaged: dict[Trav
             del entries[run]
         else:
             seen[key] = run
-
-
-def _facts_of(path: Traversable, status: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `Study.runs`, from status.json and config.yaml."""
-    config = read_config(path)
-    if config is None:
-        raise DamagedError(f"has no readable {CONFIG}; {AGAIN}")
-    try:
-        return _facts(path.name, status, config)
-    except KeyError as error:
-        raise DamagedError(f"has no {error} in {STATUS}, because an earlier version wrote it; {AGAIN}") from None
-    except (TypeError, ValueError) as error:
-        raise DamagedError(f"has values in {STATUS} that this project does not write ({error}); {AGAIN}") from None
-
-
-def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
-    task = status.get("task", CLASSIFICATION)  # earlier versions knew no other
-    if task not in TASKS:
-        raise ValueError(f"task {task}")
-    return {
-        "run": run,
-        "variant": status["variant"],
-        "reg": config.reg["option"],
-        "lam": float("nan") if config.lam is None else config.lam,
-        "takes_lam": status["takes_lam"],
-        "setting": sys.intern(json.dumps(status["setting"])),
-        "scope": config.reg.get("scope"),
-        "seed": config.seed,
-        "state": status["state"],
-        "epochs": config.epochs,
-        "epochs_trained": status.get("epochs_trained", config.epochs),
-        "scored_epoch": status.get("scored_epoch", config.epochs),
-        "data": config.data["option"],
-        "split": config.data["split"],
-        "path": status["path"],
-        "threads": status["threads"],
-        "numerics": status["numerics"],
-        "checksums": hashlib.sha256(json.dumps(status["data_checksums"], sort_keys=True).encode()).hexdigest()[:12],
-        "label_noise": config.data["label_noise"],
-        "scored_train": min(config.score_train or sys.maxsize, int(status["images"]["train"])),
-        "train_images": int(status["images"]["train"]),
-        "val_images": int(status["images"]["val"]),
-        "run_id": status["run_id"],
-        "model_regularizers": ", ".join(_model_regularizers(status)),
-        "seal": FITS,
-        "task": task,
-    }
-
-
-def _model_regularizers(status: Mapping[str, Any]) -> list[str]:
-    """The regularizers in a run's model, outside `reg`. Older runs do not record them: read the options of `mlp`."""
-    names = {"model.dropout": "Dropout", "model.batch_norm": "BatchNorm"}
-    setting = status["setting"]
-    return status.get("model_regularizers", [name for key, name in names.items() if setting.get(key)])
