@@ -12,7 +12,7 @@ from pathlib import Path
 
 from study.cli.help import Explained, keys_in, options, study_keys
 from study.cli.main import COMMANDS, SUMMARIES
-from study.cli.startup import CONF
+from study.config.folders import CONF
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- written by scripts/reference.py -->\n\n"
@@ -24,6 +24,7 @@ GROUPS = {
     "reg": "Regularizers",
     "experiment": "Experiments",
     "figure": "Figures",
+    "style": "Styles of figures",
     "hydra/launcher": "Launchers",
 }
 

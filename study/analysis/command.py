@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.drawing.draw import draw_all
+from study.analysis.drawing.looks import Look, OptionLook, looks, remembered_looks
 from study.analysis.drawing.selection import arranged, select
-from study.analysis.drawing.specs import Spec, read_specs
-from study.analysis.drawing.style import looks, style_of
+from study.analysis.drawing.specs import read_specs
+from study.analysis.drawing.style import Style, style_of
 from study.analysis.drawing.view import View, matches
 from study.analysis.reading.collect import ANALYSIS, Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
@@ -21,6 +22,7 @@ from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_compar
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
 from study.analysis.tidy import export
+from study.config.folders import CONF
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
@@ -44,7 +46,7 @@ class Options:
     figures: Sequence[str] = ()
     variants: Sequence[str] | Mapping[str, str] | None = None
     spread: str = SD
-    style: str = "plain"
+    style: str | Mapping[str, Any] = "plain"  # name of a file of conf/style/, or its content
     usetex: bool = False
     export: Sequence[str] = ()
     folders: Sequence[Path] = ()  # the user's folders of options, which may contain figure/
@@ -60,11 +62,11 @@ def analyze_study(options: Options) -> int:
         StudyError: there is nothing to analyze, the runs cannot be compared, or the results cannot be written.
         ConfigError: an argument is not allowed.
     """
-    style_of(options.style)
+    style = style_of(options.style, options.folders or (CONF,))
     specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
     everything, manifest = collect(folder, CHANGED in options.allow), read_manifest(folder)
-    study = _phase(everything, manifest, options.phase)
+    study = of_phase = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
     notes = [*check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
@@ -95,7 +97,13 @@ def analyze_study(options: Options) -> int:
         write_report(target, rows, sections)
         print_report(sections)
         exported = export(target, study, options.export)
-        selection = _draw(target, specs, options, study, rows, sections, primary)
+        known = remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,))
+        figured, figured_rows, selection = select(study, rows, options.variants or ())
+        of_variant = looks(of_phase.runs, known)  # before any filter, so that a variant looks the same in every figure
+        there = {variant: of_variant[variant] for variant in figured.runs["variant"].unique()}
+        styles = arranged(there, options.variants or ())
+        view = _view(figured, figured_rows, styles, style, sections, primary, known)
+        draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
         everything.remember()
     except OSError as error:
         raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
@@ -149,33 +157,29 @@ def _filtered(study: Study, wanted: Mapping[str, Any]) -> Study:
     return found
 
 
-def _draw(
-    target: Path,
-    specs: Sequence[Spec],
-    options: Options,
+def _view(
     study: Study,
     rows: pd.DataFrame,
+    styles: Mapping[str, Look],
+    style: Style,
     sections: Sequence[Section],
     primary: str,
-) -> str:
-    """Draw the figures, and return a description of the variants shown; empty if they show all."""
-    shown, shown_rows, selection = select(study, rows, options.variants or ())
-    styles = arranged(looks(shown.runs), options.variants or ())
-    there = set(styles)
+    options: Mapping[str, OptionLook],
+) -> View:
+    """What figures draw: the shown runs, and what the tables say of them."""
     tables = {section.stem: section.table for section in sections}
     compared = tables.get("significance", pd.DataFrame(columns=["measure", "variant", "baseline"]))
-    view = View(
-        shown,
-        shown_rows,
+    return View(
+        study,
+        rows,
         styles,
-        style_of(options.style),
-        compared[compared["variant"].isin(there)],
+        style,
+        compared[compared["variant"].isin(set(styles))],
         primary,
         tables.get("best_of_n", pd.DataFrame()),
         tables.get("trials", pd.DataFrame()),
+        options,
     )
-    draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
-    return selection
 
 
 def _primary(folder: Path, task: str, notes: list[str]) -> str:

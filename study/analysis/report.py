@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.drawing.style import variant_label
+from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.collect import Study
 from study.analysis.reading.ledger import look
 from study.analysis.statistics import contrasts, matched, tuning

@@ -137,6 +137,8 @@ def of_analysis(conf: Path, folders: Sequence[Path]) -> str:
     lines += [*_examples(TO_ANALYZE), "", "KEY=VALUE, with defaults", *_keys(study_keys(conf, "analysis"))]
     lines += ["", "Figures, for figures=[...]"]
     lines += _table((option.name, option.text) for _, option in options(folders, "figure"))
+    lines += ["", "Styles of figures, for style=..."]
+    lines += _table((option.name, option.text) for _, option in options(folders, "style"))
     return "\n".join([*lines, "", "study help KEY explains a key, with its allowed values.", ""])
 
 
@@ -210,7 +212,8 @@ def _option_page(group: str, option: Explained, keys: Sequence[Explained], flag:
     own = [replace(key, name="lam") if key.name == "reg.lam" else key for key in own]  # a command line sets it as lam
     lines += ["", *_keys(own)] if own else []
     figure = f'study analyze{flag} name=mine "figures=[{option.name}]"'
-    command = figure if group == "figure" else f"study{flag} {group}={option.name}"
+    style = f"study analyze{flag} name=mine style={option.name}"
+    command = {"figure": figure, "style": style}.get(group, f"study{flag} {group}={option.name}")
     return "\n".join([*lines, "", f"  example: {command}"])
 
 

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from study.cli.patches import hydra_in_mode
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.config.hydra_settings import check_hydra
 from study.errors import ConfigError
 

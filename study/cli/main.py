@@ -20,7 +20,8 @@ from study.cli.hydra_app import (
 )
 from study.cli.messages import exit_with
 from study.cli.patches import ended_at_once, patch
-from study.cli.startup import CONF, find_own_code, keep_caches_together
+from study.cli.startup import find_own_code, keep_caches_together
+from study.config.folders import CONF
 from study.config.schema import register_schemas
 from study.errors import ConfigError
 

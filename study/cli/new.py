@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from study.cli.hydra_app import config_dirs
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError
 

@@ -1,4 +1,4 @@
-"""Paths of the configs, the user's code and caches, which a process of `study` sets up first."""
+"""Paths of the user's code and caches, which a process of `study` sets up first."""
 
 import hashlib
 import os
@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent
-# A wheel has the configs inside the package; a checkout has them beside it.
-CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
+from study.config.folders import PACKAGE
+
 COMPILED = "training/compiled/*.py"  # modules that Numba compiles
 
 

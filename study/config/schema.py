@@ -89,7 +89,7 @@ class AnalysisSchema:
     variants: Any = None
     filter: dict[str, Any] = field(default_factory=dict)
     spread: str = MISSING
-    style: str = MISSING
+    style: Any = MISSING
     usetex: bool = MISSING
     export: Any = None
 

@@ -17,19 +17,22 @@ from matplotlib.testing.compare import compare_images
 
 from study.analysis.drawing.bands import summarized
 from study.analysis.drawing.draw import lay_out
+from study.analysis.drawing.labels import variant_label
+from study.analysis.drawing.looks import looks
 from study.analysis.drawing.specs import read_specs
-from study.analysis.drawing.style import STYLES, looks, variant_label
+from study.analysis.drawing.style import style_of
 from study.analysis.drawing.view import View, difference_label, matches
 from study.analysis.reading.collect import collect
 from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import at_epoch
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.errors import ConfigError
 from tests.conftest import run_folders, run_here
 
 BASELINE = Path(__file__).parent / "figures"
 KINDS = sorted(file.stem for file in (CONF / "figure").glob("*.yaml"))
 FUNCTIONS = {yaml.safe_load((CONF / "figure" / f"{kind}.yaml").read_text())["_target_"]: kind for kind in KINDS[::-1]}
+STYLES = sorted(file.stem for file in (CONF / "style").glob("*.yaml"))
 FAST = {(kind, "plain") for kind in FUNCTIONS.values()}  # of each function that draws, the first kind
 
 
@@ -70,14 +73,14 @@ def view_of(folder, runs=None):
     scores = [("", reg, n, "val_accuracy", 0.9 + n / 100, 0.01, n == 2) for reg in ("none", "l2") for n in range(3)]
     trials = pd.DataFrame(scores, columns=["context", "reg", "trial", "measure", "score", "score_sd", "chosen"])
     trials["optimizer.lr"], trials["lam"] = [1e-4, 1e-2, 1e-3] * 2, [np.nan] * 3 + [1e-6, 1e-5, 1e-3]
-    return View(study, rows, looks(study.runs), STYLES["plain"], compared, "val_accuracy", best, trials)
+    return View(study, rows, looks(study.runs), style_of("plain"), compared, "val_accuracy", best, trials)
 
 
 @pytest.fixture(scope="module")
 def views(paths):
     """What figures of outputs/paths show, by style; read once."""
     plain = view_of(paths / "paths")
-    return {style: replace(plain, style=STYLES[style]) for style in STYLES}
+    return {style: replace(plain, style=style_of(style)) for style in STYLES}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +140,7 @@ def test_every_kind_in_every_style_looks_as_it_did_with_its_text_inside_and_not_
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # missing fonts, layouts that do not fit
         figure = drawn(views[style], kind)
-    with plt.rc_context(STYLES[style].rc()):  # of which ticks take their size
+    with plt.rc_context(style_of(style).rc()):  # of which ticks take their size
         seen = [t for t in texts(figure) if t.get_text().strip()]
         boxes = [(t.get_text(), t.get_window_extent()) for t in seen]
     inside = figure.bbox
@@ -152,10 +155,10 @@ def test_every_kind_in_every_style_looks_as_it_did_with_its_text_inside_and_not_
         if one.shrunk(0.9, 0.8).overlaps(other.shrunk(0.9, 0.8))
     ]
     assert not on_top
-    assert figure.get_size_inches()[0] <= STYLES[style].double + 1e-9
+    assert figure.get_size_inches()[0] <= style_of(style).double + 1e-9
     if style == "plain":
         expected, found = BASELINE / f"{kind}.png", tmp_path / f"{kind}.png"
-        with plt.rc_context(STYLES[style].rc()):
+        with plt.rc_context(style_of(style).rc()):
             figure.savefig(expected if os.environ.get("UPDATE_FIGURES") else found, dpi=50)
         if found.exists():
             shutil.copy(expected, tmp_path / "expected.png")
@@ -185,21 +188,6 @@ def test_the_same_files_give_the_same_figure(study, paths, tmp_path, kind):
 )
 def test_one_run_alone_is_drawn_as_well(one_run, kind):
     plt.close(drawn(one_run, kind))
-
-
-def test_variants_keep_their_look_and_a_grey_print_tells_them_apart(paths):
-    styles = looks(collect(paths / "paths").runs)
-    assert len({(look.dash, look.marker) for look in styles.values()} & {("solid", "o")}) <= 1
-    assert len({(str(look.dash), look.marker) for look in styles.values()}) == len(styles)
-
-
-def test_forty_variants_are_told_apart_by_colour_and_marker_and_by_dash_and_marker():
-    runs = pd.DataFrame({"variant": [f"l1-lam{n}" for n in range(1, 41)], "reg": "l1", "lam": range(1, 41)})
-    runs["model_regularizers"] = ""
-    styles = looks(runs).values()
-    assert len({(look.colour, look.marker) for look in styles}) == 40
-    assert len({(str(look.dash), look.marker) for look in styles}) == 40
-    assert len({(look.colour, str(look.dash)) for look in styles}) == 40
 
 
 def test_labels_state_what_differs():
@@ -312,7 +300,7 @@ def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):
 def test_an_unknown_style_is_refused(study, paths, tmp_path):
     shutil.copytree(paths, tmp_path / "outputs")
     assert (
-        "style=science: there is no such style. Allowed: plain, neurips, icml"
+        "style=science: there is no such option. Allowed: book, icml, ieee"
         in study("analyze", "name=paths", "style=science").err
     )
 
@@ -346,7 +334,7 @@ def test_many_variants_with_long_names_have_their_text_inside(paths, tmp_path, k
     compared = pd.concat([compared.assign(variant=name) for name in names])
     many = replace(view, study=study, rows=rows.reset_index(drop=True), looks=looks(runs), contrasts=compared)
     figure = drawn(many, kind)
-    with plt.rc_context(STYLES["plain"].rc()):
+    with plt.rc_context(style_of("plain").rc()):
         boxes = [(t.get_text(), t.get_window_extent()) for t in texts(figure) if t.get_text().strip()]
     for text, box in boxes:
         assert figure.bbox.x0 - 1 <= box.x0, text

@@ -13,7 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 from matplotlib import cbook
 
-from study.analysis.drawing.style import as_drawn, looks, variant_label
+from study.analysis.drawing.labels import as_drawn, variant_label
+from study.analysis.drawing.looks import looks
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown, mathtext
 from study.analysis.text.formats import to_markdown
 from study.config.names import for_file_name

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 from study.analysis import load
+from study.analysis.drawing.looks import looks
 from study.analysis.drawing.specs import read_specs
-from study.analysis.drawing.style import looks, style_of
+from study.analysis.drawing.style import style_of
 from study.analysis.drawing.view import View
 from study.analysis.reading.collect import collect
 from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import at_epoch
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.errors import ConfigError
 from tests.conftest import Result, reseal, run_folders, run_here
 

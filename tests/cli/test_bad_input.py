@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from tests.conftest import run_folders
 
 RUNS = "Runs are written to outputs/<name>/<run>/ below the current folder. Leave it out, and set name="

@@ -6,7 +6,7 @@ import pytest
 
 from study.cli.help import WIDTH, option_in, study_keys
 from study.cli.main import COMMANDS
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.config.run_config import GROUPS
 from study.config.schema import AnalysisSchema, StudySchema
 
@@ -24,7 +24,7 @@ def test_it_fits_the_terminal_and_begins_with_what_one_can_do(study, command):
 @pytest.mark.parametrize(("config", "schema"), [("config", StudySchema), ("analysis", AnalysisSchema)])
 def test_every_key_has_an_explanation(config, schema):
     explained = {key.name: key.text for key in study_keys(CONF, config)}
-    known = {field.name for field in fields(schema)} - set(GROUPS)
+    known = {field.name for field in fields(schema)} - {*GROUPS, "style"}
     assert known <= explained.keys()
     assert all(explained.values())
 
@@ -39,7 +39,7 @@ def test_all_keys_options_and_commands_are_listed(study):
     assert all(f"  {name}" in out for name in COMMANDS)
     assert all(f"  {key.name}=" in out for key in study_keys(CONF))
     assert all(f"  {key.name}=" in analysis for key in study_keys(CONF, "analysis"))
-    assert all(f"  {file.stem} " in (analysis if file.parent.name == "figure" else out) for file in OPTIONS)
+    assert all(f"  {file.stem} " in (analysis if file.parent.name in ("figure", "style") else out) for file in OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,8 @@ def test_all_keys_options_and_commands_are_listed(study):
         "reg.lam": ["the strength of the regularizer"],
         "at": ["example: study analyze at=best"],
         "reg": ["reg=OPTION", "max_norm"],
+        "style": ["style=OPTION", "ieee"],
+        "ieee": ["study analyze name=mine style=ieee", "style.size=8"],
         "forest": ['study analyze name=mine "figures=[forest]"'],
         "status": ["check=true"],
         "analyze": ["study analyze name=mine at=best"],

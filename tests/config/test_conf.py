@@ -7,7 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.config.points.compose import BaseComposer
 from study.config.points.grid import points
 from study.config.points.parsing import OverridesOnce

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.errors import ConfigError
 from study.records.comparison import differing
 from study.training.loop_choice import choose_loops

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from study.cli.patches import patch
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.config.identity import identify
 from study.config.names import variant_key, varying_keys
 from study.config.points.compose import BaseComposer

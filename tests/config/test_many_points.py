@@ -7,8 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from study.cli.patches import patch
-from study.cli.startup import CONF
 from study.config import checks
+from study.config.folders import CONF
 from study.config.points.compose import BaseComposer, Composer
 from study.config.points.grid import points
 from study.config.points.parsing import OverridesOnce

@@ -10,8 +10,7 @@ from matplotlib import pyplot as plt
 
 from study.analysis import command as analysis
 from study.analysis.drawing import draw
-from study.analysis.drawing.style import STYLES
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
 from tests.fuzz.words import words
 from tests.fuzz.yaml_files import after
@@ -93,9 +92,15 @@ RAW = [
     *(b"", b"\xff\xfe", b"_target_: [", b"[" * 2000, b"a: &a [*a]", b"- 1", b"text", b"_target_: x\0y"),
     b"_target_: !!python/name:len",
 ]
+STYLES = sorted(file.stem for file in (CONF / "style").glob("*.yaml"))
 LINES = [
     *([], ["at=best"], ["at=0"], ["filter.reg=l1"], ["filter.seed=0"], ["variants=[none]"], ["variants={l1*: $x}"]),
-    *(["baseline=none"], ["usetex=false"], ["at=1", "filter.reg=none"], *([f"style={style}"] for style in STYLES)),
+    *(
+        ["baseline=none"],
+        ["usetex=false"],
+        ["at=1", "filter.reg=none"],
+        *([f"style={style}"] for style in STYLES),
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from study.cli.startup import CONF
+from study.config.folders import CONF
 from study.sweep import command
 from tests.fuzz import targets
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run

@@ -18,8 +18,9 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, Formatter
 
 from study.analysis.drawing import unchanged
+from study.analysis.drawing.labels import as_drawn
 from study.analysis.drawing.specs import Spec
-from study.analysis.drawing.style import PNG_DPI, as_drawn
+from study.analysis.drawing.style import PNG_DPI
 from study.analysis.drawing.view import View
 from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 from study.records.files import write_whole

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 
 import pandas as pd
 
-from study.analysis.drawing.style import Look, checked_label
+from study.analysis.drawing.labels import checked_label
+from study.analysis.drawing.looks import Look
 from study.analysis.reading.collect import Study
 from study.errors import ConfigError
 from study.measures.catalog import MAIN, MEASURES

@@ -44,7 +44,8 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
     tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n, view.trials)]
-    shown = [runs, settings, tables, repr(view.looks), repr(view.style), view.primary, selection, _code()]
+    seen = [repr(view.looks), repr(view.options), repr(view.style), view.primary, selection]
+    shown = [runs, settings, tables, *seen, _code()]
     found: dict[str, str | None] = {}
     for spec in specs:
         known = settled and spec.draw.__module__.startswith(f"{study.__name__}.")

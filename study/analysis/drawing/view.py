@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.analysis.drawing.style import Look, Style
+from study.analysis.drawing.looks import Look, OptionLook, group_looks
+from study.analysis.drawing.style import Style
 from study.analysis.reading.collect import Study
 from study.analysis.statistics.gaps import with_gaps
 from study.errors import ConfigError
@@ -42,6 +43,7 @@ class View:
         primary: the measure that was fixed before the runs.
         best_of_n: table of a tuned study, from `tuning.best_of_n`; empty for other studies.
         trials: table of a tuned study, from `tuning.trial_table`; empty for other studies.
+        options: the look of each option of `reg`; None: those of conf/style/looks/.
     """
 
     study: Study
@@ -52,6 +54,7 @@ class View:
     primary: str = "val_accuracy"
     best_of_n: pd.DataFrame = field(default_factory=pd.DataFrame)
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
+    options: Mapping[str, OptionLook] | None = None
 
     @property
     def task(self) -> str:
@@ -86,6 +89,11 @@ class View:
         """One row per run and epoch: metrics, gaps, and the columns of runs.csv."""
         facts = self.study.runs.drop(columns=["variant", "seed", "lam"])
         return with_gaps(self.study.metrics).merge(facts, on="run")
+
+    def looks_by(self, column: str, values: Sequence[Any] | None = None) -> dict[Any, Look]:
+        """Return the look of each value of a column such as `reg`; None: of all values in the study's runs."""
+        values = list(self.study.runs[column].unique()) if values is None else values
+        return group_looks(values, column, self.study.runs, self.options)
 
     def complete(self) -> pd.DataFrame:
         """Return one row per complete run."""

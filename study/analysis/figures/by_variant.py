@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.histograms import extent, parts, spread, zero_share
+from study.analysis.drawing.layout import wrapped
 from study.analysis.drawing.scaling import RAW, chosen, in_rms
-from study.analysis.drawing.style import wrapped
 from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True

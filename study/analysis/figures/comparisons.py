@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.drawing.style import group_looks, legend_below
+from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.view import View, difference_label, in_sentence, known, listed, shown
 from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
 from study.analysis.text.escaping import mathtext
@@ -159,7 +159,7 @@ def best_of_n(view: View) -> Figure:
             "figures: best_of_n requires a tuned study with at least two trials. Example: experiment=tuned"
         )
     measure = table["measure"].iloc[0]
-    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg", view.study.runs)
+    contexts, styles = list(table["context"].unique()), view.looks_by("reg", list(table["reg"].unique()))
     width = view.style.single if len(contexts) == 1 else view.style.double
     size = (width, 0.75 * width / min(len(contexts), 4))
     figure, axes = plt.subplots(1, len(contexts), figsize=size, sharey=True, squeeze=False)

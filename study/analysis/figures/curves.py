@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.bands import RANGE, draw_band
-from study.analysis.drawing.style import grid_shape, legend_below, wrapped
+from study.analysis.drawing.layout import grid_shape, legend_below, wrapped
 from study.analysis.drawing.view import View
 from study.tasks import CLASSIFICATION, REGRESSION
 
@@ -18,14 +18,14 @@ PANELS = {
     CLASSIFICATION: (("loss", "Data loss (nats)", 1, "low"), ("accuracy", "Accuracy (%)", 100, "")),
     REGRESSION: (("loss", "Data loss (MSE)", 1, "low"), ("r2", "R²", 1, "high")),
 }
-TRAINING = {"color": "black", "linestyle": "solid"}
-VALIDATION = {"color": "#D55E00", "linestyle": (0, (5, 1.5))}
+TRAINING = {"color": "#888888", "linestyle": (0, (4, 1.5)), "linewidth": 1.0}
 
 
 def curves(view: View, band: str = RANGE) -> Figure:
     """Draw training and validation loss and accuracy over the epochs, a panel per variant, with bands over seeds.
 
-    For regression, R² takes the place of accuracy. All panels share the limits of their axes.
+    Validation has the colour of the variant, training is grey. For regression, R² takes the place of accuracy. All
+    panels share the limits of their axes.
 
     Args:
         view: the runs.
@@ -51,7 +51,8 @@ def curves(view: View, band: str = RANGE) -> Figure:
         variant = list(view.looks)[number]
         rows = per_epoch[per_epoch["variant"] == variant]
         for axis, (kind, label, factor, _) in zip((upper, lower), kinds, strict=True):
-            for split, look, name in (("train", TRAINING, "Training"), ("val", VALIDATION, "Validation")):
+            validation = {"color": view.looks[variant].colour, "linestyle": "solid"}
+            for split, look, name in (("train", TRAINING, "Training"), ("val", validation, "Validation")):
                 draw_band(axis, rows["epoch"], factor * rows[f"{split}_{kind}"], band, look, name)
             axis.set_ylim(limits[kind])
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))

@@ -4,8 +4,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from study.analysis.drawing.layout import grid_shape, wrapped
 from study.analysis.drawing.scaling import chosen
-from study.analysis.drawing.style import grid_shape, wrapped
 from study.analysis.drawing.view import View
 from study.errors import ConfigError
 

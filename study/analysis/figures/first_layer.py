@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from study.analysis.drawing.style import wrapped
+from study.analysis.drawing.layout import wrapped
 from study.analysis.drawing.view import View
 from study.analysis.reading.seals import FITS
 from study.errors import StudyError, one_line

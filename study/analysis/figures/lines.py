@@ -11,15 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.bands import RANGE, draw_band, summarized
-from study.analysis.drawing.style import (
-    REFERENCE,
-    Look,
-    grid_shape,
-    group_looks,
-    is_logarithmic,
-    legend_below,
-    reference_label,
-)
+from study.analysis.drawing.labels import reference_label
+from study.analysis.drawing.layout import grid_shape, is_logarithmic, legend_below
+from study.analysis.drawing.looks import Look
 from study.analysis.drawing.view import View, known, label, listed, shown
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
@@ -63,12 +57,13 @@ def lines(
         raise ConfigError("x: lam has no values: no run has a regularizer. Choose another column or another filter")
     panels = sorted(table[known(table, panel, "panel")].unique()) if panel else [None]
     styles = view.looks if colour == VARIANT else _group_looks(view, table, colour)
+    none = view.looks_by("reg", [NONE])[NONE]
     axes, figure = _grid(view, len(y), len(panels))
     for row, measure in enumerate(y):
         for place, value in enumerate(panels):
             axis = axes[row][place]
             own = table if value is None else table[table[panel] == value]
-            _draw(axis, own, x, measure, colour, styles, band)
+            _draw(axis, own, x, measure, colour, styles, band, none)
             axis.set_xlabel(view.label(x))
             if place == 0 or panel is None:
                 axis.set_ylabel(view.label(measure))
@@ -97,12 +92,19 @@ def _grid(view: View, measures: int, panels: int) -> tuple[list[list[Axes]], Fig
 def _group_looks(view: View, table: pd.DataFrame, column: str) -> Mapping[Any, Look]:
     order = table[column].unique() if column == "reg" else sorted(table[column].unique())
     everything = view.study.runs[column].unique() if column in view.study.runs else order
-    styles = group_looks(list(dict.fromkeys([*everything, *order])), column, view.study.runs)
+    styles = view.looks_by(column, list(dict.fromkeys([*everything, *order])))
     return {value: styles[value] for value in order}
 
 
 def _draw(
-    axis: Axes, table: pd.DataFrame, x: str, measure: str, colour: str, styles: Mapping[Any, Any], band: str
+    axis: Axes,
+    table: pd.DataFrame,
+    x: str,
+    measure: str,
+    colour: str,
+    styles: Mapping[Any, Look],
+    band: str,
+    none: Look,
 ) -> None:
     reference = table[table["reg"] == NONE] if x == "lam" else table.iloc[:0]
     for value, look in styles.items():
@@ -119,10 +121,9 @@ def _draw(
         name = reference_label(reference)
         _refuse_pooling(reference, x, name)
         level = summarized(pd.Series(np.zeros(len(reference))), pd.Series(shown(reference[measure], measure)), band)
-        tone, dash, _ = REFERENCE
-        axis.axhline(level["mean"].iloc[0], color=tone, linestyle=dash, linewidth=0.9, label=name, zorder=1.5)
+        axis.axhline(level["mean"].iloc[0], **none.line(), linewidth=0.9, label=name, zorder=1.5)
         if len(reference) > 1:
-            axis.axhspan(level["low"].iloc[0], level["high"].iloc[0], color=tone, alpha=0.1, linewidth=0)
+            axis.axhspan(level["low"].iloc[0], level["high"].iloc[0], color=none.colour, alpha=0.1, linewidth=0)
     if measure in SIGNED:
         axis.axhline(0, color="#777777", linewidth=0.8, zorder=1)
     values = shown(table.drop(reference.index)[x], x)

@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.drawing.style import group_looks, legend_below
+from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.view import View, shown
 from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor
 from study.analysis.statistics.matched import MATCHES, interpolated
@@ -30,7 +30,7 @@ def matched(view: View) -> Figure:
     Raises:
         ConfigError: fewer than two regularizers have three λ or more, or their ranges do not overlap.
     """
-    styles = group_looks(list(view.study.runs["reg"].unique()), "reg", view.study.runs)
+    styles = view.looks_by("reg")
     matches = {match.on: match for match in MATCHES[view.task]}
     panels = {panel: interpolated(view.rows, matches[panel[0]], panel[1], POINTS) for panel in PANELS[view.task]}
     panels = {panel: found for panel, found in panels.items() if len(found[0])}

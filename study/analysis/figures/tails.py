@@ -5,8 +5,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from study.analysis.drawing.histograms import parts, share_above
+from study.analysis.drawing.layout import grid_shape, legend_below
 from study.analysis.drawing.scaling import RAW, chosen, in_rms
-from study.analysis.drawing.style import grid_shape, legend_below
 from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True

@@ -8,7 +8,8 @@ from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from study.analysis.drawing.style import Look, group_looks, is_logarithmic, legend_below
+from study.analysis.drawing.layout import is_logarithmic, legend_below
+from study.analysis.drawing.looks import Look
 from study.analysis.drawing.view import View, shown
 from study.analysis.statistics.tuning import TRIAL_KEYS
 from study.analysis.text.escaping import mathtext
@@ -32,7 +33,7 @@ def tuning(view: View) -> Figure:
     keys = [key for key in table.columns[TRIAL_KEYS:] if pd.api.types.is_numeric_dtype(table[key])]
     if not keys:
         raise ConfigError("figures: tuning requires a tuned study that tunes a number. Example: experiment=tuned")
-    contexts, styles = list(table["context"].unique()), group_looks(list(table["reg"].unique()), "reg", view.study.runs)
+    contexts, styles = list(table["context"].unique()), view.looks_by("reg", list(table["reg"].unique()))
     measure = table["measure"].iloc[0]
     size = (view.style.double, (0.84 * view.style.double / max(len(keys), 2)) * len(contexts))
     figure, axes = plt.subplots(len(contexts), len(keys), figsize=size, sharey="row", sharex="col", squeeze=False)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from study.analysis.drawing.histograms import density, extent, parts, zero_share
+from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.scaling import RAW, chosen, in_rms
-from study.analysis.drawing.style import legend_below
 from study.analysis.drawing.view import View
 
 READS_HISTOGRAMS = True

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from NAME import NAME
 
-from study.analysis.drawing.style import looks, style_of
+from study.analysis.drawing.looks import looks
+from study.analysis.drawing.style import style_of
 from study.analysis.drawing.view import View
 
 
