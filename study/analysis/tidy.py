@@ -27,10 +27,13 @@ class Tidy:
         epochs: a row per run and epoch: metrics.csv, `accuracy_gap` (points) and `loss_gap` (nats, MSE).
         weights: a row per run, epoch and parameter: weights.csv.
         scores: a row per run and split: val.csv and test.csv.
+        ranks: a row per run, epoch of histogram.csv and weight matrix: ranks.csv.
         sparsity: a row per run and parameter: sparsity.csv.
         pruning: a row per run and threshold: pruning.csv.
         invariants: a row per run and measure: invariants.csv.
         label_noise: a row per run, epoch and kind of labels: label_noise.csv; empty without label noise.
+        calibration: a row per run, split and occupied bin: calibration.csv; empty for regressions.
+        pruning_curve: a row per run and fraction: pruning_curve.csv.
         left_out: a line for each run or file of the folder that is in no table.
 
     Each table has `run`, `variant` and `seed`. Words are categories, counts are integers, all other columns float64.
@@ -40,10 +43,13 @@ class Tidy:
     epochs: pd.DataFrame
     weights: pd.DataFrame
     scores: pd.DataFrame
+    ranks: pd.DataFrame
     sparsity: pd.DataFrame
     pruning: pd.DataFrame
     invariants: pd.DataFrame
     label_noise: pd.DataFrame
+    calibration: pd.DataFrame
+    pruning_curve: pd.DataFrame
     left_out: Sequence[str]
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -72,7 +78,10 @@ def tidy(study: Study) -> Tidy:
         epochs=_typed(with_gaps(study.metrics)),
         weights=_typed(study.weights),
         scores=_typed(scores.sort_values(["run", "split"], kind="stable")),
-        **{name: _typed(study.tables[f"{name}.csv"]) for name in ("sparsity", "pruning", "invariants", "label_noise")},
+        **{
+            name: _typed(study.tables[f"{name}.csv"])
+            for name in ("ranks", "sparsity", "pruning", "invariants", "label_noise", "calibration", "pruning_curve")
+        },
         left_out=(*study.left_out, *study.damaged),
     )
 

@@ -7,6 +7,7 @@ function, but norms and histograms of its weights change. To compare the size of
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from study.measures.scoring import Scored
 from study.models import MLP
 from study.regularizers.scope import as_matrix, names_in_scope
 
+MOST_ROWS = 1024  # of a matrix whose rank is measured during training, and not only at its end
 MARGIN_SHARES = {"margin_q10": 0.1, "margin_median": 0.5}
 
 
@@ -87,6 +89,22 @@ def effective_rank(singular: Tensor) -> float:
     """exp of the entropy of σ/Σσ (Roy and Vetterli 2007); NaN for a zero matrix."""
     shares = singular / singular.sum()
     return float(torch.exp(torch.special.entr(shares).sum())) if singular[0] > 0 else float("nan")
+
+
+def effective_rank_of(weights: np.ndarray) -> float | None:
+    """The effective rank of a weight matrix; None for vectors, huge matrices and weights that are not finite.
+
+    The singular values are the roots of the eigenvalues of the smaller Gram matrix, in double precision. This takes
+    less time than a singular value decomposition.
+
+    Args:
+        weights: (outputs, inputs), or (outputs, ...) for convolutions.
+    """
+    if weights.ndim < 2 or min(weights.shape[0], weights[0].size) > MOST_ROWS or not np.isfinite(weights).all():
+        return None
+    matrix = torch.from_numpy(weights).flatten(1).double()
+    gram = matrix @ matrix.T if matrix.shape[0] < matrix.shape[1] else matrix.T @ matrix
+    return effective_rank(torch.linalg.eigvalsh(gram).flip(0).clamp(min=0).sqrt())
 
 
 def _margins(logits: Tensor, labels: Tensor) -> Tensor:

@@ -69,15 +69,34 @@ class Scored:
     def ece(self) -> float:
         """Expected calibration error over 15 bins of equal width (Guo et al. 2017), in [0, 1].
 
-        It is the mean of |accuracy − confidence| over bins, weighted by the number of images in each bin. Confidence is
-        the probability of the predicted class.
+        It is the mean of |accuracy − confidence| over bins, weighted by the number of images in each bin.
+        """
+        _, confidence, accuracy, count = self._calibration()
+        return float(((accuracy - confidence) * count).abs().sum() / count.sum())
+
+    def calibration(self) -> list[tuple[float, float, int, float, float]]:
+        """For each occupied bin of the ECE: its edges, the number of images, mean confidence, accuracy."""
+        bins, confidence, accuracy, count = self._calibration()
+        edges = [(i / ECE_BINS, (i + 1) / ECE_BINS) for i in bins.tolist()]
+        of_bins = zip(edges, count.long().tolist(), confidence.tolist(), accuracy.tolist(), strict=True)
+        return [(left, right, images, mean, correct) for (left, right), images, mean, correct in of_bins]
+
+    def _calibration(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The occupied bins of the ECE, and in each the mean confidence, the accuracy and the number of images.
+
+        Confidence is the probability of the predicted class.
         """
         confidence, predicted = self._probabilities().max(dim=1)
         correct = (predicted == self.labels.cpu()).double()
         # Bins are (a, b] as in the paper. A confidence of 0 cannot occur.
         bins = (confidence * ECE_BINS).ceil().long().clamp(1, ECE_BINS) - 1
-        excess = torch.zeros(ECE_BINS, dtype=torch.float64).index_add(0, bins, correct - confidence)
-        return float(excess.abs().sum() / len(correct))
+        count = torch.bincount(bins, minlength=ECE_BINS).double()
+        sums = [
+            torch.zeros(ECE_BINS, dtype=torch.float64).index_add(0, bins, values) for values in (confidence, correct)
+        ]
+        occupied = count.nonzero()[:, 0]
+        confidences, accuracies = [(of_bin / count)[occupied] for of_bin in sums]
+        return occupied, confidences, accuracies, count[occupied]
 
     def brier(self) -> float:
         """Brier score (1950): the mean over images of Σ (p − y)² over classes, y one-hot. In [0, 2]."""

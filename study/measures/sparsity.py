@@ -1,6 +1,7 @@
 """Sparsity of the weights of a trained model, and its scores after small weights are removed."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from study.measures.scoring import Score, Scorer, score
 from study.measures.weights import ALL, NEAR_ZERO, THRESHOLDS
 from study.models import MLP
 from study.regularizers.scope import names_in_scope
+
+PRUNED = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98)  # fractions of the weights in pruning_curve.csv
 
 
 def sparsity_rows(model: nn.Module, train: Part, support: Sequence[int] | None = None) -> Iterator[list[Any]]:
@@ -148,6 +151,31 @@ def pruning_rows(model: nn.Module, epoch: int, parts: Mapping[str, Part], score:
             found = score(pruned, part).score()
             accuracy = found.accuracy if isinstance(found, Score) else None
             yield [split, epoch, threshold, removed, count, effective, found.loss, accuracy]
+
+
+def pruning_curve(model: nn.Module, epoch: int, val: Part, score: Scorer = score) -> Iterator[list[Any]]:
+    """Rows of pruning_curve.csv: scores after fractions of the weights, those with the smallest |w|, are set to 0.
+
+    Biases stay. Weights with the same |w| are removed together, so `removed` can be more than the fraction asks for.
+
+    Args:
+        model: the trained model; not changed.
+        epoch: the scored epoch.
+        val: the validation split.
+        score: scores a model on a split.
+    """
+    pruned = copy.deepcopy(model)
+    prunable = [dict(pruned.named_parameters())[name] for name in names_in_scope(pruned, "weights")]
+    magnitudes = np.sort(np.concatenate([w.detach().abs().flatten().float().cpu().numpy() for w in prunable]))
+    for fraction in PRUNED:
+        largest = float(magnitudes[max(math.ceil(fraction * len(magnitudes)) - 1, 0)]) if fraction else 0.0
+        with torch.no_grad():
+            for parameter in prunable:
+                parameter[parameter.abs() <= largest] = 0
+        removed = sum(int((parameter == 0).sum()) for parameter in prunable)
+        found = score(pruned, val).score()
+        accuracy = found.accuracy if isinstance(found, Score) else None
+        yield ["val", epoch, fraction, largest, removed, len(magnitudes), found.loss, accuracy]
 
 
 def effective_parameters(model: nn.Module) -> int:

@@ -18,14 +18,17 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("gradient_ratio", "lam", "learning_rate", "seconds"),
     ),
     "weights.csv": ("epoch", "parameter", *weights.STATISTICS),
+    "ranks.csv": ("epoch", "parameter", "effective_rank"),
     "histogram.csv": ("epoch", "parameter", "bin_left", "bin_right", "count"),
     **dict.fromkeys(("val.csv", "test.csv"), ("split", "epoch", "loss", "accuracy", "count", "ece", "brier")),
+    "calibration.csv": ("split", "epoch", "bin_left", "bin_right", "count", "confidence", "accuracy"),
     "sparsity.csv": (
         *("parameter", "count", "zero_fraction", *(f"below_{threshold:g}" for threshold in weights.THRESHOLDS)),
         *("hoyer", "gini", "units", "dead_units", "support_precision", "support_recall"),
     ),
     "label_noise.csv": ("epoch", "labels", "loss", "accuracy", "count"),
     "invariants.csv": ("measure", "parameter", "value"),
+    "pruning_curve.csv": (*("split", "epoch", "fraction", "largest", "removed", "count", "loss", "accuracy"),),
     "pruning.csv": (*("split", "epoch", "threshold", "removed", "count", "effective_parameters", "loss", "accuracy"),),
 }
 # Further columns of a regression, after the others. Accuracy, ECE and Brier score are empty there.
@@ -40,7 +43,12 @@ INVARIANTS = (  # measures of invariants.csv
     *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
     *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
 )
-GROWING = ("metrics.csv", "weights.csv", "histogram.csv")  # get rows during training; the others are written once
+GROWING = (
+    "metrics.csv",
+    "weights.csv",
+    "ranks.csv",
+    "histogram.csv",
+)  # get rows during training; the others are written once
 LABEL_NOISE = "label_noise.csv"  # also gets rows during training, in runs with label noise
 FILES = (STATUS, CONFIG, LOG, PREDICTIONS, CHECKPOINT, MODEL, *COLUMNS)
 STATUS_KINDS = {  # types of the values that readers use from status.json

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from study.errors import faults
 from study.measures import weights
 from study.records.changes import changes
-from study.records.contract import CHECKPOINT, MODEL
+from study.records.contract import CHECKPOINT, GROWING, MODEL
 from study.records.files import write_whole
 from study.records.status import read_status, versions
 from study.training.state import State, UnderWay
@@ -43,7 +43,7 @@ def made_by(device: torch.device, threads: int, path: str) -> dict[str, Any]:
     A run resumes only from a checkpoint for which all of this is equal.
     """
     libraries = {name: versions()[name] for name in ("torch", "scipy", "numba")}
-    return {"path": path, "threads": threads, "device": device.type, **libraries}
+    return {"path": path, "threads": threads, "device": device.type, **libraries, "files": ",".join(GROWING)}
 
 
 def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker: Mapping[str, Any]) -> None:
@@ -100,8 +100,8 @@ def load(folder: Path, maker: Mapping[str, Any]) -> Checkpoint | None:
 def load_shorter(folder: Path, maker: Mapping[str, Any], epochs: int) -> Checkpoint | None:
     """Read the last checkpoint of a complete run with fewer epochs, as the start of a longer run.
 
-    The folder of the shorter run is not changed. Its last histogram is left out if the longer run has none at that
-    epoch.
+    The folder of the shorter run is not changed. Its last histogram and effective ranks are left out if the longer run
+    has none at that epoch.
 
     Args:
         folder: the shorter run's folder.
@@ -116,9 +116,10 @@ def load_shorter(folder: Path, maker: Mapping[str, Any], epochs: int) -> Checkpo
         return None
     rows = {name: (folder / name).read_bytes()[:size] for name, size in found.sizes.items()}
     if not weights.is_histogram_epoch(found.epoch, epochs):
-        lines = rows["histogram.csv"].splitlines(keepends=True)
         last = f"{found.epoch},".encode()
-        rows["histogram.csv"] = b"".join(line for line in lines if not line.startswith(last))
+        for name in ("histogram.csv", "ranks.csv"):
+            lines = rows[name].splitlines(keepends=True)
+            rows[name] = b"".join(line for line in lines if not line.startswith(last))
     return Checkpoint(found.epoch, found.content, rows=rows)
 
 

@@ -15,7 +15,7 @@ from study.data import DataSet, Splits, load_splits
 from study.measures.invariants import invariant_rows
 from study.measures.regression import ScoredRegression
 from study.measures.scoring import Scored, Scorer, score
-from study.measures.sparsity import pruning_rows, sparsity_rows
+from study.measures.sparsity import pruning_curve, pruning_rows, sparsity_rows
 from study.records.changes import refuse_changed
 from study.records.contract import LOG, MODEL, PREDICTIONS, STATUS
 from study.records.files import append_whole, now, save_predictions, write_table, write_whole
@@ -35,7 +35,9 @@ def write_scores(
     val: Scored | ScoredRegression | None,
     test: bool,
 ) -> None:
-    """Write val.csv, test.csv (without rows if there is no test set) and predictions.npz.
+    """Write val.csv, test.csv (without rows if there is no test set), predictions.npz and calibration.csv.
+
+    A regression has no calibration.csv.
 
     Args:
         folder: the run's folder.
@@ -54,6 +56,14 @@ def write_scores(
     save_predictions(
         folder, {f"{split}_{key}": v.cpu().numpy() for split, p in predictions.items() for key, v in p.items()}
     )
+    bins = [
+        (split, epoch, *of_bin)
+        for split, of_split in scored.items()
+        if isinstance(of_split, Scored)
+        for of_bin in of_split.calibration()
+    ]
+    if bins:
+        write_table(folder, "calibration.csv", bins)
     for split in ("val", "test") if test else ("val",):  # test.csv last, because it shows that the test set was scored
         write_table(folder, f"{split}.csv", rows.get(split, []), splits.train.task)
 
@@ -61,9 +71,19 @@ def write_scores(
 def write_statistics(
     folder: Path, epoch: int, model: nn.Module, score: Scorer, splits: Splits, train: Scored | ScoredRegression | None
 ) -> None:
-    """Write sparsity.csv, pruning.csv and invariants.csv. `train`: the model's scores on the training set, if known."""
+    """Write sparsity.csv, pruning.csv, pruning_curve.csv and invariants.csv.
+
+    Args:
+        folder: the run's folder.
+        epoch: the epoch of the weights.
+        model: the model with the final weights.
+        score: scores a model on a split.
+        splits: the run's splits.
+        train: the model's scores on the training set, if known.
+    """
     write_table(folder, "sparsity.csv", sparsity_rows(model, splits.clean, splits.support))
     write_table(folder, "pruning.csv", pruning_rows(model, epoch, {"val": splits.val}, score))
+    write_table(folder, "pruning_curve.csv", pruning_curve(model, epoch, splits.val, score))
     write_table(folder, "invariants.csv", invariant_rows(model, train or score(model, splits.clean)))
 
 
@@ -96,7 +116,7 @@ def score_later(config: RunConfig, work: Path, dataset: DataSet, device: torch.d
     write_scores(work, status["scored_epoch"], model, partial(score, logits_of=loop.logits_of), splits, None, test=True)
     append_whole(work / LOG, f"{now()}  test set scored with the kept weights\n".encode())
     if status.get("seal"):  # only the files written now are sealed again; the others keep their seal
-        rewritten = seal_of(work, ("val.csv", "test.csv", PREDICTIONS, LOG))
+        rewritten = seal_of(work, ("val.csv", "test.csv", "calibration.csv", PREDICTIONS, LOG))
         resealed = with_own_sum(status | {"seal": status["seal"] | rewritten})
         write_whole(work / STATUS, json.dumps(resealed, indent=2) + "\n")
 

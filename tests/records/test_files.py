@@ -28,8 +28,16 @@ def run(request, finished):
 
 
 def test_a_run_folder_holds_exactly_the_files_of_the_contract(run):
-    expected = {"config.yaml", "metrics.csv", "weights.csv", "histogram.csv", "test.csv", "predictions.npz"}
-    expected |= {"val.csv", "sparsity.csv", "pruning.csv", "invariants.csv"}
+    expected = {
+        "config.yaml",
+        "metrics.csv",
+        "weights.csv",
+        "ranks.csv",
+        "histogram.csv",
+        "test.csv",
+        "predictions.npz",
+    }
+    expected |= {"val.csv", "sparsity.csv", "pruning.csv", "pruning_curve.csv", "invariants.csv", "calibration.csv"}
     assert {path.name for path in run.iterdir()} == expected | {"status.json", "run.log"}
 
 
@@ -114,6 +122,34 @@ def test_sparsity_and_pruning_agree_with_weights_csv(run):
     assert pruning.loc[0, ["accuracy", "loss"]].tolist() == val.loc[0, ["accuracy", "loss"]].tolist()
     assert pruning["removed"].is_monotonic_increasing
     assert pruning["effective_parameters"].is_monotonic_decreasing
+
+
+def test_the_pruning_curve_starts_at_the_score_of_the_run_and_removes_what_it_says(run):
+    curve, val = pd.read_csv(run / "pruning_curve.csv"), pd.read_csv(run / "val.csv")
+    count = PARAMETERS["hidden.0.weight"] + PARAMETERS["output.weight"]
+    assert curve["fraction"].tolist() == [0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98]
+    assert curve.loc[0, ["accuracy", "loss"]].tolist() == val.loc[0, ["accuracy", "loss"]].tolist()
+    assert (curve["count"] == count).all()
+    assert (curve["removed"] >= curve["fraction"] * count).all()
+    assert curve["removed"].iloc[-1] < 0.99 * count
+
+
+def test_calibration_gives_the_ece_and_counts_every_image(run):
+    bins, val = pd.read_csv(run / "calibration.csv").query("split == 'val'"), pd.read_csv(run / "val.csv")
+    assert bins["count"].sum() == val["count"][0]
+    shares = bins["count"] / bins["count"].sum()
+    assert ((bins["accuracy"] - bins["confidence"]).abs() * shares).sum() == pytest.approx(val["ece"][0])
+    assert (shares * bins["accuracy"]).sum() == pytest.approx(val["accuracy"][0])
+    assert bins["confidence"].between(bins["bin_left"], bins["bin_right"]).all()
+
+
+def test_effective_ranks_are_those_of_the_matrices_at_the_epochs_of_histograms(run):
+    ranks, final = pd.read_csv(run / "ranks.csv"), pd.read_csv(run / "invariants.csv")
+    assert ranks["epoch"].drop_duplicates().tolist() == [0, 1, 2, 3]
+    assert set(ranks["parameter"]) == {"hidden.0.weight", "output.weight"}
+    last = ranks[ranks["epoch"] == 3].set_index("parameter")["effective_rank"]
+    by_decomposition = final[final["measure"] == "effective_rank"].set_index("parameter")["value"]
+    assert last.to_dict() == pytest.approx(by_decomposition.to_dict(), rel=1e-6)
 
 
 def test_status_and_config(run):

@@ -104,7 +104,7 @@ def test_what_ends_a_run_costs_no_checkpoint_where_it_cannot_be_written(study, t
 def test_a_file_that_cannot_be_read_is_not_taken_for_one_that_is_not_there(study, tmp_path, monkeypatch, file):
     """Or a complete run would be trained once more, and a checkpoint thrown away."""
     if file == "checkpoint.pt":
-        with failing_disk(38, errno.ENOSPC):
+        with failing_disk(41, errno.ENOSPC):
             study(*TINY)
     else:
         study(*TINY)

@@ -15,7 +15,17 @@ from tests.conftest import run_folders, run_here, under_way
 from tests.sweep.test_sweep import state, without_seconds
 
 LONG = ("data=digits", "epochs=40", "model.hidden=[200]", "reg=l1", "checkpoint_every=0")
-SAME = ("weights.csv", "histogram.csv", "val.csv", "test.csv", "sparsity.csv", "pruning.csv")
+SAME = (
+    "weights.csv",
+    "ranks.csv",
+    "calibration.csv",
+    "pruning_curve.csv",
+    "histogram.csv",
+    "val.csv",
+    "test.csv",
+    "sparsity.csv",
+    "pruning.csv",
+)
 
 
 def same_bytes(one, two):

@@ -29,7 +29,8 @@ from study.tasks import TASKS
 ANALYSIS = "analysis"
 GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
-OPTIONAL = ("test.csv", "label_noise.csv")  # for example, trials of a tuned study have no test.csv
+# For example, trials of a tuned study have no test.csv, and runs of earlier versions no ranks.csv.
+OPTIONAL = ("test.csv", "label_noise.csv", "ranks.csv", "calibration.csv", "pruning_curve.csv")
 TABLES = (*GROWING, *FINAL, *OPTIONAL)
 BATCH = 5000  # runs whose status.json is in memory at once
 CORRECT = "correct"  # in the index: the number of test images, then one bit per image: correctly classified or not
@@ -48,8 +49,8 @@ class Study:
             separated by commas), `seal` (`fits`, `none`, or `changed` if that is allowed), `task` (the same in all
             rows). Rows are in the order of display.
         tables: the CSVs of all runs by name, with the columns `run, variant, seed` added: metrics.csv (a row per
-            epoch), weights.csv (a row per epoch and parameter), label_noise.csv; for complete runs also val.csv,
-            test.csv, sparsity.csv, pruning.csv and invariants.csv.
+            epoch), weights.csv and ranks.csv (a row per epoch and parameter), label_noise.csv; for complete runs also
+            val.csv, test.csv, sparsity.csv, pruning.csv, pruning_curve.csv, invariants.csv and calibration.csv.
         left_out: a line for each run that has not ended, or failed.
         damaged: a line for each file or folder that is not a valid run.
         entries: what was read, by run.
