@@ -102,7 +102,7 @@ def analyze_study(options: Options) -> int:
         of_variant = looks(of_phase.runs, known)  # before any filter, so that a variant looks the same in every figure
         there = {variant: of_variant[variant] for variant in figured.runs["variant"].unique()}
         styles = arranged(there, options.variants or ())
-        view = _view(figured, figured_rows, styles, style, sections, primary, known)
+        view = _view(figured, figured_rows, styles, style, sections, primary, known, notes)
         draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
         everything.remember()
     except OSError as error:
@@ -165,6 +165,7 @@ def _view(
     sections: Sequence[Section],
     primary: str,
     options: Mapping[str, OptionLook],
+    notes: Sequence[str],
 ) -> View:
     """What figures draw: the shown runs, and what the tables say of them."""
     tables = {section.stem: section.table for section in sections}
@@ -179,6 +180,7 @@ def _view(
         tables.get("best_of_n", pd.DataFrame()),
         tables.get("trials", pd.DataFrame()),
         options,
+        notes,
     )
 
 

@@ -178,7 +178,7 @@ def test_the_same_files_give_the_same_figure(study, paths, tmp_path, kind):
         content.append({f.name: f.read_bytes() for f in folder.iterdir()})
         shutil.rmtree(folder)
     assert content[0] == content[1]
-    assert set(content[0]) == {f"{kind}.{suffix}" for suffix in ("pdf", "png", "svg")}
+    assert set(content[0]) == {f"{kind}.{suffix}" for suffix in ("pdf", "png", "svg", "txt")}
     assert b"/Type /Font /Subtype /Type3" not in content[0][f"{kind}.pdf"]
 
 

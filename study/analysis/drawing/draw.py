@@ -1,4 +1,4 @@
-"""Draw figures in parallel and write each as PDF, SVG and PNG."""
+"""Draw figures in parallel and write each as PDF, SVG and PNG, with its caption as text."""
 
 import importlib
 import io
@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, Formatter
 
 from study.analysis.drawing import unchanged
+from study.analysis.drawing.captions import caption_of
 from study.analysis.drawing.labels import as_drawn
 from study.analysis.drawing.specs import Spec
 from study.analysis.drawing.style import PNG_DPI
@@ -28,7 +29,9 @@ from study.records.files import write_whole
 MOST_LAYOUTS = 5
 FOLDER = "figures"  # in the folder analysis/ of a study
 # Without dates, the same figure gives the same bytes.
+CAPTION = "txt"
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": None}
+KINDS = (*METADATA, CAPTION)
 
 
 def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> None:
@@ -51,7 +54,7 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
     folder = target / FOLDER
     folder.mkdir(exist_ok=True)
     keys = unchanged.keys_of(specs, view, selection, usetex)
-    same = unchanged.same(view.study.folder, folder, keys, tuple(METADATA))
+    same = unchanged.same(view.study.folder, folder, keys, KINDS)
     specs = [spec for spec in specs if spec.name not in same]
     if not specs:
         return
@@ -79,7 +82,7 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
     finally:
         drawn = {spec.name: keys[spec.name] for spec in specs if spec.name not in arguments}
         with suppress(OSError):  # must not hide the error of a figure; if it fails, figures are drawn again next time
-            unchanged.remember(view.study.folder, folder, drawn, tuple(METADATA))
+            unchanged.remember(view.study.folder, folder, drawn, KINDS)
 
 
 def lay_out(figure: Figure) -> None:
@@ -135,6 +138,9 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
                 content = io.BytesIO()
                 figure.savefig(content, format=kind, dpi=PNG_DPI, metadata=metadata)
                 write_whole(target / FOLDER / f"{spec.name}.{kind}", content.getvalue())
+            write_whole(
+                target / FOLDER / f"{spec.name}.{CAPTION}", caption_of(spec, view.filtered(spec.filter), selection)
+            )
         plt.close(figure)
 
 

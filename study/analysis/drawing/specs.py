@@ -1,6 +1,7 @@
 """Read figures from YAML files: conf/figure/, or the folder figure/ of a user's --config-dir."""
 
 import inspect
+import itertools
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +15,26 @@ from matplotlib.figure import Figure
 from study.config.options import checked_arguments
 from study.errors import USER_ERRORS, ConfigError, one_line
 
-TARGET, FILTER = "_target_", "filter"
+TARGET, FILTER, CAPTION = "_target_", "filter", "caption"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One figure: its name, the function that draws it, the options of the function, and a filter of the runs."""
+    """One figure.
+
+    Attributes:
+        name: name of its files.
+        draw: the function that draws it.
+        options: arguments of the function.
+        filter: which runs it shows.
+        description: what it shows, in sentences: `caption` in its file, or else the comment at the file's beginning.
+    """
 
     name: str
     draw: Callable[..., Figure]
     options: Mapping[str, Any]
     filter: Mapping[str, Any]
+    description: str = ""
 
     @property
     def reads_histograms(self) -> bool:
@@ -51,7 +61,8 @@ def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
 
 def _read(name: str, file: Path) -> Spec:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"figures: {file} cannot be read ({reason})") from None
@@ -59,11 +70,23 @@ def _read(name: str, file: Path) -> Spec:
         example = f"{TARGET}: study.analysis.figures.lines.lines"
         raise ConfigError(f"figures: {file}: {TARGET} is missing. Example: {example}")
     draw = _located(file, str(content[TARGET]))
-    options = {key: value for key, value in content.items() if key not in (TARGET, FILTER)}
+    options = {key: value for key, value in content.items() if key not in (TARGET, FILTER, CAPTION)}
     wanted = content.get(FILTER) or {}
     if not isinstance(wanted, dict):
         raise ConfigError(f"figures: {file}: filter={wanted}: must be a mapping. Example: filter: {{reg: [l1, l2]}}")
-    return Spec(name, draw, _checked(file, draw, options), wanted)
+    description = content.get(CAPTION) or _comment(text)
+    if not isinstance(description, str):
+        raise ConfigError(
+            f"figures: {file}: {CAPTION}={description}: must be text. Example: {CAPTION}: Weights by layer."
+        )
+    return Spec(name, draw, _checked(file, draw, options), wanted, " ".join(description.split()))
+
+
+def _comment(text: str) -> str:
+    """Return the comment at the beginning of a file as sentences; its first line is a sentence of its own."""
+    lines = list(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines()))
+    first, *others = [line.lstrip("# ").strip() for line in lines] or [""]
+    return " ".join([f"{first}." if first and first[-1] not in ".!?" else first, *others])
 
 
 def _located(file: Path, path: str) -> Callable[..., Figure]:

@@ -44,12 +44,19 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
     tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n, view.trials)]
-    seen = [repr(view.looks), repr(view.options), repr(view.style), view.primary, selection]
+    seen = [repr(view.looks), repr(view.options), repr(view.style), repr(view.notes), view.primary, selection]
     shown = [runs, settings, tables, *seen, _code()]
     found: dict[str, str | None] = {}
     for spec in specs:
         known = settled and spec.draw.__module__.startswith(f"{study.__name__}.")
-        own = [spec.name, spec.draw.__module__, spec.draw.__qualname__, repr(spec.options), repr(spec.filter)]
+        own = [
+            spec.name,
+            spec.draw.__module__,
+            spec.draw.__qualname__,
+            repr(spec.options),
+            repr(spec.filter),
+            spec.description,
+        ]
         found[spec.name] = _hash(json.dumps([own, shown]).encode()) if known else None
     return found
 

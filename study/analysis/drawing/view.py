@@ -43,6 +43,7 @@ class View:
         primary: the measure that was fixed before the runs.
         best_of_n: table of a tuned study, from `tuning.best_of_n`; empty for other studies.
         trials: table of a tuned study, from `tuning.trial_table`; empty for other studies.
+        notes: sentences that belong to every result, such as exceptions that were allowed.
         options: the look of each option of `reg`; None: those of conf/style/looks/.
     """
 
@@ -55,6 +56,7 @@ class View:
     best_of_n: pd.DataFrame = field(default_factory=pd.DataFrame)
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
     options: Mapping[str, OptionLook] | None = None
+    notes: Sequence[str] = ()
 
     @property
     def task(self) -> str:

@@ -42,17 +42,19 @@ def weights(view: View, parameters: str = "weights", scale: str = RAW) -> Figure
     rows = -(-len(names) // columns)
     most = max(sum((variant, name) in of_part for variant in view.looks) for name in names)
     width = view.style.double if columns > 1 else 0.75 * view.style.double
-    size = (width, rows * (0.36 * most + 0.75) * view.style.size / 9)
+    title_width = int(24 * width / 7 * 9 / view.style.size)
+    labels = {variant: wrapped(look.label, title_width) for variant, look in view.looks.items()}
+    lines = max(label.count("\n") + 1 for label in labels.values())
+    size = (width, rows * (max(0.36, 0.19 * lines) * most + 0.75) * view.style.size / 9)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.ravel()[len(names) :]:
         axis.set_axis_off()
-    title_width = int(24 * width / 7 * 9 / view.style.size)
     for number, (axis, name) in enumerate(zip(axes.ravel(), names, strict=False)):
         drawn = [variant for variant in view.looks if (variant, name) in of_part]
         ridges = [Ridge(view.looks[v], of_part[v, name], start.get((v, name))) for v in drawn]
         draw_ridges(axis, ridges, NEAR_ZERO if scale == RAW else LINEAR_RMS)
-        labels = [wrapped(view.looks[variant].label, title_width) for variant in drawn]
-        axis.set_yticks(range(len(drawn)), labels[::-1] if number % columns == 0 else [""] * len(drawn))
+        beside = [labels[variant] if number % columns == 0 else "" for variant in reversed(drawn)]
+        axis.set_yticks(range(len(drawn)), beside)
         axis.tick_params(axis="y", pad=2)
         axis.set_title(name, loc="left", family="monospace")
         if number >= len(names) - columns:

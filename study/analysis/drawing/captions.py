@@ -1,0 +1,85 @@
+"""The caption of each figure as text: what it shows, of how many seeds, which intervals, which protocol; alt text."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from study.analysis.drawing.bands import INTERVAL, RANGE
+from study.analysis.drawing.specs import Spec
+from study.analysis.drawing.view import View, in_sentence, label, shown
+from study.analysis.text.escaping import plain
+from study.measures.catalog import MAIN
+from study.tasks import CLASSIFICATION
+
+BANDS = {
+    RANGE: "Bands extend from the smallest to the largest value over seeds.",
+    INTERVAL: "Bands are pointwise 95 % t-intervals of the mean over seeds, from three seeds on.",
+}
+MOST_IN_WORDS = 12  # variants whose numbers an alt text states
+ALT = "Alt text: "  # beginning of the second paragraph of a caption's file
+
+
+def caption_of(spec: Spec, view: View, selection: str) -> str:
+    """Return the content of a figure's caption file: the caption, an empty line, and the alternative text.
+
+    Args:
+        spec: the figure.
+        view: what it shows.
+        selection: a line that states which variants are shown; empty if all are.
+    """
+    band = {**_defaults(spec), **spec.options}.get("band")
+    sentences = [spec.description, BANDS.get(str(band), ""), f"The figure shows {selection}." if selection else ""]
+    caption = " ".join(sentence for sentence in [*sentences, *_protocol(view), *view.notes] if sentence)
+    return f"{caption}\n\n{ALT}{_alternative(spec, view)}\n"
+
+
+def _defaults(spec: Spec) -> dict[str, Any]:
+    parameters = inspect.signature(spec.draw).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def _protocol(view: View) -> list[str]:
+    """Return sentences on the runs: seeds, budget, data, and the epoch of the values."""
+    rows = view.rows
+    seeds = _listed(rows.groupby("variant")["seed"].nunique())
+    images = f"{_listed(rows['train_images'])} training and {_listed(rows['val_images'])} validation examples"
+    lines = [
+        f"Seeds per variant: {seeds}. Budget: {_listed(rows['epochs'])} epochs. Data: {_listed(rows['data'])},"
+        f" data.split={_listed(rows['split'])}, {images}."
+    ]
+    if "textbook" in set(rows["split"]):
+        lines.append("The validation set is the official test set.")
+    if (rows["epoch"] != rows["epochs"]).any():
+        lines.append(f"Values of single epochs are those of epoch {_listed(rows['epoch'])}.")
+    if (diverged := int((rows["state"] == "diverged").sum())) > 0:
+        lines.append(f"{diverged} runs diverged; only curves over epochs show them.")
+    if len(view.trials):
+        trials = view.trials.groupby(["context", "reg"])["trial"].nunique()
+        lines.append(f"Trials of each regularizer in tuning: {_listed(trials)}, on other seeds than these.")
+    return lines
+
+
+def _alternative(spec: Spec, view: View) -> str:
+    """Return a description for readers who do not see the figure, with the main numbers of the variants."""
+    rows, main = view.complete(), MAIN[view.task].val
+    gap = "accuracy_gap" if view.task == CLASSIFICATION else "loss_gap"
+    measures, parts = [measure for measure in (main, gap, "abs_max") if measure in rows], []
+    for variant, look in list(view.looks.items())[:MOST_IN_WORDS]:
+        own = rows[rows["variant"] == variant]
+        if len(own):
+            numbers = (f"{_words(measure, view)} {shown(own[measure], measure).mean():.4g}" for measure in measures)
+            parts.append(f"{plain(look.label)}: {', '.join(numbers)}")
+    more = len(view.looks) - MOST_IN_WORDS
+    return f"{spec.description} {'; '.join(parts)}{f'; and {more} more variants' if more > 0 else ''}.".strip()
+
+
+def _words(measure: str, view: View) -> str:
+    return plain(in_sentence(label(measure, view.task)))
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return "/".join(f"{value:,}" if isinstance(value, int) else str(value) for value in _sorted(values))
+
+
+def _sorted(values: Iterable[Any]) -> list[Any]:
+    return sorted({value.item() if hasattr(value, "item") else value for value in values})
