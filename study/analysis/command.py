@@ -19,6 +19,7 @@ from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
+from study.analysis.statistics.partial import at_common_epoch
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
 from study.analysis.tidy import export
@@ -39,6 +40,7 @@ class Options:
 
     name: str
     at: str | int = "last"
+    partial: bool = False
     baseline: str = "auto"
     phase: str = "fresh"
     allow: Sequence[str] = ()
@@ -65,13 +67,15 @@ def analyze_study(options: Options) -> int:
     style = style_of(options.style, options.folders or (CONF,))
     specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
-    everything, manifest = collect(folder, CHANGED in options.allow), read_manifest(folder)
+    everything = collect(folder, CHANGED in options.allow, options.partial)
+    manifest = read_manifest(folder)
     study = of_phase = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
-    notes = [*check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
+    study, at, so_far = at_common_epoch(study, options.at)
+    notes = [*so_far, *check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
     notes += [*model_notes(study.runs), *sample_notes(study.runs)]
-    rows = at_epoch(study, options.at)
+    rows = at_epoch(study, at)
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
@@ -91,7 +95,7 @@ def analyze_study(options: Options) -> int:
     primary = _primary(folder, study.task, notes)
     target = folder / ANALYSIS
     try:
-        sections = make_sections(study, rows, options.at, baselines, primary, notes, options.spread)
+        sections = make_sections(study, rows, at, baselines, primary, notes, options.spread)
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows, notes)
         write_report(target, rows, sections)

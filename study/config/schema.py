@@ -82,6 +82,7 @@ class AnalysisSchema:
 
     name: str = MISSING
     at: Any = MISSING
+    partial: bool = MISSING
     baseline: str = MISSING
     phase: str = MISSING
     allow: Any = field(default_factory=list)

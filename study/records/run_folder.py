@@ -108,8 +108,12 @@ class RunFolder:
             self.append("histogram.csv", bins)
 
     def note(self, **facts: Any) -> None:
-        """Keep entries for status.json; they are written when the run ends."""
+        """Keep entries for status.json; they are written when the run ends, or by `write_notes`."""
         self._status |= facts
+
+    def write_notes(self) -> None:
+        """Write the entries kept so far, for readers of a run that has not ended."""
+        self._write_status()
 
     def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
         """Write to status.json how the run ended. Only this write makes a run complete.

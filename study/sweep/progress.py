@@ -85,6 +85,9 @@ class Display:
         self.each_epoch = each_epoch and len(tasks) == 1
         self.epochs = [0] * len(tasks)  # trained so far; all epochs of a run once it has ended
         self.trained = 0  # their sum
+        self.before = [0] * len(tasks)  # epochs that an earlier command trained, of runs that resume
+        self.began: set[int] = set()  # runs that have shown an epoch
+        self.failed = ""  # the last run that failed
         self.running: set[int] = set()
         self.count = {"done": 0, "failed": 0, "interrupted": 0}
         self.start = time.monotonic()
@@ -119,9 +122,13 @@ class Display:
 
     def epoch(self, number: int, epoch: int, row: Mapping[str, Any]) -> None:
         """Show that a run has finished an epoch. The epochs of a single run are printed one by one."""
+        if number not in self.began:
+            self.began.add(number)
+            self.before[number] = max(epoch - 1, 0)
         self._count(number, epoch)
         if number in self.rows:
-            self.bar.update(self.rows[number], completed=epoch, left=f"val {_main_score(row, 'val')}")
+            scores = f"loss {row['train_loss']:.4f}, val {_main_score(row, 'val')}"
+            self.bar.update(self.rows[number], completed=epoch, left=scores)
         if self.each_epoch:
             self._print(f"epoch {epoch:>3}  {_metrics(row)}" + (f"  {row['seconds']:.1f} s" if epoch else ""))
         self._refresh()
@@ -134,6 +141,8 @@ class Display:
             self.bar.remove_task(self.rows.pop(number))
         self._count(number, task.config.epochs)
         self.count[outcome.state if outcome.state in self.count else "done"] += 1
+        if outcome.state == "failed":
+            self.failed = task.folder.name
         ended = sum(self.count.values())
         detail = outcome.cause if outcome.cause else _metrics(outcome.metrics or {})
         count = f"[{ended}/{len(self.tasks)}] " if len(self.tasks) > 1 else ""
@@ -156,16 +165,15 @@ class Display:
             raise
 
     def _refresh(self) -> None:
-        trained = self.trained
         elapsed = time.monotonic() - self.start
-        left = f"about {duration(elapsed / trained * (self.total - trained))} left" if trained else "time left unknown"
-        failed = f", {self.count['failed']} failed" if self.count["failed"] else ""
-        self.bar.update(
-            self.row,
-            completed=trained,
-            description=f"{self.count['done']} of {len(self.tasks)} runs done, {len(self.running)} running{failed}",
-            left=left,
-        )
+        now = self.trained - sum(self.before)  # epochs that this command has trained
+        left = f"about {duration(elapsed / now * (self.total - self.trained))} left" if now else "time left unknown"
+        parts = [f"{self.count['done']} of {len(self.tasks)} runs done, {len(self.running)} running"]
+        if self.count["done"] and elapsed > 0:
+            parts.append(f"{60 * self.count['done'] / elapsed:.3g} runs/min")
+        if self.count["failed"]:
+            parts.append(f"{self.count['failed']} failed (last: {self.failed})")
+        self.bar.update(self.row, completed=self.trained, description=", ".join(parts), left=left)
 
 
 def _metrics(row: Mapping[str, Any]) -> str:

@@ -128,6 +128,7 @@ def train_run(
         model = placed(model, config.precision, chosen)
         own = model_regularizers(config, dataset, splits.train, folder.log)
         folder.note(model_regularizers=own)
+        folder.write_notes()
         if own:
             folder.log(f"regularizers inside the model: {', '.join(own)}")
         with global_stream(config.seed, Stream.DROPOUT):

@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from study.analysis.reading.entries import entry_of, histogram_of, joined
 from study.analysis.reading.facts import facts_of
 from study.analysis.reading.index import Entry, Identity, identity_of
 from study.analysis.reading.ledger import LEDGER
+from study.analysis.reading.partial import partial_entries
 from study.analysis.reading.seals import FITS, checking, heed_seals
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
@@ -56,6 +57,7 @@ class Study:
         entries: what was read, by run.
         compacted: the runs that have no folder, in the order of the data set.
         known: the entries that an earlier analysis read.
+        unfinished: the folders of runs that have not ended, if their epochs so far are read.
     """
 
     folder: Path
@@ -66,6 +68,7 @@ class Study:
     entries: dict[str, Entry]
     compacted: Mapping[str, CompactedRun]
     known: Mapping[str, Entry]
+    unfinished: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -84,7 +87,7 @@ class Study:
 
     def place(self, run: str) -> Path | CompactedRun:
         """Where the files of a run are: its folder, or its row among the compacted runs."""
-        return self.compacted.get(run) or self.folder / run
+        return self.compacted.get(run) or self.unfinished.get(run) or self.folder / run
 
     def in_order(self, runs: Iterable[str]) -> list[str]:
         """Runs in the order of reading, in which each part of the data set is read once."""
@@ -186,13 +189,14 @@ class Study:
             self.entries[row.run] = replace(entry, histograms=histograms)
 
 
-def collect(folder: Path, allow_changed: bool = False) -> Study:
+def collect(folder: Path, allow_changed: bool = False, partial: bool = False) -> Study:
     """Read a study's folder. Unchanged runs that an earlier analysis has read come from its index.
 
     Args:
         folder: outputs/<name>.
         allow_changed: whether to read runs whose files have changed since they ended. If not, they are left out and
             named.
+        partial: whether to read the epochs so far of runs that have not ended. Their `partial` in `runs` is true.
 
     Raises:
         StudyError: there is no such folder, or no usable run in it, or its runs are of several tasks.
@@ -238,7 +242,11 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
                 entries[path.name] = replace(entry, tables={**entry.tables, CORRECT: bits})
         heed_seals(found, allow_changed, entries, damaged)
     _leave_out_twins(folder, entries, damaged)
-    for path in work_folders(folder):
+    unfinished: dict[str, Path] = {}
+    if partial:
+        under_way, unfinished = partial_entries(folder, entries, left_out)
+        entries |= under_way
+    for path in [] if partial else work_folders(folder):
         state = (read_status(path) or {"state": "running"})["state"]
         name = path.name.rpartition("@")[0]
         left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or stale'}: left out")
@@ -254,6 +262,8 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
             f"{folder} has runs of {listed}, and their scores cannot be compared. Move the runs of one task elsewhere"
         )
     table = pd.DataFrame([entry.facts for entry in entries.values()]).drop(columns="parameters")
+    if partial:
+        table["partial"] = table["run"].isin(unfinished)
     table["penalized"] = table["reg"] != "none"  # variants without a regularizer come first
     table = table.sort_values(["penalized", "reg", "lam", "variant", "seed"]).drop(columns="penalized")
     return Study(
@@ -265,6 +275,7 @@ def collect(folder: Path, allow_changed: bool = False) -> Study:
         entries,
         compacted,
         known,
+        unfinished,
     )
 
 
