@@ -1,4 +1,4 @@
-"""Escape text that a user chose, such as the name of an option, for LaTeX, mathtext and Markdown."""
+"""Escape text that a user chose, such as the name of an option, for LaTeX, mathtext, Markdown and plain text."""
 
 import re
 import unicodedata
@@ -64,6 +64,13 @@ ACCENTS = {  # by combining mark
 OGONEK = "\u0328"
 EVERYWHERE = "ßæÆøØœŒłŁıȘșȚț¡¿§¶©®£‘’“”†‡•"  # in both font encodings, OT1 and T1; not accented letters
 IN_T1 = "ðÐþÞđĐŋŊ«»„‚‹›"
+RAISED = str.maketrans("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ")
+LOWERED = str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
+SYMBOLS = {  # of mathtext, in plain text; Greek letters are found by their names
+    **{"cdot": " · ", "times": " × ", "pm": "±", "ell": "ℓ", "infty": "∞", "leq": "≤", "geq": "≥", "neq": "≠"},
+    **{"approx": "≈", "sum": "Σ", "partial": "∂", "nabla": "∇", "|": "‖", "Vert": "‖", "to": "→", "lambda": "λ"},
+    **{",": " ", ";": " ", " ": " ", "!": "", "{": "{", "}": "}", "%": "%", "_": "_", "&": "&", "#": "#", "$": "$"},
+}
 GREEK_ACCENTS = {"\u0301": r"\acute", "\u0308": r"\ddot", "\u0300": r"\grave", "\u0342": r"\tilde"}
 GREEK_CAPITALS = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega")
 LIKE_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))
@@ -90,6 +97,41 @@ def latex_of_mathtext(text: str) -> str:
     if len(parts) % 2 == 0:  # an unpaired dollar sign
         return latex("$".join(parts))
     return "$".join(part if number % 2 else latex(part) for number, part in enumerate(parts))
+
+
+def plain(text: str) -> str:
+    """Convert a figure's label to plain text: `$\\lambda$ = $10^{-4}$` becomes `λ = 10⁻⁴`.
+
+    Commands without a character, such as `\\mathrm`, are left out.
+    """
+    parts = [part.replace(r"\$", "$") for part in re.split(r"(?<!\\)\$", text)]
+    if len(parts) % 2 == 0:  # an unpaired dollar sign
+        return "$".join(parts)
+    return "".join(_plain_mathematics(part) if number % 2 else part for number, part in enumerate(parts))
+
+
+def _plain_mathematics(code: str) -> str:
+    code = re.sub(r"\\([A-Za-z]+ ?|.)", lambda found: _symbol(found[1].strip() or " "), code)
+    code = re.sub(r"\^(\{[^{}]*\}|.)", lambda found: _shifted(found[1], "^", RAISED), code)
+    code = re.sub(r"_(\{[^{}]*\}|.)", lambda found: _shifted(found[1], "_", LOWERED), code)
+    return re.sub(r" {2,}", " ", re.sub(r"[{}]", "", code)).replace("-", "−")
+
+
+def _symbol(command: str) -> str:
+    """The character of a command of mathtext; empty if there is none."""
+    if command in SYMBOLS:
+        return SYMBOLS[command]
+    kind = "CAPITAL" if command[:1].isupper() else "SMALL"
+    try:
+        return unicodedata.lookup(f"GREEK {kind} LETTER {command.upper()}")
+    except KeyError:
+        return ""
+
+
+def _shifted(text: str, sign: str, characters: dict[int, int]) -> str:
+    """A superscript or subscript, in characters of Unicode if it has all of them."""
+    inner = text.removeprefix("{").removesuffix("}")
+    return inner.translate(characters) if all(ord(c) in characters for c in inner) else f"{sign}{inner}"
 
 
 def mathtext(text: str) -> str:

@@ -1,0 +1,141 @@
+"""Comparisons of variants: over λ, against the baseline, and the trials of a tuned study."""
+
+from typing import Any
+
+import pandas as pd
+
+from study.analysis.drawing.style import is_logarithmic, option_label
+from study.analysis.drawing.view import View, difference_label, shown
+from study.analysis.page.rounding import rounded
+from study.analysis.statistics.tuning import TRIAL_KEYS
+from study.analysis.text.escaping import plain
+from study.measures.catalog import MAIN, MEASURES
+
+FEWEST = 3  # values of λ that make a path
+OF_PATH = ("test_loss", "near_zero_fraction", "zero_fraction", "weights_l1", "weights_l2", "abs_max")
+NAMES = {"optimizer.lr": "Learning rate", "lam": "λ"}
+
+
+def strength_path(view: View) -> dict[str, Any] | None:
+    """Return the measures of each regularizer over λ; None if no regularizer has three values of λ.
+
+    Returns:
+        `measures` (`name, label`), `lines`: for each regularizer and setting `label, variant` (whose colour it has),
+        `lam`, `runs` (complete runs at each λ), and by measure `mean, low, high` over seeds; `references`: the same for
+        the runs without a regularizer, with one value each; `first`: the two measures that are shown first.
+    """
+    rows = view.complete()
+    rows = rows[rows["variant"].isin(list(view.looks))]
+    several = rows["context"].nunique() > 1
+    main = MAIN[view.task]
+    wanted = [main.val, main.train, main.gap, "val_loss", "loss_gap", in_test(main.val), *OF_PATH]
+    names = [n for n in dict.fromkeys(wanted) if n in rows and rows[n].notna().any()]
+    lines, references = [], []
+    for (reg, context), own in rows.groupby(["reg", "context"], sort=False):
+        strengths = own[own["lam"] > 0]
+        label = plain(option_label(reg)) + (f" ({context})" if several and context else "")
+        if reg == "none":
+            references.append(_line(label, own.assign(lam=0.0), names))
+        elif strengths["lam"].nunique() >= FEWEST and not strengths.groupby("lam")["variant"].nunique().gt(1).any():
+            lines.append(_line(label, strengths, names))
+    if not lines:
+        return None
+    return {
+        "measures": [{"name": name, "label": plain(view.label(name))} for name in names],
+        "first": [main.val, main.gap],
+        "lines": lines,
+        "references": references,
+    }
+
+
+def in_test(measure: str) -> str:
+    """Return the test score that belongs to a validation score."""
+    return measure.replace("val_", "test_")
+
+
+def _line(label: str, rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    by_lam = rows.groupby("lam")
+    variants = rows.sort_values("lam")["variant"].unique()
+    found = {
+        "label": label,
+        "variant": variants[len(variants) // 2],
+        "lam": [float(lam) for lam in by_lam.groups],
+        "runs": [int(size) for size in by_lam.size()],
+        "values": {},
+    }
+    for name in names:
+        summary = by_lam[name].agg(["mean", "min", "max"])
+        mean, low, high = (rounded(shown(summary[column], name)) for column in summary)
+        found["values"][name] = {"mean": mean, "low": low, "high": high}
+    return found
+
+
+def differences(view: View) -> dict[str, Any] | None:
+    """Return the differences to the baseline with their intervals; None without a baseline.
+
+    Returns:
+        `measures` (`name, label, better`: 1 if larger is better), `primary`, and `rows`: `measure, variant, baseline,
+        n, difference, seeds` (the ends of the interval over seeds, or None), `wide` (those of the interval that also
+        covers new data or images, or None).
+    """
+    table = view.contrasts
+    if table.empty:
+        return None
+    known = view.measures
+    table = table[table["measure"].isin(list(known)) & table["mean_difference"].notna()]
+    found = []
+    for row in table.to_dict("records"):
+        factor, measure = known[row["measure"]].factor, row["measure"]
+        wide = "new_images" if measure.startswith("test") else "new_data"
+        found.append(
+            {
+                **{key: row[key] for key in ("measure", "variant", "baseline")},
+                "n": int(row["n"]),
+                "difference": rounded([factor * row["mean_difference"]])[0],
+                "seeds": _ends(row["ci_low"], row["ci_high"], factor),
+                "wide": _ends(row[f"{wide}_low"], row[f"{wide}_high"], factor),
+            }
+        )
+    names = dict.fromkeys(table["measure"])
+    described = [
+        {"name": name, "label": plain(difference_label(name, task=view.task)), "better": known[name].better}
+        for name in names
+    ]
+    return {"measures": described, "primary": view.primary, "rows": found}
+
+
+def _ends(low: float, high: float, factor: float) -> list[float | None] | None:
+    return None if pd.isna(low) or pd.isna(high) else rounded([factor * low, factor * high])
+
+
+def trials(view: View) -> dict[str, Any] | None:
+    """Return the score of every trial over each tuned number; None if the study is not tuned.
+
+    Returns:
+        `measure` (its label), `keys` (`name, label, logarithmic`), `lines`: for each regularizer and setting `label,
+        variant` (whose colour it has; empty if none is shown), `scores`, `chosen` (the position of the chosen trial),
+        and `values` by key.
+    """
+    table = view.trials
+    if table.empty:
+        return None
+    keys = [str(key) for key in table.columns[TRIAL_KEYS:] if pd.api.types.is_numeric_dtype(table[key])]
+    measure, several = table["measure"].iloc[0], table["context"].nunique() > 1
+    of_reg = view.study.runs.drop_duplicates("reg").set_index("reg")["variant"]
+    lines = []
+    for (reg, context), own in table.groupby(["reg", "context"], sort=False):
+        chosen = own["chosen"].to_numpy(bool)
+        lines.append(
+            {
+                "label": plain(option_label(reg)) + (f" ({context})" if several and context else ""),
+                "variant": of_reg.get(reg, ""),
+                "scores": rounded(shown(own["score"], measure)),
+                "chosen": int(chosen.argmax()) if chosen.any() else None,
+                "values": {key: rounded(own[key].astype(float)) for key in keys},
+            }
+        )
+    described = [
+        {"name": key, "label": NAMES.get(key, key), "logarithmic": is_logarithmic(table[key].dropna())} for key in keys
+    ]
+    unit = MEASURES[measure].better
+    return {"measure": plain(view.label(measure)), "better": unit, "keys": described, "lines": lines}

@@ -1,0 +1,37 @@
+"""The figure at the top of the page, with its text for readers who do not see it."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from study.analysis.drawing.draw import FOLDER
+
+ANSWERS = ("answer", "gap")  # the first one that has been drawn is shown
+ALT = {"gap": "Accuracy gap and loss gap of each variant over the epochs. The gap table below has the final values."}
+FONTS = ("'DejaVu Sans'", "'STIXGeneral'")
+
+
+def answer_figure(target: Path) -> dict[str, Any] | None:
+    """Return the figure as the source of an image, with its alternative text; None if it has not been drawn.
+
+    Args:
+        target: the folder analysis/ of a study.
+    """
+    for name in ANSWERS:
+        try:
+            content = (target / FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        try:
+            alt = (target / FOLDER / f"{name}.txt").read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            alt = ""
+        for font, rest in zip(FONTS, ("Verdana, sans-serif", "'Times New Roman', serif"), strict=True):
+            content = content.replace(f"font-family: {font}", f"font-family: {font}, {rest}")
+        source = base64.b64encode(content.encode()).decode()
+        return {
+            "name": name,
+            "source": f"data:image/svg+xml;base64,{source}",
+            "alt": alt or ALT.get(name, f"Figure {name}"),
+        }
+    return None

@@ -1,0 +1,110 @@
+"""The command that repeats a run: the settings of its config that differ from the defaults in conf/."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from study.config.points.grid import as_override
+from study.config.run_config import GROUPS, RunConfig, arguments
+
+TOP = ("batch_size", "budget", "clip_norm", "precision", "score_train", "threads")
+GENERAL = {
+    "data": ("split", "train_size", "label_noise", "standardize", "standardize_target"),
+    "reg": ("scope", "schedule", "ramp"),
+}
+UNSET = ("scope", "ramp", "standardize_target")  # a config has null for them where they have no meaning
+
+
+def repeat_command(config: RunConfig, folders: Sequence[Path], own_options: Callable[[], Sequence[str]] = list) -> str:
+    """Return the command that trains a run again, in a study of its own.
+
+    Args:
+        config: the config of the run.
+        folders: the folders of options, in search order; the last one is this project's.
+        own_options: returns the arguments that name the user's folders of options; called if the run needs them.
+    """
+    conf = _Conf(tuple(folders))
+    flags = [] if all(conf.has(group, getattr(config, group)["option"]) for group in GROUPS) else own_options()
+    parts = [f"reg={as_override(config.reg['option'])}"]
+    if "parts" in config.reg:
+        parts.append(f"reg.parts={as_override([_part(part) for part in config.reg['parts']])}")
+    elif config.reg["option"] != "none" and config.lam is not None:
+        parts.append(f"lam={as_override(config.lam)}")
+    parts += [f"seed={config.seed}", f"data={as_override(config.data['option'])}", f"epochs={config.epochs}"]
+    parts += [f"{key}={as_override(value)}" for key in TOP if (value := getattr(config, key)) != conf.top.get(key)]
+    for group in GROUPS:
+        values = getattr(config, group)
+        if group not in ("data", "reg") and values["option"] != conf.chosen(group):
+            parts.append(f"{group}={as_override(values['option'])}")
+        if "parts" not in values:
+            parts += _of_group(group, values, conf)
+    parts.append(f"name={config.name}_again")
+    return shlex.join(["study", *flags, *parts])
+
+
+@dataclass(frozen=True)
+class _Conf:
+    """The defaults in folders of options."""
+
+    folders: tuple[Path, ...]
+
+    @property
+    def top(self) -> dict[str, Any]:
+        """The content of config.yaml."""
+        return _content(self.folders[-1] / "config.yaml") if self.folders else {}
+
+    def chosen(self, group: str) -> str | None:
+        """The option of a group that a run has unless another is chosen."""
+        listed = [item for item in self.top.get("defaults") or [] if isinstance(item, dict)]
+        return next((str(item[group]) for item in listed if group in item), None)
+
+    def has(self, group: str, option: str) -> bool:
+        """Whether an option is one of this project's."""
+        return bool(self.folders) and bool(_content(self.folders[-1] / group / f"{option}.yaml"))
+
+    def defaults(self, group: str, option: str) -> dict[str, Any]:
+        """The settings of an option, before anything is overridden."""
+        found = (_content(folder / group / f"{option}.yaml") for folder in self.folders)
+        return {**(self.top.get(group) or {}), **next(filter(None, found), {})}
+
+
+def _of_group(group: str, values: Mapping[str, Any], conf: _Conf) -> list[str]:
+    """Return the overrides of the settings of one group that are not the defaults."""
+    settings = arguments(values) | {key: values[key] for key in GENERAL.get(group, ()) if key in values}
+    defaults = conf.defaults(group, values["option"])
+    return [
+        f"{group}.{key}={as_override(value)}"
+        for key, value in settings.items()
+        if not (key in defaults and defaults[key] == value) and not (value is None and key in UNSET)
+    ]
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part of a combined regularizer as the command line takes it."""
+    settings = {key: part[key] for key in GENERAL["reg"] if part.get(key) is not None}
+    return {"reg": part["option"], "lam": part["lam"], **arguments(part), **settings}
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """Return the content of an option's file; empty if there is none."""
+    try:
+        return _parsed(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the content of YAML, with values from other keys as they stand; empty if it is not a mapping."""
+    try:
+        content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except (YAMLError, OmegaConfBaseException, ValueError):
+        return {}
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
