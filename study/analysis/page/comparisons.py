@@ -54,7 +54,8 @@ def in_test(measure: str) -> str:
 
 
 def _line(label: str, rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:
-    by_lam = rows.groupby("lam")
+    by_lam = rows[["lam", *names]].groupby("lam")
+    summary = by_lam.agg(["mean", "min", "max"])
     variants = rows.sort_values("lam")["variant"].unique()
     found = {
         "label": label,
@@ -64,8 +65,7 @@ def _line(label: str, rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         "values": {},
     }
     for name in names:
-        summary = by_lam[name].agg(["mean", "min", "max"])
-        mean, low, high = (rounded(shown(summary[column], name)) for column in summary)
+        mean, low, high = (rounded(shown(summary[name, column], name)) for column in ("mean", "min", "max"))
         found["values"][name] = {"mean": mean, "low": low, "high": high}
     return found
 

@@ -46,16 +46,20 @@ def curves(view: View) -> dict[str, Any]:
     names = list(dict.fromkeys(measure for choice in choices for measure in choice["measures"]))
     epochs, note = _kept_epochs(table)
     table = table[table["epoch"].isin(epochs)].sort_values("epoch", kind="stable")
-    places = {epoch: place for place, epoch in enumerate(epochs)}
-    by_run = dict(tuple(table.groupby("run", sort=False)))
+    places = np.searchsorted(epochs, table["epoch"].to_numpy())
+    columns = {name: shown(table[name], name) for name in names}
+    rows_of = table.groupby("run", sort=False).indices  # of each run, in the order of epochs
     return {
         "choices": choices,
         "measures": [{"name": name, "label": plain(view.label(name))} for name in names],
         "epochs": epochs,
         "runs": [
-            _run(row.run, row.variant, int(row.seed), by_run[row.run], names, places)
-            for row in view.study.runs.itertuples()
-            if row.run in by_run and row.variant in view.looks
+            {
+                **{"run": row.run, "variant": row.variant, "seed": int(row.seed)},
+                **{name: _at(places[rows_of[row.run]], column[rows_of[row.run]]) for name, column in columns.items()},
+            }
+            for row in view.study.runs[["run", "variant", "seed"]].itertuples()
+            if row.run in rows_of
         ],
         "note": note,
     }
@@ -73,13 +77,8 @@ def _kept_epochs(table: pd.DataFrame) -> tuple[list[int], str]:
     return [int(epoch) for epoch in epochs[kept]], note
 
 
-def _run(
-    run: str, variant: str, seed: int, table: pd.DataFrame, names: list[str], places: dict[int, int]
-) -> dict[str, Any]:
-    found: dict[str, Any] = {"run": run, "variant": variant, "seed": seed}
-    at = [places[int(epoch)] for epoch in table["epoch"]]
-    for name in names:
-        values = np.full(at[-1] + 1, np.nan)
-        values[at] = shown(table[name], name)
-        found[name] = rounded(values)
-    return found
+def _at(places: np.ndarray, values: np.ndarray) -> list[float | None]:
+    """Return rounded values at their places; there is none where an epoch is missing."""
+    found = np.full(places[-1] + 1, np.nan)
+    found[places] = values
+    return rounded(found)

@@ -7,6 +7,7 @@ from study.analysis.drawing.style import Look
 from study.analysis.page import comparisons, curves, protocol, runs, weights
 from study.analysis.page.analysis import Analysis
 from study.analysis.page.figure import answer_figure
+from study.analysis.page.repeat import Conf
 from study.analysis.page.table import tables
 from study.analysis.text.escaping import plain
 
@@ -24,8 +25,8 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         `format, study, protocol, warnings, selection, figure, problems, variants, runs, tables, curves, weights, path,
         differences, tuning`. Numbers are rounded for display. What a study does not have is None or empty.
     """
-    looks = analysis.view.looks
-    listed = runs.every_run(analysis.study, analysis.rows, analysis.folders)
+    looks, conf = analysis.view.looks, Conf(analysis.folders)
+    listed = runs.every_run(analysis.study, analysis.rows, conf)
     return {
         "format": FORMAT,
         "study": {"name": analysis.study.folder.name, "task": analysis.study.task},
@@ -34,7 +35,7 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         "warnings": list(analysis.notes),
         "selection": analysis.selection,
         "figure": answer_figure(target),
-        "problems": runs.problems(analysis.study, listed, analysis.folders),
+        "problems": runs.problems(analysis.study, listed, conf),
         "variants": [_variant(variant, look) for variant, look in looks.items()],
         "runs": listed,
         "tables": tables(analysis.sections),

@@ -17,13 +17,18 @@ AT = {"last": "the end of training", "best": "the epoch of the best {words}"}
 def question(analysis: Analysis) -> str:
     """Return the question of the study, as a sentence."""
     regs = [reg for reg in analysis.rows["reg"].unique() if reg != "none"]
-    names = [plain(option_label(reg)) for reg in regs]
+    names = [_in_sentence(plain(option_label(reg))) for reg in regs]
     if not names:
         return "How do the variants differ in overfitting, accuracy and weights?"
     listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     subject = listed if len(names) <= MOST_NAMED else f"{len(names)} regularizers"
     do, cost = ("does", "does it cost") if len(names) == 1 else ("do", "do they cost")
     return f"How much {do} {subject} reduce overfitting, what {cost}, and what happens to the weights?"
+
+
+def _in_sentence(label: str) -> str:
+    """Return a label without its capital, unless it is a symbol such as L1 or SAM."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def terms(analysis: Analysis, listed: Mapping[str, Any]) -> list[list[str]]:

@@ -2,8 +2,6 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,53 @@ GENERAL = {
 UNSET = ("scope", "ramp", "standardize_target")  # a config has null for them where they have no meaning
 
 
-def repeat_command(config: RunConfig, folders: Sequence[Path], own_options: Callable[[], Sequence[str]] = list) -> str:
+class Conf:
+    """The defaults in folders of options, each file of which is read once."""
+
+    def __init__(self, folders: Sequence[Path]):
+        self._folders = folders
+        self._files: dict[Path, dict[str, Any]] = {}
+
+    @property
+    def top(self) -> dict[str, Any]:
+        """The content of config.yaml."""
+        return self._content(self._folders[-1] / "config.yaml") if self._folders else {}
+
+    def chosen(self, group: str) -> str | None:
+        """The option of a group that a run has unless another is chosen."""
+        listed = [item for item in self.top.get("defaults") or [] if isinstance(item, dict)]
+        return next((str(item[group]) for item in listed if group in item), None)
+
+    def has(self, group: str, option: str) -> bool:
+        """Whether an option is one of this project's: the last of the folders has it."""
+        return bool(self._folders) and bool(self._content(self._folders[-1] / group / f"{option}.yaml"))
+
+    def defaults(self, group: str, option: str) -> dict[str, Any]:
+        """The settings of an option, before anything is overridden."""
+        found = (self._content(folder / group / f"{option}.yaml") for folder in self._folders)
+        return {**(self.top.get(group) or {}), **next(filter(None, found), {})}
+
+    def _content(self, file: Path) -> dict[str, Any]:
+        """The content of an option's file, with values from other keys as they stand; empty if there is none."""
+        if file not in self._files:
+            self._files[file] = {}
+            try:
+                content = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")), resolve=False)
+            except (OSError, YAMLError, OmegaConfBaseException, ValueError):
+                return {}
+            if isinstance(content, dict):
+                self._files[file] = {str(key): value for key, value in content.items()}
+        return self._files[file]
+
+
+def repeat_command(config: RunConfig, conf: Conf, own_options: Callable[[], Sequence[str]] = list) -> str:
     """Return the command that trains a run again, in a study of its own.
 
     Args:
         config: the config of the run.
-        folders: the folders of options, in search order; the last one is this project's.
+        conf: the defaults.
         own_options: returns the arguments that name the user's folders of options; called if the run needs them.
     """
-    conf = _Conf(tuple(folders))
     flags = [] if all(conf.has(group, getattr(config, group)["option"]) for group in GROUPS) else own_options()
     parts = [f"reg={as_override(config.reg['option'])}"]
     if "parts" in config.reg:
@@ -49,33 +85,7 @@ def repeat_command(config: RunConfig, folders: Sequence[Path], own_options: Call
     return shlex.join(["study", *flags, *parts])
 
 
-@dataclass(frozen=True)
-class _Conf:
-    """The defaults in folders of options."""
-
-    folders: tuple[Path, ...]
-
-    @property
-    def top(self) -> dict[str, Any]:
-        """The content of config.yaml."""
-        return _content(self.folders[-1] / "config.yaml") if self.folders else {}
-
-    def chosen(self, group: str) -> str | None:
-        """The option of a group that a run has unless another is chosen."""
-        listed = [item for item in self.top.get("defaults") or [] if isinstance(item, dict)]
-        return next((str(item[group]) for item in listed if group in item), None)
-
-    def has(self, group: str, option: str) -> bool:
-        """Whether an option is one of this project's."""
-        return bool(self.folders) and bool(_content(self.folders[-1] / group / f"{option}.yaml"))
-
-    def defaults(self, group: str, option: str) -> dict[str, Any]:
-        """The settings of an option, before anything is overridden."""
-        found = (_content(folder / group / f"{option}.yaml") for folder in self.folders)
-        return {**(self.top.get(group) or {}), **next(filter(None, found), {})}
-
-
-def _of_group(group: str, values: Mapping[str, Any], conf: _Conf) -> list[str]:
+def _of_group(group: str, values: Mapping[str, Any], conf: Conf) -> list[str]:
     """Return the overrides of the settings of one group that are not the defaults."""
     settings = arguments(values) | {key: values[key] for key in GENERAL.get(group, ()) if key in values}
     defaults = conf.defaults(group, values["option"])
@@ -90,21 +100,3 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     """Return a part of a combined regularizer as the command line takes it."""
     settings = {key: part[key] for key in GENERAL["reg"] if part.get(key) is not None}
     return {"reg": part["option"], "lam": part["lam"], **arguments(part), **settings}
-
-
-def _content(file: Path) -> dict[str, Any]:
-    """Return the content of an option's file; empty if there is none."""
-    try:
-        return _parsed(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> dict[str, Any]:
-    """Return the content of YAML, with values from other keys as they stand; empty if it is not a mapping."""
-    try:
-        content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-    except (YAMLError, OmegaConfBaseException, ValueError):
-        return {}
-    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.page.repeat import repeat_command
+from study.analysis.page.repeat import Conf, repeat_command
 from study.analysis.reading.collect import Study
 from study.analysis.text.formats import number, significant
 from study.config.run_config import RunConfig
@@ -24,13 +24,13 @@ SEALS = {"fits": "intact", "none": "none", "changed": "files changed"}
 NO_CONFIG = ("name", "seed")  # keys of a config that the list shows elsewhere
 
 
-def every_run(study: Study, rows: pd.DataFrame, folders: Sequence[Path]) -> dict[str, Any]:
+def every_run(study: Study, rows: pd.DataFrame, conf: Conf) -> dict[str, Any]:
     """Return the analyzed runs.
 
     Args:
         study: the analyzed runs.
         rows: one row per run, from `gaps.at_epoch`.
-        folders: the folders of options, in search order.
+        conf: the defaults of settings.
 
     Returns:
         `headers` of the scores, `rows`: for each run `run, variant, seed, state, epochs, scores` (as text), `seal`,
@@ -42,7 +42,8 @@ def every_run(study: Study, rows: pd.DataFrame, folders: Sequence[Path]) -> dict
     listed: list[dict[str, Any]] = []
     configs: list[dict[str, str]] = []
     versions: list[dict[str, str]] = []
-    for row in rows.head(MOST_RUNS).itertuples():
+    columns = ["run", "variant", "seed", "state", "epochs", "epochs_trained", "seal", "run_id"]
+    for row in rows[columns].head(MOST_RUNS).itertuples():
         place = study.place(row.run)
         status, config = read_status(place) or {}, read_config(place)
         found = _versions(status)
@@ -59,7 +60,7 @@ def every_run(study: Study, rows: pd.DataFrame, folders: Sequence[Path]) -> dict
                 "seal": SEALS.get(row.seal, row.seal),
                 "digest": str(status.get("status_sha256", ""))[:12],
                 "id": row.run_id,
-                "command": repeat_command(config, folders, own) if config else "",
+                "command": repeat_command(config, conf, own) if config else "",
                 "versions": versions.index(found),
             }
         )
@@ -79,7 +80,7 @@ def every_run(study: Study, rows: pd.DataFrame, folders: Sequence[Path]) -> dict
     }
 
 
-def problems(study: Study, listed: Mapping[str, Any], folders: Sequence[Path]) -> list[dict[str, Any]]:
+def problems(study: Study, listed: Mapping[str, Any], conf: Conf) -> list[dict[str, Any]]:
     """Return the runs that failed, diverged, are damaged or have not ended, each with its state and the reason.
 
     Returns:
@@ -89,13 +90,13 @@ def problems(study: Study, listed: Mapping[str, Any], folders: Sequence[Path]) -
     reasons = {line.removeprefix(f"{study.folder}/").partition(" ")[0]: line for line in study.damaged}
     for name, line in reasons.items():
         reason = line.removeprefix(f"{study.folder}/{name} ")
-        found.append(_problem(study.folder / name, name, "left out", reason[:1].upper() + reason[1:], folders, own))
+        found.append(_problem(study.folder / name, name, "left out", reason[:1].upper() + reason[1:], conf, own))
     unfinished = {path.name.rpartition("@")[0]: path for path in work_folders(study.folder)}
     for line in study.left_out:
         name = line.removeprefix(f"{study.folder}/").partition(" ")[0]
         state, _, rest = line.removeprefix(f"{study.folder}/{name} is ").removesuffix(": left out").partition(" (")
         place = unfinished.get(name, study.folder / name)
-        found.append(_problem(place, name, state, rest.removesuffix(")"), folders, own))
+        found.append(_problem(place, name, state, rest.removesuffix(")"), conf, own))
     for run in listed["rows"]:
         if run["state"] != "complete":
             last = run["epochs"].partition(" ")[0]
@@ -107,11 +108,11 @@ def problems(study: Study, listed: Mapping[str, Any], folders: Sequence[Path]) -
 
 
 def _problem(
-    place: Path, name: str, state: str, reason: str, folders: Sequence[Path], own: Callable[[], Sequence[str]]
+    place: Path, name: str, state: str, reason: str, conf: Conf, own: Callable[[], Sequence[str]]
 ) -> dict[str, Any]:
     config = read_config(place) if place.is_dir() else None
     try:
-        command = repeat_command(config, folders, own) if config else ""
+        command = repeat_command(config, conf, own) if config else ""
     except (KeyError, TypeError, ValueError):  # a damaged config that can still be read
         command = ""
     return {"run": name, "state": state, "command": command, "reason": reason}

@@ -74,7 +74,8 @@ def _nothing(reason: str) -> dict[str, Any]:
 
 def _of_few_runs(view: View) -> tuple[pd.DataFrame, list[str]]:
     """Return the runs whose histograms are read: the first seeds of each variant, if there are many runs."""
-    rows = view.rows[view.rows["variant"].isin(list(view.looks))]
+    rows = view.rows[["run", "variant", "epochs", "epochs_trained"]]
+    rows = rows[rows["variant"].isin(list(view.looks))]
     seeds = max(MOST_RUNS // max(len(view.looks), 1), 1)
     kept = rows[rows.groupby("variant").cumcount() < seeds]
     if len(kept) == len(rows):

@@ -49,7 +49,8 @@ function showProtocol(body) {
 
 function showAnswer(body) {
   if (!data.figure) return false;
-  const image = part(body, "figure", () => h("img", { class: "answer" }));
+  const frame = part(body, "figure", () => h("div", { class: "frame", role: "region", tabindex: 0, "aria-label": "Figure" }, h("img", { class: "answer" })));
+  const image = frame.querySelector("img");
   if (image.src !== data.figure.source) image.src = data.figure.source;
   image.alt = data.figure.alt;
   part(body, "text", () => h("p", { class: "caption" })).textContent = data.selection ? `${data.figure.alt} The figure shows ${data.selection}.` : data.figure.alt;
@@ -77,6 +78,7 @@ function showToggles(body, id) {
   const names = JSON.stringify([data.variants, isDark()]);
   if (boxes.dataset.names !== names) {
     boxes.dataset.names = names;
+    boxes.classList.toggle("long", data.variants.some((variant) => variant.label.length > 24));
     boxes.replaceChildren(
       ...data.variants.map((variant) => {
         const box = h("input", { type: "checkbox", "data-variant": variant.key });
@@ -268,7 +270,7 @@ function showPath(body) {
       if (!names.includes(state.strengths[side])) state.strengths[side] = names.includes(path.first[side]) ? path.first[side] : names[0];
       const measure = state.strengths[side];
       const half = part(pair, `side-${side}`, () => h("div", {}));
-      showSelect(half, `strength-${side}`, side ? "Right" : "Left", path.measures.map((one) => [one.name, one.label]), measure, (name) => ((state.strengths[side] = name), showPath(body)));
+      showSelect(half, `strength-${side}`, side ? "Second measure" : "First measure", path.measures.map((one) => [one.name, one.label]), measure, (name) => ((state.strengths[side] = name), showPath(body)));
       const lines = path.lines.map((line) => {
         const at = new Map(line.lam.map((lam, place) => [lam, place]));
         const of = (list) => x.map((lam) => (at.has(lam) ? list[at.get(lam)] : null));
@@ -304,14 +306,17 @@ function showPath(body) {
   if (matched) showTable(body, matched, { heading: true });
 }
 
-/** Return the powers of ten on an axis, at most about eight of them. */
+/** Return the powers of ten on an axis, at most about eight of them; between few of them also 2 and 5 times a power. */
 function powers(low, high) {
-  const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
-  const every = Math.ceil((last - first + 1) / 8) || 1;
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const every = Math.ceil((last - first) / 8) || 1;
+  const factors = last - first > 3 ? [1] : [1, 2, 5];
   const found = [];
   for (let power = first; power <= last; power += every) {
-    const value = Number(`1e${power}`);
-    found.push([value, power < 3 && power > -2 ? String(value) : powered(value, 1)]);
+    for (const factor of factors) {
+      const value = Number(`${factor}e${power}`);
+      if (value >= low / 1.4 && value <= high * 1.4) found.push([value, power < 4 && power > -4 && factors.length > 1 ? String(value) : power < 3 && power > -2 ? String(value) : powered(value, 1)]);
+    }
   }
   return found;
 }

@@ -14,7 +14,7 @@ function showTable(parent, table, options = {}) {
   const id = `table-${table.stem}`;
   if (options.heading) add("heading", () => h("h3", {}, table.title));
   const redraw = () => fill(root, table, options);
-  if (table.rows.length > 5) {
+  if (table.rows.length > (options.heading ? 8 : 3)) {
     const tools = add("tools", () =>
       h("div", { class: "tools" }, h("label", { for: `${id}-filter` }, "Filter"), h("input", { type: "search", id: `${id}-filter`, autocomplete: "off" }), h("span", { class: "count", role: "status" })),
     );
