@@ -25,19 +25,22 @@ def strength_path(view: View) -> dict[str, Any] | None:
         the runs without a regularizer, with one value each; `first`: the two measures that are shown first.
     """
     rows = view.complete()
-    rows = rows[rows["variant"].isin(list(view.looks))]
+    rows = rows[rows["variant"].isin(list(view.looks)) & ((rows["lam"] > 0) | (rows["reg"] == "none"))]
     several = rows["context"].nunique() > 1
     main = MAIN[view.task]
     wanted = [main.val, main.train, main.gap, "val_loss", "loss_gap", in_test(main.val), *OF_PATH]
     names = [n for n in dict.fromkeys(wanted) if n in rows and rows[n].notna().any()]
+    keys = ["reg", "context", "lam"]
+    summary = rows[[*keys, *names]].groupby(keys, sort=False).agg(["mean", "min", "max"]).sort_index()
+    variants = rows.groupby(keys, sort=False)["variant"].agg(["nunique", "first", "size"]).sort_index()
     lines, references = [], []
-    for (reg, context), own in rows.groupby(["reg", "context"], sort=False):
-        strengths = own[own["lam"] > 0]
+    for reg, context in dict.fromkeys(zip(rows["reg"], rows["context"], strict=True)):
         label = plain(option_label(reg)) + (f" ({context})" if several and context else "")
+        line = _line(label, variants.loc[reg, context], summary.loc[reg, context], names)
         if reg == "none":
-            references.append(_line(label, own.assign(lam=0.0), names))
-        elif strengths["lam"].nunique() >= FEWEST and not strengths.groupby("lam")["variant"].nunique().gt(1).any():
-            lines.append(_line(label, strengths, names))
+            references.append(line)
+        elif len(line["lam"]) >= FEWEST and variants.loc[reg, context]["nunique"].max() == 1:
+            lines.append(line)
     if not lines:
         return None
     return {
@@ -53,21 +56,26 @@ def in_test(measure: str) -> str:
     return measure.replace("val_", "test_")
 
 
-def _line(label: str, rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:
-    by_lam = rows[["lam", *names]].groupby("lam")
-    summary = by_lam.agg(["mean", "min", "max"])
-    variants = rows.sort_values("lam")["variant"].unique()
-    found = {
-        "label": label,
-        "variant": variants[len(variants) // 2],
-        "lam": [float(lam) for lam in by_lam.groups],
-        "runs": [int(size) for size in by_lam.size()],
-        "values": {},
-    }
+def _line(label: str, variants: pd.DataFrame, summary: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    """Return one line of `strength_path`.
+
+    Args:
+        label: the regularizer in words.
+        variants: `nunique, first, size` of the runs at each λ.
+        summary: `mean, min, max` of each measure at each λ.
+        names: the measures.
+    """
+    values = {}
     for name in names:
         mean, low, high = (rounded(shown(summary[name, column], name)) for column in ("mean", "min", "max"))
-        found["values"][name] = {"mean": mean, "low": low, "high": high}
-    return found
+        values[name] = {"mean": mean, "low": low, "high": high}
+    return {
+        "label": label,
+        "variant": variants["first"].iloc[len(variants) // 2],
+        "lam": [float(lam) for lam in summary.index],
+        "runs": [int(size) for size in variants["size"]],
+        "values": values,
+    }
 
 
 def differences(view: View) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ function build(chart) {
   const { options, plot } = chart;
   if (chart.uplot) chart.uplot.destroy();
   chart.focus = null;
-  const width = theme.printing ? Math.min(plot.clientWidth || 320, 330) : plot.clientWidth || 320;
+  const width = theme.printing ? (options.height ? 680 : 330) : plot.clientWidth || 320;
   const ink = token("muted"), rule = token("rule"), font = `12px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: ink, font, labelFont: font, labelGap: 2, labelSize: 18, ticks: { show: false }, grid: { stroke: rule, width: 1 } };
   const marks = options.xTicks ? options.xTicks(width) : null;

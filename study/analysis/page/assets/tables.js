@@ -27,6 +27,7 @@ function showTable(parent, table, options = {}) {
     h("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `${table.title}, table` }, h("table", { id }, h("caption", {}, table.title), h("thead"), h("tbody"))),
   );
   scroll.querySelector("table").classList.toggle("wide", table.headers.length > 8);
+  scroll.querySelector("table").classList.toggle("widest", table.headers.length > 11);
   scroll.classList.toggle("tall", table.rows.length > 24);
   const notes = table.notes || [];
   const more = table.total > table.rows.length ? [`The first ${table.rows.length} of ${table.total} rows. ${table.stem}.csv has all.`] : [];

@@ -81,8 +81,11 @@ function isDark() {
   return !theme.printing && matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+// On paper, as page.css has them there: when a browser asks to prepare for it, styles are still those of the screen.
+const PAPER = { paper: "#ffffff", muted: "#444444", rule: "#dddddd" };
+
 function token(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  return theme.printing ? PAPER[name] : getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
 const probe = document.createElement("canvas").getContext("2d");
