@@ -1,6 +1,6 @@
 """What an analysis has found, from which the page is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Analysis:
         manifest: the manifest of a tuned study.
         view: what figures show: some or all of the variants.
         selection: a line that states which variants figures show; empty if they show all.
+        figures: the names of the figures that this analysis has drawn.
         folders: the folders of options, in search order; the last one is this project's.
     """
 
@@ -38,4 +39,5 @@ class Analysis:
     manifest: Mapping[str, Any] | None
     view: View
     selection: str
+    figures: Collection[str] = ()
     folders: Sequence[Path] = ()

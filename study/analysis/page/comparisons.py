@@ -4,8 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.drawing.style import is_logarithmic, option_label
+from study.analysis.drawing.layout import is_logarithmic
+from study.analysis.drawing.looks import Look
 from study.analysis.drawing.view import View, difference_label, shown
+from study.analysis.page.appearance import appearance
 from study.analysis.page.rounding import rounded
 from study.analysis.statistics.tuning import TRIAL_KEYS
 from study.analysis.text.escaping import plain
@@ -20,9 +22,9 @@ def strength_path(view: View) -> dict[str, Any] | None:
     """Return the measures of each regularizer over λ; None if no regularizer has three values of λ.
 
     Returns:
-        `measures` (`name, label`), `lines`: for each regularizer and setting `label, variant` (whose colour it has),
-        `lam`, `runs` (complete runs at each λ), and by measure `mean, low, high` over seeds; `references`: the same for
-        the runs without a regularizer, with one value each; `first`: the two measures that are shown first.
+        `measures` (`name, label`), `lines`: for each regularizer and setting `label, colour, dash, lam`, `runs` (the
+        complete runs at each λ), and `values`: by measure `mean, low, high` over seeds; `references`: the same for the
+        runs without a regularizer, with one value each; `first`: the two measures that are shown first.
     """
     rows = view.complete()
     rows = rows[rows["variant"].isin(list(view.looks)) & ((rows["lam"] > 0) | (rows["reg"] == "none"))]
@@ -32,11 +34,13 @@ def strength_path(view: View) -> dict[str, Any] | None:
     names = [n for n in dict.fromkeys(wanted) if n in rows and rows[n].notna().any()]
     keys = ["reg", "context", "lam"]
     summary = rows[[*keys, *names]].groupby(keys, sort=False).agg(["mean", "min", "max"]).sort_index()
-    variants = rows.groupby(keys, sort=False)["variant"].agg(["nunique", "first", "size"]).sort_index()
+    variants = rows.groupby(keys, sort=False)["variant"].agg(["nunique", "size"]).sort_index()
+    styles = view.looks_by("reg")
     lines, references = [], []
     for reg, context in dict.fromkeys(zip(rows["reg"], rows["context"], strict=True)):
-        label = plain(option_label(reg)) + (f" ({context})" if several and context else "")
-        line = _line(label, variants.loc[reg, context], summary.loc[reg, context], names)
+        line = _line(
+            styles[reg], context if several else "", variants.loc[reg, context], summary.loc[reg, context], names
+        )
         if reg == "none":
             references.append(line)
         elif len(line["lam"]) >= FEWEST and variants.loc[reg, context]["nunique"].max() == 1:
@@ -56,12 +60,13 @@ def in_test(measure: str) -> str:
     return measure.replace("val_", "test_")
 
 
-def _line(label: str, variants: pd.DataFrame, summary: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+def _line(look: Look, context: str, variants: pd.DataFrame, summary: pd.DataFrame, names: list[str]) -> dict[str, Any]:
     """Return one line of `strength_path`.
 
     Args:
-        label: the regularizer in words.
-        variants: `nunique, first, size` of the runs at each λ.
+        look: that of the regularizer.
+        context: the setting; empty if there is only one.
+        variants: `nunique, size` of the runs at each λ.
         summary: `mean, min, max` of each measure at each λ.
         names: the measures.
     """
@@ -70,12 +75,17 @@ def _line(label: str, variants: pd.DataFrame, summary: pd.DataFrame, names: list
         mean, low, high = (rounded(shown(summary[name, column], name)) for column in ("mean", "min", "max"))
         values[name] = {"mean": mean, "low": low, "high": high}
     return {
-        "label": label,
-        "variant": variants["first"].iloc[len(variants) // 2],
+        **_of_group(look, context),
         "lam": [float(lam) for lam in summary.index],
         "runs": [int(size) for size in variants["size"]],
         "values": values,
     }
+
+
+def _of_group(look: Look, context: str) -> dict[str, Any]:
+    """Return the appearance of a regularizer, in one of several settings."""
+    shown_as = appearance(look)
+    return {**shown_as, "label": shown_as["label"] + (f" ({context})" if context else "")}
 
 
 def differences(view: View) -> dict[str, Any] | None:
@@ -121,7 +131,7 @@ def trials(view: View) -> dict[str, Any] | None:
 
     Returns:
         `measure` (its label), `keys` (`name, label, logarithmic`), `lines`: for each regularizer and setting `label,
-        variant` (whose colour it has; empty if none is shown), `scores`, `chosen` (the position of the chosen trial),
+        colour, dash, scores`, `chosen` (the position of the chosen trial),
         and `values` by key.
     """
     table = view.trials
@@ -129,14 +139,13 @@ def trials(view: View) -> dict[str, Any] | None:
         return None
     keys = [str(key) for key in table.columns[TRIAL_KEYS:] if pd.api.types.is_numeric_dtype(table[key])]
     measure, several = table["measure"].iloc[0], table["context"].nunique() > 1
-    of_reg = view.study.runs.drop_duplicates("reg").set_index("reg")["variant"]
+    styles = view.looks_by("reg", list(table["reg"].unique()))
     lines = []
     for (reg, context), own in table.groupby(["reg", "context"], sort=False):
         chosen = own["chosen"].to_numpy(bool)
         lines.append(
             {
-                "label": plain(option_label(reg)) + (f" ({context})" if several and context else ""),
-                "variant": of_reg.get(reg, ""),
+                **_of_group(styles[reg], context if several else ""),
                 "scores": rounded(shown(own["score"], measure)),
                 "chosen": int(chosen.argmax()) if chosen.any() else None,
                 "values": {key: rounded(own[key].astype(float)) for key in keys},

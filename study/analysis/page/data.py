@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from study.analysis.drawing.style import Look
 from study.analysis.page import comparisons, curves, protocol, runs, weights
 from study.analysis.page.analysis import Analysis
+from study.analysis.page.appearance import appearance
 from study.analysis.page.figure import answer_figure
 from study.analysis.page.repeat import Conf
 from study.analysis.page.table import tables
-from study.analysis.text.escaping import plain
+from study.config.folders import CONF
 
 FORMAT = 1  # of the data; the page refuses another one
 
@@ -25,7 +25,7 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         `format, study, protocol, warnings, selection, figure, problems, variants, runs, tables, curves, weights, path,
         differences, tuning`. Numbers are rounded for display. What a study does not have is None or empty.
     """
-    looks, conf = analysis.view.looks, Conf(analysis.folders)
+    looks, conf = analysis.view.looks, Conf(analysis.folders or (CONF,))
     listed = runs.every_run(analysis.study, analysis.rows, conf)
     return {
         "format": FORMAT,
@@ -34,9 +34,9 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         "question": protocol.question(analysis),
         "warnings": list(analysis.notes),
         "selection": analysis.selection,
-        "figure": answer_figure(target),
+        "figure": answer_figure(target, analysis.figures),
         "problems": runs.problems(analysis.study, listed, conf),
-        "variants": [_variant(variant, look) for variant, look in looks.items()],
+        "variants": [{"key": variant, **appearance(look)} for variant, look in looks.items()],
         "runs": listed,
         "tables": tables(analysis.sections),
         "curves": curves.curves(analysis.view),
@@ -45,8 +45,3 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         "differences": comparisons.differences(analysis.view),
         "tuning": comparisons.trials(analysis.view),
     }
-
-
-def _variant(variant: str, look: Look) -> dict[str, Any]:
-    dash = [] if look.dash == "solid" else [float(length) for length in look.dash[1]]
-    return {"key": variant, "label": plain(look.label), "colour": look.colour, "dash": dash}

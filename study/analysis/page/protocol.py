@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.analysis.drawing.style import option_label
+from study.analysis.drawing.labels import option_label
 from study.analysis.page.analysis import Analysis
 from study.analysis.text.escaping import plain
 from study.config.names import differing

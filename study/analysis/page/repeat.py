@@ -21,42 +21,41 @@ UNSET = ("scope", "ramp", "standardize_target")  # a config has null for them wh
 
 
 class Conf:
-    """The defaults in folders of options, each file of which is read once."""
+    """The defaults in folders of options. Each file is read once.
+
+    Attributes:
+        top: the content of config.yaml.
+        chosen: by group, the option that a run has unless another is chosen.
+    """
 
     def __init__(self, folders: Sequence[Path]):
         self._folders = folders
-        self._files: dict[Path, dict[str, Any]] = {}
-
-    @property
-    def top(self) -> dict[str, Any]:
-        """The content of config.yaml."""
-        return self._content(self._folders[-1] / "config.yaml") if self._folders else {}
-
-    def chosen(self, group: str) -> str | None:
-        """The option of a group that a run has unless another is chosen."""
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+        self.top = _content(folders[-1] / "config.yaml")
         listed = [item for item in self.top.get("defaults") or [] if isinstance(item, dict)]
-        return next((str(item[group]) for item in listed if group in item), None)
+        self.chosen: dict[str, Any] = {group: option for item in listed for group, option in item.items()}
 
-    def has(self, group: str, option: str) -> bool:
-        """Whether an option is one of this project's: the last of the folders has it."""
-        return bool(self._folders) and bool(self._content(self._folders[-1] / group / f"{option}.yaml"))
+    def is_own(self, group: str, option: str) -> bool:
+        """Whether an option is the user's own: not in the last of the folders, which is this project's."""
+        return not self.defaults(group, option).get("of_project", False)
 
     def defaults(self, group: str, option: str) -> dict[str, Any]:
-        """The settings of an option, before anything is overridden."""
-        found = (self._content(folder / group / f"{option}.yaml") for folder in self._folders)
-        return {**(self.top.get(group) or {}), **next(filter(None, found), {})}
+        """The settings of an option before anything is overridden, and `of_project`."""
+        key = (group, option)
+        if key not in self._known:
+            found = [_content(folder / group / f"{option}.yaml") for folder in self._folders]
+            settings = {**(self.top.get(group) or {}), **next(filter(None, found), {})}
+            self._known[key] = settings | {"of_project": bool(found[-1])}
+        return self._known[key]
 
-    def _content(self, file: Path) -> dict[str, Any]:
-        """The content of an option's file, with values from other keys as they stand; empty if there is none."""
-        if file not in self._files:
-            self._files[file] = {}
-            try:
-                content = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")), resolve=False)
-            except (OSError, YAMLError, OmegaConfBaseException, ValueError):
-                return {}
-            if isinstance(content, dict):
-                self._files[file] = {str(key): value for key, value in content.items()}
-        return self._files[file]
+
+def _content(file: Path) -> dict[str, Any]:
+    """The content of an option's file, with values from other keys as they stand; empty if there is none."""
+    try:
+        content = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")), resolve=False)
+    except (OSError, YAMLError, OmegaConfBaseException, ValueError):
+        return {}
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 
 
 def repeat_command(config: RunConfig, conf: Conf, own_options: Callable[[], Sequence[str]] = list) -> str:
@@ -67,7 +66,7 @@ def repeat_command(config: RunConfig, conf: Conf, own_options: Callable[[], Sequ
         conf: the defaults.
         own_options: returns the arguments that name the user's folders of options; called if the run needs them.
     """
-    flags = [] if all(conf.has(group, getattr(config, group)["option"]) for group in GROUPS) else own_options()
+    flags = own_options() if any(conf.is_own(group, getattr(config, group)["option"]) for group in GROUPS) else []
     parts = [f"reg={as_override(config.reg['option'])}"]
     if "parts" in config.reg:
         parts.append(f"reg.parts={as_override([_part(part) for part in config.reg['parts']])}")
@@ -77,7 +76,7 @@ def repeat_command(config: RunConfig, conf: Conf, own_options: Callable[[], Sequ
     parts += [f"{key}={as_override(value)}" for key in TOP if (value := getattr(config, key)) != conf.top.get(key)]
     for group in GROUPS:
         values = getattr(config, group)
-        if group not in ("data", "reg") and values["option"] != conf.chosen(group):
+        if group not in ("data", "reg") and values["option"] != conf.chosen.get(group):
             parts.append(f"{group}={as_override(values['option'])}")
         if "parts" not in values:
             parts += _of_group(group, values, conf)

@@ -53,6 +53,7 @@ function showAnswer(body) {
   const image = frame.querySelector("img");
   if (image.src !== data.figure.source) image.src = data.figure.source;
   image.alt = data.figure.alt;
+  image.classList.toggle("column", data.figure.column);
   part(body, "text", () => h("p", { class: "caption" })).textContent = data.selection ? `${data.figure.alt} The figure shows ${data.selection}.` : data.figure.alt;
 }
 
@@ -275,12 +276,12 @@ function showPath(body) {
         const at = new Map(line.lam.map((lam, place) => [lam, place]));
         const of = (list) => x.map((lam) => (at.has(lam) ? list[at.get(lam)] : null));
         const { mean, low, high } = line.values[measure];
-        return { ...look(line), label: line.label, dash: [], points: 6, width: 1.8, values: of(mean), low: of(low), high: of(high), runs: of(line.runs) };
+        return { ...line, points: 6, width: 1.8, values: of(mean), low: of(low), high: of(high), runs: of(line.runs) };
       });
       const references = path.references.map((line) => {
         const { mean, low, high } = line.values[measure];
         const same = (list) => x.map(() => list[0]);
-        return { ...look(line), label: line.label, dash: [3, 2], values: same(mean), low: same(low), high: same(high), runs: same(line.runs), flat: true };
+        return { ...line, width: 1.2, values: same(mean), low: same(low), high: same(high), runs: same(line.runs), flat: true };
       });
       drawChart(half, {
         id: `path-${side}`,
@@ -296,7 +297,7 @@ function showPath(body) {
         say: (one, place) => `${one.label}${one.flat ? "" : `, λ = ${shown(x[place])}`}: ${shown(one.values[place])} (${shown(one.low[place])} to ${shown(one.high[place])} over ${one.runs[place]} ${one.runs[place] === 1 ? "seed" : "seeds"})`,
       });
     });
-    part(body, "key", () => h("p", { class: "key" })).replaceChildren(...[...path.lines, ...path.references].map((line) => h("span", { class: "variant" }, swatch({ ...look(line), dash: path.references.includes(line) ? [3, 2] : [] }), h("span", {}, line.label))));
+    part(body, "key", () => h("p", { class: "key" })).replaceChildren(...[...path.lines, ...path.references].map((line) => h("span", { class: "variant" }, swatch(line), h("span", {}, line.label))));
     showNumbers(body, "path-numbers", "Numbers of these charts", () => ({
       headers: ["Regularizer", "λ", "Runs", ...state.strengths.flatMap((name) => [titles.get(name), "Lowest", "Highest"])],
       words: [true, ...Array(8).fill(false)],
@@ -319,10 +320,6 @@ function powers(low, high) {
     }
   }
   return found;
-}
-
-function look(line) {
-  return known.get(line.variant) || { colour: "#777777", dash: [], key: "", label: line.label };
 }
 
 function showDifferences(body) {
@@ -395,7 +392,7 @@ function showTuning(body) {
     const pair = part(body, "pair", () => h("div", { class: "pair" }));
     tuning.keys.forEach((key, at) => drawTrials(pair, tuning, key, at));
     keepParts(pair, new Set(tuning.keys.map((_, at) => `trials-${at}`)));
-    part(body, "key", () => h("p", { class: "key" })).replaceChildren(...tuning.lines.map((line) => h("span", { class: "variant" }, swatch({ ...look(line), dash: [] }), h("span", {}, line.label))));
+    part(body, "key", () => h("p", { class: "key" })).replaceChildren(...tuning.lines.map((line) => h("span", { class: "variant" }, swatch({ ...line, dash: [] }), h("span", {}, line.label))));
     showNote(body, "note", "A point is a trial. A ring marks the chosen trial of each regularizer. Trials that score far worse are drawn at the edge.");
   }
   for (const table of tables) showTable(body, table, { heading: true });
@@ -415,7 +412,7 @@ function drawTrials(pair, tuning, key, at) {
     });
     const chosen = line.chosen === null ? null : line.values[key.name][line.chosen];
     const ring = x.map((value) => (value === chosen ? clipped(line.scores[line.chosen]) : null));
-    const base = { ...look(line), label: line.label, dash: [], scattered: true, scores: true_ };
+    const base = { ...line, dash: [], scattered: true, scores: true_ };
     return values.some((value) => value !== null) ? [{ ...base, values: ring, points: 13, hollow: true, width: 2, chosen: true }, { ...base, values, points: 6 }] : [];
   });
   drawChart(pair, {

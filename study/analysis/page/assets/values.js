@@ -98,8 +98,8 @@ function tone(colour) {
     probe.fillStyle = "#888888";
     probe.fillStyle = colour;
     let channels = [1, 3, 5].map((at) => parseInt(String(probe.fillStyle).slice(at, at + 2), 16));
-    if (Math.max(...channels) - Math.min(...channels) < 8 && luminance(channels) < 0.22) channels = [228, 231, 234]; // black becomes the colour of text
-    while (luminance(channels) < 0.22) channels = channels.map((c) => Math.min(255, Math.round(c + (255 - c) * 0.12) + 1));
+    if (Math.max(...channels) - Math.min(...channels) < 8 && luminance(channels) < 0.13) channels = [228, 231, 234]; // black becomes the colour of text
+    while (luminance(channels) < 0.13) channels = channels.map((c) => Math.min(255, Math.round(c + (255 - c) * 0.12) + 1));
     adjusted.set(colour, `rgb(${channels.join(",")})`);
   }
   return adjusted.get(colour);
