@@ -12,7 +12,7 @@ ANSWERS = ("answer", "gap")  # the first one that has been drawn is shown
 ALT = {
     "answer": "The best variant of each regularizer: training and validation curves, gap against validation accuracy,"
     " and the weights. The tables below have the numbers.",
-    "gap": "Accuracy gap and loss gap of each variant over the epochs. The gap table below has the final values.",
+    "gap": "The gap of each variant over the epochs. The table below has the final values.",
 }
 FONTS = ("'DejaVu Sans'", "'STIXGeneral'")
 

@@ -60,7 +60,7 @@ def every_run(study: Study, rows: pd.DataFrame, conf: Conf) -> dict[str, Any]:
                 "seal": SEALS.get(row.seal, row.seal),
                 "digest": str(status.get("status_sha256", ""))[:12],
                 "id": row.run_id,
-                "command": repeat_command(config, conf, own) if config else "",
+                "command": _command(config, conf, own),
                 "versions": versions.index(found),
             }
         )
@@ -111,11 +111,15 @@ def _problem(
     place: Path, name: str, state: str, reason: str, conf: Conf, own: Callable[[], Sequence[str]]
 ) -> dict[str, Any]:
     config = read_config(place) if place.is_dir() else None
+    return {"run": name, "state": state, "command": _command(config, conf, own), "reason": reason}
+
+
+def _command(config: RunConfig | None, conf: Conf, own: Callable[[], Sequence[str]]) -> str:
+    """Return the command that repeats a run; empty if its config cannot be read, or an earlier version wrote it."""
     try:
-        command = repeat_command(config, conf, own) if config else ""
-    except (KeyError, TypeError, ValueError):  # a damaged config that can still be read
-        command = ""
-    return {"run": name, "state": state, "command": command, "reason": reason}
+        return repeat_command(config, conf, own) if config else ""
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _scores(task: str, rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -152,7 +156,9 @@ def _flat(config: RunConfig | None) -> dict[str, str]:
             if isinstance(value, Mapping):
                 add(value, f"{prefix}{key}.")
             elif f"{prefix}{key}" not in NO_CONFIG:
-                found[f"{prefix}{key}".removesuffix(".option")] = value if isinstance(value, str) else json.dumps(value)
+                found[f"{prefix}{key}".removesuffix(".option")] = (
+                    value if isinstance(value, str) else json.dumps(value, default=str)
+                )
 
     add(vars(config) if config else {}, "")
     return found

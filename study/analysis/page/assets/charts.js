@@ -7,7 +7,7 @@ const charts = new Map(); // by id
  * Draw a chart below an element, again if it is there.
  *
  * options: id, title, x (values), xLabel, series (label, colour, dash, values, and optional width, points, key), say(series,
- * place): the text for a point; and optional height, logarithmic, xRange, yRange, xTicks(width) (place and text), bars(series, place).
+ * place): the text for a point; and optional height, logarithmic, whole (x has whole numbers only), xRange, yRange, xTicks(width) (place and text), bars(series, place).
  */
 function drawChart(parent, options) {
   const figure = part(parent, options.id, () => {
@@ -36,6 +36,7 @@ function build(chart) {
   const axis = { stroke: ink, font, labelFont: font, labelGap: 2, labelSize: 18, ticks: { show: false }, grid: { stroke: rule, width: 1 } };
   const marks = options.xTicks ? options.xTicks(width) : null;
   const xAxis = { ...axis, label: options.xLabel, size: 24, space: 44 };
+  if (options.whole) xAxis.incrs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
   if (marks) Object.assign(xAxis, { splits: () => marks.map(([at]) => at), values: () => marks.map(([, text]) => text), filter: (_, found) => found });
   else xAxis.values = (_, found) => found.map((value) => (value === null ? "" : shown(value, 3)));
   const settings = {

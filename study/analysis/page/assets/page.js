@@ -88,7 +88,7 @@ function showToggles(body, id) {
           else state.hidden.add(variant.key);
           redrawLines();
         };
-        return h("label", {}, box, swatch(variant), h("span", {}, variant.label));
+        return h("label", {}, box, swatch(variant), h("span", {}, unbroken(variant.label)));
       }),
     );
   }
@@ -163,6 +163,7 @@ function showCurves(body) {
       id: `curve-${at}`,
       title: titles.get(measure),
       x: curves.epochs,
+      whole: true,
       xLabel: "Epoch",
       yRange: limits(later, measure.endsWith("loss") ? [0, 0.995] : measure.endsWith("r2") ? [0.005, 1] : [0, 1]),
       series: visible.map((run) => ({ ...known.get(run.variant), run, values: padded(run[measure], curves.epochs.length), width: runs.length > 60 ? 1 : 1.4 })),

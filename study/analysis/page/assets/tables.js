@@ -113,7 +113,7 @@ function label(text, header) {
 }
 
 function named(variant) {
-  return h("span", { class: variant.label.length > 30 ? "variant long" : "variant", title: variant.key }, swatch(variant), h("span", {}, variant.label));
+  return h("span", { class: variant.label.length > 30 ? "variant long" : "variant", title: variant.key }, swatch(variant), h("span", {}, unbroken(variant.label)));
 }
 
 /** Show every run, with a button that opens its settings, versions, seal and command. */

@@ -48,6 +48,11 @@ function keepParts(parent, names) {
   for (const child of [...parent.children]) if (child.dataset.part && !names.has(child.dataset.part)) child.remove();
 }
 
+/** Return a label that breaks at its commas, not within `λ = 3 · 10⁻⁴`. */
+function unbroken(text) {
+  return text.replace(/ ([=·]) /g, "\u00a0$1\u00a0");
+}
+
 /** Return the number that a cell begins with; NaN if it has none. */
 function leading(text) {
   const found = /[-−+]?\d[\d.]*(?:e[-+]?\d+)?/.exec(text);
