@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from study.analysis.drawing.selection import arranged, select
 from study.analysis.drawing.specs import read_specs
 from study.analysis.drawing.style import Style, style_of
 from study.analysis.drawing.view import View, matches
+from study.analysis.page.analysis import Analysis
+from study.analysis.page.render import PAGE, write_page
 from study.analysis.reading.collect import ANALYSIS, Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
@@ -108,6 +110,8 @@ def analyze_study(options: Options) -> int:
         styles = arranged(there, options.variants or ())
         view = _view(figured, figured_rows, styles, style, sections, primary, known, notes)
         draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
+        found = Analysis(study, rows, sections, notes, options.at, baselines, manifest, view, selection)
+        write_page(target, replace(found, figures=[spec.name for spec in specs], folders=options.folders))
         everything.remember()
     except OSError as error:
         raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
@@ -121,7 +125,15 @@ def analyze_study(options: Options) -> int:
     if selection and specs:
         print(f"figures show {selection}. To choose variants, use variants=[...]")
     drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""
-    print(", ".join([f"tables and figures: {target}{drawn}", *(f"exported: {folder}" for folder in exported)]))
+    print(
+        ", ".join(
+            [
+                f"tables and figures: {target}{drawn}",
+                f"page: {target / PAGE}",
+                *(f"exported: {folder}" for folder in exported),
+            ]
+        )
+    )
     for line in everything.damaged:
         print(f"study: error: {line}", file=sys.stderr)
     return 1 if everything.damaged else 0

@@ -74,7 +74,7 @@ def test_everything_the_contract_names_is_there_and_the_table_is_printed(analyze
     figures = {f"figures/{name}.{kind}" for name in ("curves", "gap", "weights") for kind in ("png", "pdf", "svg")}
     sections = ("gap_table", "significance", "sparsity", "invariants")
     tables = {f"{name}.{kind}" for name in sections for kind in ("csv", "md", "tex")}
-    assert names == {"runs.csv", "report.md"} | tables | figures
+    assert names == {"runs.csv", "report.md", "report.html"} | tables | figures
     row = table(small).loc["l1-lam0.0001"]
     shown = f"{100 * row['val_accuracy']:.2f} ± {100 * row['val_accuracy_sd']:.2f}"
     assert "tables and figures: outputs/small/analysis (figures: curves, gap, weights)" in result.out

@@ -150,7 +150,7 @@ class Study:
         Raises:
             StudyError: a histogram.csv is not valid.
         """
-        self._read_histograms(rows)
+        self.read_histograms(rows)
         sums: dict[tuple[str, str], tuple[np.ndarray, int]] = {}
         for row in rows.itertuples():
             entry = self.entries[row.run]
@@ -169,8 +169,15 @@ class Study:
             tables.append(pd.DataFrame({"variant": variant, "parameter": parameter, **columns}))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["parameter"])
 
-    def _read_histograms(self, rows: pd.DataFrame) -> None:
-        """Read the histograms that the index does not hold."""
+    def read_histograms(self, rows: pd.DataFrame) -> None:
+        """Read the histograms of some runs, each at one epoch, into `entries`, unless the index holds them.
+
+        Args:
+            rows: see `histograms`.
+
+        Raises:
+            StudyError: a histogram.csv is not valid.
+        """
         by_run = {row.run: row for row in rows.itertuples()}
         missing = [by_run[run] for run in self.in_order(by_run)]
         missing = [row for row in missing if int(row.epoch) not in self.entries[row.run].histograms]
