@@ -6,14 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from study.analysis.drawing.draw import FOLDER
+from study.analysis.drawing.captions import ALT
+from study.analysis.drawing.draw import CAPTION, FOLDER
 
 ANSWERS = ("answer", "gap")  # the first one that has been drawn is shown
-ALT = {
-    "answer": "The best variant of each regularizer: training and validation curves, gap against validation accuracy,"
-    " and the weights. The tables below have the numbers.",
-    "gap": "The gap of each variant over the epochs. The table below has the final values.",
-}
 FONTS = ("'DejaVu Sans'", "'STIXGeneral'")
 
 
@@ -25,7 +21,7 @@ def answer_figure(target: Path, drawn: Collection[str]) -> dict[str, Any] | None
         drawn: the figures of this analysis. Files of others may show other runs.
 
     Returns:
-        `name, source, alt`, and `column`: whether it is about as high as wide, so that it fills half a page.
+        `name, source, caption, alt`, and `column`: whether it is about as high as wide, so that it fills half a page.
     """
     for name in ANSWERS:
         if name not in drawn:
@@ -35,9 +31,10 @@ def answer_figure(target: Path, drawn: Collection[str]) -> dict[str, Any] | None
         except (OSError, ValueError):
             continue
         try:
-            alt = (target / FOLDER / f"{name}.txt").read_text(encoding="utf-8").strip()
+            text = (target / FOLDER / f"{name}.{CAPTION}").read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
-            alt = ""
+            text = ""
+        caption, _, alt = text.partition(f"\n\n{ALT}")
         for font, rest in zip(FONTS, ("Verdana, sans-serif", "'Times New Roman', serif"), strict=True):
             content = content.replace(f"font-family: {font}", f"font-family: {font}, {rest}")
         size = re.search(r'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"', content)
@@ -46,6 +43,7 @@ def answer_figure(target: Path, drawn: Collection[str]) -> dict[str, Any] | None
             "name": name,
             "source": f"data:image/svg+xml;base64,{source}",
             "column": size is not None and float(size[1]) < 1.2 * float(size[2]),
-            "alt": alt or ALT.get(name, f"Figure {name}"),
+            "caption": caption,
+            "alt": alt or f"Figure {name}",
         }
     return None

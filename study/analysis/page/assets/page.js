@@ -54,7 +54,7 @@ function showAnswer(body) {
   if (image.src !== data.figure.source) image.src = data.figure.source;
   image.alt = data.figure.alt;
   image.classList.toggle("column", data.figure.column);
-  part(body, "text", () => h("p", { class: "caption" })).textContent = data.selection ? `${data.figure.alt} The figure shows ${data.selection}.` : data.figure.alt;
+  part(body, "text", () => h("p", { class: "caption" })).textContent = data.figure.caption;
 }
 
 function tableOf(stem) {
