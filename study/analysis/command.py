@@ -14,13 +14,23 @@ from study.analysis.drawing.selection import arranged, select
 from study.analysis.drawing.specs import read_specs
 from study.analysis.drawing.style import Style, style_of
 from study.analysis.drawing.view import View, matches
+from study.analysis.latex_forms import table_forms
 from study.analysis.reading.collect import ANALYSIS, Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
-from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
+from study.analysis.report import (
+    TITLES,
+    Section,
+    column_names,
+    make_sections,
+    print_report,
+    tuned_sections,
+    write_report,
+)
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
+from study.analysis.text.columns import SHORT, check_columns
 from study.analysis.tidy import export
 from study.config.folders import CONF
 from study.config.run_config import check_name
@@ -46,6 +56,8 @@ class Options:
     figures: Sequence[str] = ()
     variants: Sequence[str] | Mapping[str, str] | None = None
     spread: str = SD
+    columns: Any = SHORT  # short, full, or a list of names
+    table: Mapping[str, Any] = field(default_factory=dict)  # the form of tables in LaTeX
     style: str | Mapping[str, Any] = "plain"  # name of a file of conf/style/, or its content
     usetex: bool = False
     export: Sequence[str] = ()
@@ -66,6 +78,8 @@ def analyze_study(options: Options) -> int:
     specs = read_specs(options.figures, options.folders)
     folder = OUTPUTS / check_name(options.name)
     everything, manifest = collect(folder, CHANGED in options.allow), read_manifest(folder)
+    columns = check_columns(options.columns, column_names(everything.task, manifest))
+    forms = table_forms(options.table, options.name, TITLES, options.folders or (CONF,))
     study = of_phase = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
@@ -94,8 +108,8 @@ def analyze_study(options: Options) -> int:
         sections = make_sections(study, rows, options.at, baselines, primary, notes, options.spread)
         if manifest is not None and options.phase == "fresh":
             sections += tuned_sections(manifest, rows, notes)
-        write_report(target, rows, sections)
-        print_report(sections)
+        write_report(target, rows, sections, columns, forms)
+        print_report(sections, columns)
         exported = export(target, study, options.export)
         known = remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,))
         figured, figured_rows, selection = select(study, rows, options.variants or ())

@@ -1,0 +1,144 @@
+"""Fit a table into a width of LaTeX: size of text, space between columns, line breaks, and at last fewer columns.
+
+Widths are those of Times (as STIX, which comes with Matplotlib). Computer Modern is wider: its letters by a tenth, and
+small sizes once more. A table for an unknown document therefore assumes Computer Modern.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from study.analysis.text.columns import BREAK, TextTable, most_important, plain, wrapped
+from study.analysis.text.escaping import mathtext
+
+SIZES_AND_LINES = ((9, 1), (8, 1), (9, 2), (8, 2), (7, 1), (7, 2), (7, 3), (7, 4))  # points, and lines of a cell
+SPACES = (6.0, 4.5, 3.0, 2.0)  # values of tabcolsep, in points
+MARGIN = 1.03  # rounding, and characters that the fonts of a document set wider
+COMPUTER_MODERN = {9: 1.13, 8: 1.17, 7: 1.25}  # width relative to Times, by size
+LONGEST = 14  # characters of a word that is not broken
+SPREAD = re.compile(r" (?=[±\[])")  # where a value ends and its spread or interval begins
+
+
+@dataclass(frozen=True)
+class Width:
+    """The width for a table.
+
+    Attributes:
+        points: in points of TeX, 72.27 per inch.
+        words: the width as the user gave it.
+        times: whether the document is set in Times; else it may be in Computer Modern.
+    """
+
+    points: float
+    words: str
+    times: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a table is set.
+
+    Attributes:
+        table: the columns that are kept.
+        headers: the lines of each header.
+        cells: the lines of each cell, by column. Words are mathtext, numbers are plain text.
+        size: size of text in points; None: the document's.
+        space: tabcolsep in points; None: the document's.
+    """
+
+    table: TextTable
+    headers: Sequence[Sequence[str]]
+    cells: Sequence[Sequence[Sequence[str]]]
+    size: int | None = None
+    space: float | None = None
+
+
+def as_it_is(table: TextTable, labels: Mapping[str, str]) -> Layout:
+    """A line for each row, in the document's size."""
+    return Layout(table, [[column.header] for column in table.columns], _lines(table, labels, 1, 0.0))
+
+
+def fitted(table: TextTable, labels: Mapping[str, str], width: Width) -> Layout:
+    """The most readable layout that fits into a width. Columns are dropped only if none does.
+
+    Args:
+        table: the columns to show.
+        labels: the labels of variants, as mathtext.
+        width: the width.
+    """
+    for size, lines in SIZES_AND_LINES:
+        for layout, widths in _of_size(table, labels, width, size, lines):
+            if sum(widths) + 2 * (layout.space or 0) * (len(widths) - 1) <= width.points:
+                return layout
+    kept = most_important(table.columns, widths, 2 * SPACES[-1], width.points)
+    return next(reversed([layout for layout, _ in _of_size(table.only(kept), labels, width, size, lines)]))
+
+
+def _of_size(
+    table: TextTable, labels: Mapping[str, str], width: Width, size: int, lines: int
+) -> Iterator[tuple[Layout, list[float]]]:
+    """The layouts of a size, with the widths of their columns in points, from wide to narrow spaces."""
+    em = size * MARGIN * (1 if width.times else COMPUTER_MODERN[size])
+    cells = _lines(table, labels, lines, width.points / em)
+    headers, widths = [], []
+    for column, of_column in zip(table.columns, cells, strict=True):
+        own = max((measured(line, column.words) for cell in of_column for line in cell), default=0.0)
+        words = [measured(word) for word in BREAK.split(column.header)]
+        headers.append(wrapped(column.header, max([own, *words]), measured))
+        widths.append(em * max([own, *map(measured, headers[-1])]))
+    for space in SPACES:
+        yield Layout(table, headers, cells, size, space), widths
+
+
+def _lines(table: TextTable, labels: Mapping[str, str], lines: int, width: float) -> list[list[list[str]]]:
+    """The lines of each cell, by column."""
+    found = []
+    for column, cells in zip(table.columns, table.cells, strict=True):
+        if column.words:
+            found.append(_of_words([labels.get(cell, mathtext(cell)) for cell in cells], lines, width))
+        elif lines == 1:
+            found.append([[plain(cell, column)] for cell in cells])
+        else:
+            found.append([SPREAD.split(plain(cell, column).replace("± ", "±")) for cell in cells])
+    return found
+
+
+def _of_words(texts: Sequence[str], lines: int, width: float) -> list[list[str]]:
+    """Break texts into so many lines at most, as short as possible; more lines if one would be wider than the table."""
+    if lines == 1:
+        return [[text] for text in texts]
+    protected = [re.sub(r"\$[^$]*\$", lambda found: found[0].replace(" ", "\u00a0"), _broken(text)) for text in texts]
+    words = [word for text in protected for word in BREAK.split(text)]
+    narrow = max(map(_of_mathtext, words), default=0.0)
+    while narrow < width / 3 and any(len(wrapped(text, narrow, _of_mathtext)) > lines for text in protected):
+        narrow += 0.25
+    return [[line.replace("\u00a0", " ") for line in wrapped(text, narrow, _of_mathtext)] for text in protected]
+
+
+def _broken(text: str) -> str:
+    """The text with spaces inside words that are too long for any column."""
+    if "$" in text:
+        return text
+    words = [re.findall(rf".{{1,{LONGEST}}}(?<=[-_./])|.{{1,{LONGEST}}}", word) for word in text.split(" ")]
+    return " ".join(part for word in words for part in word)
+
+
+def _of_mathtext(text: str) -> float:
+    return measured(text, math=True)
+
+
+@lru_cache(maxsize=4096)
+def measured(text: str, math: bool = False) -> float:
+    """The width of a text in Times, in ems.
+
+    Args:
+        text: the text.
+        math: whether text between dollar signs is mathematics.
+    """
+    font = FontProperties(family="STIXGeneral", math_fontfamily="stix", size=100)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=math and "$" in text)
+    return float(width) / 100
