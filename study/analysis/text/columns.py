@@ -9,8 +9,8 @@ from study.errors import ConfigError
 
 SHORT, FULL = "short", "full"  # presets
 ASKED = "asked"  # columns that only columns=[...] shows
-NUMBER = re.compile(r"[−+<]?\d+(?:\.\d+)?(?:e[+−-]?\d+)?|^\*?–")
-BREAK = re.compile(r" (?![<=≥±])(?<![<=≥±] )")  # a space where a line may end: not inside `|w| < 0.001`
+NUMBER = re.compile(r"[−+<]?\d+(?:\.\d+)?(?:e[+−-]?\d+)?(?: of \d+)?|^–")
+BREAK = re.compile(r" (?![=±])(?<![<=±] )")  # a space where a line may end: not inside `λ = 0.1`
 
 
 @dataclass(frozen=True)
@@ -177,14 +177,16 @@ def aligned(cells: Sequence[str], pad: str = " ") -> list[str]:
     padded = ["" for _ in cells]
     for place in range(places):
         here = [parts[place] if place < len(parts) else "" for parts in split]
-        left = [part.partition(".")[0] if place % 2 else "" for part in here]
+        left = [part.partition(".")[0] if place % 2 and " of " not in part else part for part in here]
         right = [part[len(whole) :] for part, whole in zip(here, left, strict=True)]
-        most_left, most_right = max(map(len, left)), max(map(len, right))
+        last = all(not "".join(parts[place + 1 :]) for parts in split)
+        most_left, most_right = max(map(len, left)), max(map(len, right)) if last else 0
         padded = [
             text + pad * (most_left - len(one)) + one + other + pad * (most_right - len(other))
             for text, one, other in zip(padded, left, right, strict=True)
         ]
-    return padded
+    longest = max(map(len, padded), default=0)
+    return [text.rjust(longest, pad) for text in padded]
 
 
 def _split(cell: str) -> list[str]:

@@ -12,13 +12,15 @@ from functools import lru_cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from study.analysis.text.columns import BREAK, TextTable, most_important, plain, wrapped
-from study.analysis.text.escaping import mathtext
+from study.analysis.text.columns import BREAK, TextTable, aligned, most_important, plain, wrapped
+from study.analysis.text.escaping import SPELLINGS, TOKEN, mathtext
 
 SIZES_AND_LINES = ((9, 1), (8, 1), (9, 2), (8, 2), (7, 1), (7, 2), (7, 3), (7, 4))  # points, and lines of a cell
 SPACES = (6.0, 4.5, 3.0, 2.0)  # values of tabcolsep, in points
 MARGIN = 1.03  # rounding, and characters that the fonts of a document set wider
+MATHEMATICS = 1.05  # indices are relatively larger in small sizes
 COMPUTER_MODERN = {9: 1.13, 8: 1.17, 7: 1.25}  # width relative to Times, by size
+WIDE_AS_DIGIT = "\u2007"
 LONGEST = 14  # characters of a word that is not broken
 SPREAD = re.compile(r" (?=[±\[])")  # where a value ends and its spread or interval begins
 
@@ -86,12 +88,24 @@ def _of_size(
     cells = _lines(table, labels, lines, width.points / em)
     headers, widths = [], []
     for column, of_column in zip(table.columns, cells, strict=True):
-        own = max((measured(line, column.words) for cell in of_column for line in cell), default=0.0)
+        measure = _of_mathtext if column.words else measured
+        own = max(
+            (measure(line) for cell in (of_column if column.words else straight(of_column)) for line in cell),
+            default=0.0,
+        )
         words = [measured(word) for word in BREAK.split(column.header)]
         headers.append(wrapped(column.header, max([own, *words]), measured))
         widths.append(em * max([own, *map(measured, headers[-1])]))
     for space in SPACES:
         yield Layout(table, headers, cells, size, space), widths
+
+
+def straight(cells: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The lines of the cells of a column of numbers. Cells of one line are aligned with WIDE_AS_DIGIT."""
+    if any(len(cell) > 1 for cell in cells):
+        return [list(cell) for cell in cells]
+    firsts = [text.lstrip(WIDE_AS_DIGIT) for text in aligned([cell[0] for cell in cells], WIDE_AS_DIGIT)]
+    return [[first, *cell[1:]] for first, cell in zip(firsts, cells, strict=True)]
 
 
 def _lines(table: TextTable, labels: Mapping[str, str], lines: int, width: float) -> list[list[list[str]]]:
@@ -127,18 +141,19 @@ def _broken(text: str) -> str:
     return " ".join(part for word in words for part in word)
 
 
-def _of_mathtext(text: str) -> float:
-    return measured(text, math=True)
-
-
 @lru_cache(maxsize=4096)
-def measured(text: str, math: bool = False) -> float:
-    """The width of a text in Times, in ems.
+def _of_mathtext(text: str) -> float:
+    """The width of a label, whose text between dollar signs is mathematics, in ems."""
+    font = FontProperties(family="STIXGeneral", math_fontfamily="cm", size=100)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=True)
+    return float(width) / 100 * (MATHEMATICS if "$" in text else 1)
 
-    Args:
-        text: the text.
-        math: whether text between dollar signs is mathematics.
-    """
-    font = FontProperties(family="STIXGeneral", math_fontfamily="stix", size=100)
-    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=math and "$" in text)
-    return float(width) / 100
+
+def measured(text: str) -> float:
+    """The width of a plain text in ems. What LaTeX sets as mathematics counts as Computer Modern."""
+    return _of_mathtext(TOKEN.sub(lambda found: _as_set(found[0]), text.replace(WIDE_AS_DIGIT, "0")))
+
+
+def _as_set(token: str) -> str:
+    code = SPELLINGS.get(token, "")
+    return code if code.startswith("$") else mathtext(token)

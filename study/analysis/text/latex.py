@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from study.analysis.text.columns import Column, TextTable, aligned, is_bold
+from study.analysis.text.columns import Column, TextTable, is_bold
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext
-from study.analysis.text.fitting import Layout, Width, as_it_is, fitted
+from study.analysis.text.fitting import WIDE_AS_DIGIT, Layout, Width, as_it_is, fitted, measured, straight
 
-WIDE_AS_DIGIT = "\u2007"
 # A value, its spread, a star, an interval
 VALUE = re.compile(r"(?P<sign>[−+])?(?P<whole>\d+)(?:\.(?P<part>\d+))?(?: ± (?P<sd>[\d.]+))?(?P<after>\*?(?: \[.*\])?)")
-S_OPTIONS = (
-    "uncertainty-mode=separate,tight-spacing=true,text-series-to-math=true,reset-math-version=false,"
-    "retain-explicit-plus,table-alignment=right,table-alignment-text=right"
+SISETUP = (
+    "uncertainty-mode=separate,tight-spacing=true,retain-explicit-plus,table-number-alignment=right,"
+    "table-text-alignment=right,"
 )
+# How siunitx prints bold numbers; as text in Times, whose documents often have other digits in mathematics
+AS_TEXT, AS_MATHEMATICS = "mode=text,reset-text-series=false", "text-series-to-math=true,reset-math-version=false"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ def to_latex(table: TextTable, notes: Sequence[str], labels: Mapping[str, str], 
     if layout.size is not None:
         size = f"\\fontsize{{{layout.size}}}{{{1.2 * layout.size:g}}}\\selectfont\n"
         size += f"\\setlength{{\\tabcolsep}}{{{layout.space:g}pt}}\n"
+    if any(kind.startswith("S") for kind, _ in columns):
+        mode = AS_TEXT if form.width and form.width.times else AS_MATHEMATICS
+        size += f"\\sisetup{{{SISETUP}{mode}}}\n"
     rows = [
         size + f"\\begin{{tabular}}{{{ends}{''.join(kind for kind, _ in columns)}{ends}}}",
         r"\toprule",
@@ -67,8 +71,8 @@ def to_latex(table: TextTable, notes: Sequence[str], labels: Mapping[str, str], 
         r"\end{tabular}",
     ]
     footer = "\n".join(map(latex, notes))
-    small = r"\scriptsize\raggedright" if form.width else r"\footnotesize"
-    body = "\n".join(rows) + f"\n\n\\par\\smallskip\n{{{small}\n{footer}\n\\par}}\n"
+    small = r"\scriptsize" if form.width else r"\footnotesize"
+    body = "\n".join(rows) + f"\n\n\\par\\smallskip\n{{{small}\\raggedright\n{footer}\n\\par}}\n"
     packages = "booktabs,siunitx" if form.siunitx else "booktabs"
     page = _framed(body, form)
     return f"% requires \\usepackage{{{packages}}}\n" + (f"{UNICODE_OR}\n{page}" if r"\unicodeor" in page else page)
@@ -77,7 +81,7 @@ def to_latex(table: TextTable, notes: Sequence[str], labels: Mapping[str, str], 
 def _framed(body: str, form: Form) -> str:
     """The body in a `table` environment, or, without a caption, in a group of its own."""
     if not form.caption:
-        return f"{{{body}}}\n" if form.width else body
+        return f"{{{body}}}\n"
     label = f"\\label{{{form.label}}}\n" if form.label else ""
     return f"\\begin{{table}}[t]\n\\caption{{{latex(form.caption)}}}\n{label}\\centering\n{body}\\end{{table}}\n"
 
@@ -121,14 +125,10 @@ def _set_column(
     if siunitx and any(found) and all(match or text in ("–", "") for match, text in zip(found, first, strict=True)):
         codes = [_number(text, match, strong) for text, match, strong in zip(first, found, bold, strict=True)]
         rest = [[f"{{{_code(line, strong)}}}" for line in cell[1:]] for cell, strong in zip(lines, bold, strict=True)]
-        return f"S[{_table_format([match for match in found if match])},{S_OPTIONS}]", [
+        return f"S[{_table_format([match for match in found if match])}]", [
             [code, *more] for code, more in zip(codes, rest, strict=True)
         ]
-    straight = aligned(first, WIDE_AS_DIGIT)
-    return "r", [
-        [_code(text.lstrip(WIDE_AS_DIGIT), strong), *(_code(line, strong) for line in cell[1:])]
-        for text, cell, strong in zip(straight, lines, bold, strict=True)
-    ]
+    return "r", [[_code(line, strong) for line in cell] for cell, strong in zip(straight(lines), bold, strict=True)]
 
 
 def _code(text: str, bold: bool) -> str:
@@ -154,6 +154,6 @@ def _table_format(found: Sequence[re.Match[str]]) -> str:
     if spreads:
         widest, digits = (max(len(spread[place]) for spread in spreads) for place in (0, 2))
         uncertainty = f" +- {widest}.{digits}"
-    after = max((match["after"] for match in found), key=len)
+    after = max((match["after"] for match in found), key=measured)
     space = f",table-space-text-post={{{latex(after).replace(' [', '~[', 1)}}}" if after else ""
     return f"table-format={sign}{whole}.{part}{uncertainty}{space}"
