@@ -38,7 +38,7 @@ def table_forms(
     }
     return {
         stem: Form(
-            captions.get(stem, f"{title} (study {study})."),
+            captions.get(stem, f"{title}."),
             labels.get(stem, f"tab:{study}-{stem}"),
             bool(given.get("siunitx", False)),
             width,
@@ -53,6 +53,8 @@ def _of_tables(key: str, given: Any, titles: Mapping[str, str]) -> dict[str, str
         return {}
     if given is None or given == "":
         return dict.fromkeys(titles, "")
+    if isinstance(given, list):
+        raise ConfigError(f"table.{key}={given}: must be {AUTO}, a text, or texts by table: {{gap_table: text}}")
     if not isinstance(given, Mapping):
         return {MAIN_TABLE: str(given)}
     for stem in given:

@@ -15,6 +15,11 @@ from study.records.compacting import compact
 from tests.conftest import products, run_folders
 
 
+def of_any_name(folder):
+    """What an analysis has written; labels in LaTeX have the study's name."""
+    return {name: content.replace(b"tab:other-", b"tab:small-") for name, content in products(folder).items()}
+
+
 @pytest.fixture
 def both(small):
     """Two equal studies, `small` with folders and `other` to be compacted."""
@@ -28,7 +33,7 @@ def test_tables_and_figures_have_the_same_bytes(study, both):
     for name in ("small", "other"):
         result = study("analyze", f"name={name}", "baseline=none")
         assert (result.code, result.err) == (0, "")
-    of_folders, of_rows = products(small), products(other)
+    of_folders, of_rows = of_any_name(small), of_any_name(other)
     assert {"gap_table.csv", "significance.tex", "curves.png", "weights.pdf"} <= of_folders.keys()
     assert of_rows == of_folders
 
@@ -41,7 +46,7 @@ def test_a_study_of_which_a_part_is_compacted_is_read_alike(study, both):
     shutil.move(other.parent / "later", later)
     for name in ("small", "other"):
         assert study("analyze", f"name={name}", "figures=[]").code == 0
-    assert products(other) == products(small)
+    assert of_any_name(other) == of_any_name(small)
 
 
 def test_notebooks_get_the_same_tables(both):
@@ -103,4 +108,4 @@ def test_a_figure_of_kept_models_has_the_same_bytes(study, tmp_path):
     for name in ("small", "other"):
         result = study("analyze", f"name={name}", "figures=[first_layer]")
         assert (result.code, result.err) == (0, "")
-    assert products(other) == products(small)
+    assert of_any_name(other) == of_any_name(small)

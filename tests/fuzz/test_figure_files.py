@@ -145,7 +145,7 @@ def figures_alone(monkeypatch, composed_once):
 
     monkeypatch.setattr(analysis, "make_sections", sections)
     monkeypatch.setattr(analysis, "write_report", lambda target, *_: target.mkdir(exist_ok=True))
-    monkeypatch.setattr(analysis, "print_report", lambda _: None)
+    monkeypatch.setattr(analysis, "print_report", lambda *_: None)
     monkeypatch.setattr(draw, "sys", SimpleNamespace(platform="here"))
     monkeypatch.setattr(draw, "METADATA", {})
 

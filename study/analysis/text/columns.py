@@ -186,7 +186,10 @@ def aligned(cells: Sequence[str], pad: str = " ") -> list[str]:
             for text, one, other in zip(padded, left, right, strict=True)
         ]
     longest = max(map(len, padded), default=0)
-    return [text.rjust(longest, pad) for text in padded]
+    return [
+        text.rjust(longest, pad) if len(parts) == places else text.ljust(longest, pad)
+        for text, parts in zip(padded, split, strict=True)
+    ]
 
 
 def _split(cell: str) -> list[str]:

@@ -12,14 +12,15 @@ from functools import lru_cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from study.analysis.text.columns import BREAK, TextTable, aligned, most_important, plain, wrapped
+from study.analysis.text.columns import BREAK, TextTable, aligned, is_bold, most_important, plain, wrapped
 from study.analysis.text.escaping import SPELLINGS, TOKEN, mathtext
 
 SIZES_AND_LINES = ((9, 1), (8, 1), (9, 2), (8, 2), (7, 1), (7, 2), (7, 3), (7, 4))  # points, and lines of a cell
 SPACES = (6.0, 4.5, 3.0, 2.0)  # values of tabcolsep, in points
 MARGIN = 1.03  # rounding, and characters that the fonts of a document set wider
 MATHEMATICS = 1.05  # indices are relatively larger in small sizes
-COMPUTER_MODERN = {9: 1.13, 8: 1.17, 7: 1.25}  # width relative to Times, by size
+TIMES = (1.0, 1.0, 1.0)  # width of words, of numbers and of bold numbers, relative to Times
+COMPUTER_MODERN = {9: (1.13, 1.03, 1.19), 8: (1.17, 1.07, 1.23), 7: (1.25, 1.15, 1.32)}  # the same, by size
 WIDE_AS_DIGIT = "\u2007"
 LONGEST = 14  # characters of a word that is not broken
 SPREAD = re.compile(r" (?=[±\[])")  # where a value ends and its spread or interval begins
@@ -84,18 +85,16 @@ def _of_size(
     table: TextTable, labels: Mapping[str, str], width: Width, size: int, lines: int
 ) -> Iterator[tuple[Layout, list[float]]]:
     """The layouts of a size, with the widths of their columns in points, from wide to narrow spaces."""
-    em = size * MARGIN * (1 if width.times else COMPUTER_MODERN[size])
-    cells = _lines(table, labels, lines, width.points / em)
+    words, numbers, bold = (size * MARGIN * factor for factor in (TIMES if width.times else COMPUTER_MODERN[size]))
+    cells = _lines(table, labels, lines, width.points / words)
     headers, widths = [], []
-    for column, of_column in zip(table.columns, cells, strict=True):
-        measure = _of_mathtext if column.words else measured
-        own = max(
-            (measure(line) for cell in (of_column if column.words else straight(of_column)) for line in cell),
-            default=0.0,
-        )
-        words = [measured(word) for word in BREAK.split(column.header)]
-        headers.append(wrapped(column.header, max([own, *words]), measured))
-        widths.append(em * max([own, *map(measured, headers[-1])]))
+    for column, texts, of_column in zip(table.columns, table.cells, cells, strict=True):
+        measure, set_cells = (_of_mathtext, of_column) if column.words else (measured, straight(of_column))
+        em = words if column.words else bold if any(is_bold(text, column) for text in texts) else numbers
+        own = em * max((measure(line) for cell in set_cells for line in cell), default=0.0)
+        longest = max(measured(word) for word in BREAK.split(column.header))
+        headers.append(wrapped(column.header, max(own / words, longest), measured))
+        widths.append(max([own, *(words * measured(line) for line in headers[-1])]))
     for space in SPACES:
         yield Layout(table, headers, cells, size, space), widths
 
