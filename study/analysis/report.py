@@ -1,7 +1,7 @@
 """The report of a study: its tables with their notes, as files and on the terminal."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,26 @@ from study.analysis.reading.ledger import look
 from study.analysis.statistics import contrasts, matched, tuning
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.tables import final_tables, main_tables, matched_tables, tuned_tables
-from study.analysis.text import formats
+from study.analysis.text import latex, terminal
+from study.analysis.text.columns import FULL, SHORT, TextTable
+from study.analysis.text.latex import Form
+from study.analysis.text.markdown import to_markdown
 from study.measures.catalog import MAIN
 from study.records.files import write_whole
 from study.tasks import CLASSIFICATION
 
 MOST_PRINTED = 40  # rows of a table on the terminal
-STEMS = {
-    *("gap_table", "significance", "matched", "label_noise", "sparsity", "invariants"),
-    *("tuned", "best_of_n", "trials"),
-}  # file stems of all tables that a report may contain
+TITLES = {
+    "gap_table": "Training and validation",
+    "significance": "Against the baseline",
+    "matched": "At matched strength",
+    "label_noise": "Training accuracy by kind of labels",
+    "sparsity": "Sparsity and pruning",
+    "invariants": "Invariants",
+    "tuned": "Tuned",
+    "best_of_n": "Expected best of n trials",
+    "trials": "Trials",
+}  # by the file stem, of all tables that a report may contain
 
 
 @dataclass(frozen=True)
@@ -31,19 +41,27 @@ class Section:
 
     Attributes:
         stem: name of its files without suffix.
-        title: its heading.
         table: the whole table, as in the CSV.
-        text: the displayed cells.
+        text: all columns that can be displayed.
         notes: sentences below it.
         printed: how many rows of the text to print on the terminal; the files have all rows.
+        about: sentences on columns, by the column's key, below a table that shows the column.
+        instead: sentences by the key of a column, below a table that does not show the column.
     """
 
     stem: str
-    title: str
     table: pd.DataFrame
-    text: pd.DataFrame
+    text: TextTable
     notes: Sequence[str]
     printed: int
+    about: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    def notes_of(self, shown: TextTable) -> list[str]:
+        """The sentences below a table with some of the columns."""
+        keys = {column.key for column in shown.columns}
+        of_columns = [text for key, text in self.about.items() if key in keys]
+        return [*of_columns, *(text for key, text in self.instead.items() if key not in keys), *self.notes]
 
 
 def make_sections(
@@ -79,7 +97,8 @@ def make_sections(
         table, contrasts.near_best(rows, MAIN[task].val), main_tables.chosen_by_val(rows, at), spread, task
     )
     lines = main_tables.gap_notes(rows, at, notes, looks, spread) + main_tables.scale_notes(study)
-    found = [Section("gap_table", "Training and validation", table, text, lines, len(text))]
+    about, instead = main_tables.column_notes(table)
+    found = [Section("gap_table", table, text, lines, len(text), about, instead)]
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         correct = study.test_correct(tested) if task == CLASSIFICATION else {}
@@ -94,13 +113,13 @@ def make_sections(
             lines.append(main_tables.SELECTED)
         text = main_tables.contrast_text(compared, primary, task)
         printed = int((compared["measure"] == primary).sum())
-        found.append(Section("significance", "Against the baseline", compared, text, lines, printed))
+        found.append(Section("significance", compared, text, lines, printed))
     at_equal_strength = matched.matched(rows)
     if len(at_equal_strength):
         text, first = matched_tables.matched_text(at_equal_strength), at_equal_strength["measure"].iloc[0]
         printed = int((at_equal_strength["measure"] == first).sum())
         lines = [*matched.NOTES, *notes]
-        found.append(Section("matched", "At matched strength", at_equal_strength, text, lines, printed))
+        found.append(Section("matched", at_equal_strength, text, lines, printed))
     return found + _of_results(study, rows, variants, notes)
 
 
@@ -110,16 +129,16 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
     noise = final_tables.label_table(study, rows, variants)
     if len(noise):
         text, lines = final_tables.label_text(noise), [*final_tables.LABEL_NOTES, *notes]
-        found.append(Section("label_noise", "Training accuracy by kind of labels", noise, text, lines, len(text)))
+        found.append(Section("label_noise", noise, text, lines, len(text)))
     if "partial" in study.runs and study.runs["partial"].any():  # the other tables describe results
         return found
     sparsity = final_tables.sparsity_table(study, variants)
-    text = final_tables.sparsity_text(sparsity, study.task)
+    text = final_tables.sparsity_text(sparsity)
     lines = [*final_tables.sparsity_notes(sparsity, study.task), *notes]
-    found.append(Section("sparsity", "Sparsity and pruning", sparsity, text, lines, 0))
+    found.append(Section("sparsity", sparsity, text, lines, 0))
     invariants = final_tables.invariant_table(study, variants)
     text, lines = final_tables.invariant_text(invariants), [final_tables.invariant_note(study.task), *notes]
-    found.append(Section("invariants", "Invariants", invariants, text, lines, 0))
+    found.append(Section("invariants", invariants, text, lines, 0))
     return found
 
 
@@ -128,49 +147,75 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
     measure = manifest["tuning"]["select"]
     table, curves = tuning.tuned_table(manifest, rows), tuning.best_of_n(manifest)
     text, lines = tuned_tables.tuned_text(table, measure), [*tuned_tables.tuned_notes(manifest), *notes]
-    found = [Section("tuned", "Tuned", table, text, lines, len(text))]
+    found = [Section("tuned", table, text, lines, len(text))]
     if len(curves):
         text, lines = tuned_tables.best_text(curves, measure), [*tuned_tables.BEST_NOTES, *notes]
-        found.append(Section("best_of_n", "Expected best of n trials", curves, text, lines, len(text)))
+        found.append(Section("best_of_n", curves, text, lines, len(text)))
     trials = tuning.trial_table(manifest)
     if len(trials):
         text, lines = tuned_tables.trial_text(trials), [*tuned_tables.TRIAL_NOTES, *notes]
-        found.append(Section("trials", "Trials", trials, text, lines, 0))
+        found.append(Section("trials", trials, text, lines, 0))
     return found
 
 
-def write_report(target: Path, rows: pd.DataFrame, sections: Sequence[Section]) -> None:
+def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
+    """The names that `columns=[...]` may contain: those of the columns of all tables of a study."""
+    tables = [
+        *(main_tables.gap_columns(task), main_tables.CONTRASTS, matched_tables.COLUMNS),
+        *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
+    ]
+    if manifest is not None:
+        tables += [tuned_tables.TUNED, tuned_tables.BEST, tuned_tables.TRIALS]
+    names = [name for columns in tables for column in columns for name in column.names]
+    keys = [key for trial in (manifest or {}).get("trials", ()) for key in trial["values"]]
+    return list(dict.fromkeys([*names, *keys]))
+
+
+def write_report(
+    target: Path,
+    rows: pd.DataFrame,
+    sections: Sequence[Section],
+    columns: Sequence[str] = (SHORT,),
+    forms: Mapping[str, Form] | None = None,
+) -> None:
     """Write every table as CSV, Markdown and LaTeX, all tables as report.md, and the runs as runs.csv.
 
     Args:
         target: the folder; created if missing.
         rows: one row per run.
         sections: the tables.
+        columns: the columns of Markdown and LaTeX; see `TextTable.chosen`. CSVs have all columns.
+        forms: the form of each table in LaTeX, by stem.
     """
     labels = {
         row.variant: variant_label(row.variant, row.reg, row.lam, row.model_regularizers) for row in rows.itertuples()
     }
     target.mkdir(parents=True, exist_ok=True)
-    for stem in STEMS - {section.stem for section in sections}:  # left by an earlier analysis
+    for stem in TITLES.keys() - {section.stem for section in sections}:  # left by an earlier analysis
         for kind in ("csv", "md", "tex"):
             (target / f"{stem}.{kind}").unlink(missing_ok=True)
     write_whole(target / "runs.csv", rows.to_csv(index=False))
     pages = []
     for section in sections:
-        page = formats.to_markdown(section.text, section.notes)
+        shown = section.text.chosen(columns)
+        notes, form = section.notes_of(shown), (forms or {}).get(section.stem, Form())
+        page = to_markdown(shown, notes)
         write_whole(target / f"{section.stem}.csv", section.table.to_csv(index=False))
         write_whole(target / f"{section.stem}.md", page)
-        write_whole(target / f"{section.stem}.tex", formats.to_latex(section.text, section.notes, labels))
-        pages.append(f"## {section.title}\n\n{page}")
+        write_whole(target / f"{section.stem}.tex", latex.to_latex(shown, notes, labels, form, section.stem))
+        pages.append(f"## {TITLES[section.stem]}\n\n{page}")
     write_whole(target / "report.md", "\n".join(pages))
 
 
-def print_report(sections: Sequence[Section]) -> None:
+def print_report(sections: Sequence[Section], columns: Sequence[str] = (SHORT,)) -> None:
     """Print the main rows of each table."""
     for section in sections:
         printed = min(section.printed, MOST_PRINTED)
         if printed:
-            print(f"\n{section.title}")
-            left = len(section.text) - printed
-            notes = [*section.notes, f"{left} more rows in {section.stem}.md"] if left else section.notes
-            formats.show(section.text.head(printed), notes)
+            print(f"\n{TITLES[section.stem]}")
+            shown = section.text.chosen(columns)
+            keys = {column.key for column in shown.columns}
+            more = [column.key for column in section.text.chosen([FULL]).columns if column.key not in keys]
+            left, notes = len(section.text) - printed, section.notes_of(shown)
+            notes = [*notes, f"{left} more rows in {section.stem}.md"] if left else notes
+            terminal.show(shown.head(printed), section.stem, more, notes)

@@ -30,6 +30,7 @@ from study.errors import ConfigError
 COMMANDS = {
     "new": ("new", "study_new"),
     "status": ("status", "study_status"),
+    "watch": ("watch", "study_watch"),
     "show": ("runs", "study_show"),
     "diff": ("runs", "study_diff"),
     "verify": ("verify", "study_verify"),
@@ -44,6 +45,7 @@ SUMMARIES = {
     "analyze name=...": "tables and figures of a study; study analyze --help",
     "new GROUP NAME": "write a variant of your own: YAML, code and a test",
     "status name=...": "which runs are complete, running, failed or missing",
+    "watch name=...": "show a study in the browser while it runs",
     "show RUN": "one run: its config, versions and last metrics",
     "diff RUN RUN": "list the differences between two runs",
     "verify RUN": "train a run again and compare its files",
@@ -156,7 +158,8 @@ def _analyze() -> int:
     cfg = run_hydra("analysis")
     if cfg is None:  # Hydra answered a flag such as --help
         return 0
-    from study.analysis.command import Options, analyze_study  # imports pandas, which --help does not need
+    from study.analysis.analyzing import Options  # imports pandas, which --help does not need
+    from study.analysis.command import analyze_study
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in ("allow", "figures", "export"):  # a single word counts as a list of one

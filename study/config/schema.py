@@ -77,6 +77,16 @@ class RaySchema:
 
 
 @dataclass
+class TableSchema:
+    """The keys below `table`, with their types; conf/analysis.yaml has the defaults."""
+
+    siunitx: bool = MISSING
+    caption: Any = MISSING
+    label: Any = MISSING
+    width: Any = MISSING
+
+
+@dataclass
 class AnalysisSchema:
     """The keys that a command line of `study analyze` may set, with their types."""
 
@@ -90,6 +100,8 @@ class AnalysisSchema:
     variants: Any = None
     filter: dict[str, Any] = field(default_factory=dict)
     spread: str = MISSING
+    columns: Any = MISSING
+    table: TableSchema = field(default_factory=TableSchema)
     style: Any = MISSING
     usetex: bool = MISSING
     export: Any = None

@@ -23,7 +23,7 @@ def both(small):
 
 
 def of_any_name(folder):
-    """What an analysis has written; report.html, which names the study, as if both had one name."""
+    """What an analysis has written; LaTeX and report.html, which name the study, as if both had one name."""
     return {name: content.replace(b"other", b"small") for name, content in products(folder).items()}
 
 

@@ -15,8 +15,9 @@ from matplotlib import cbook
 
 from study.analysis.drawing.labels import as_drawn, variant_label
 from study.analysis.drawing.looks import looks
+from study.analysis.text.columns import Column, TextTable
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext, markdown, mathtext
-from study.analysis.text.formats import to_markdown
+from study.analysis.text.markdown import to_markdown
 from study.config.names import for_file_name
 from tests.conftest import run_folders, run_here
 
@@ -79,7 +80,7 @@ def test_markdown_shows_them(analyzed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_markdown_shows_what_folders_of_an_earlier_version_are_called(name):
-    table = to_markdown(pd.DataFrame({"Variant": [name]}), [])
+    table = to_markdown(TextTable([Column("variant", "Variant", words=True)], [[name]]), [])
     shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table)
     assert f"<td>{html.escape(name)}</td>" in shown
 
@@ -106,7 +107,7 @@ def test_latex_sets_every_table_and_shows_them(analyzed, tmp_path):
     for table in sorted((folder / "analysis").glob("*.tex")):
         compile_latex(tmp_path, table.read_text())
     rows = (folder / "analysis" / "gap_table.tex").read_text().splitlines()
-    assert any(row.startswith(r"L1 50\% \& \$x\#, $\lambda$ = $10^{-3}$ & 3 & 1 &") for row in rows)
+    assert any(row.startswith(r"L1 50\% \& \$x\#, $\lambda$ = $10^{-3}$ & 3 &") for row in rows)
     assert any(row.startswith("{}[red], ") for row in rows)  # or it would be an argument of the \\ before
 
 

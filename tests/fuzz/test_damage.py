@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from study.analysis import command as analysis
 from study.analysis.drawing import draw
 from study.analysis.statistics import matched
-from study.analysis.text import formats
+from study.analysis.text import latex
 from tests.conftest import reseal, run_folders
 from tests.fuzz.damage import KINDS, damaged
 from tests.fuzz.harness import FEW, MANY, PARTS, Tree, check_told, run
@@ -77,8 +77,8 @@ def undamaged(place, expected):
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch, composed_once):
     """Nothing that takes long and is the same for all damage: figures are laid out here, and not written."""
-    monkeypatch.setattr(formats, "to_latex", lambda *_: "")
-    monkeypatch.setattr(analysis, "print_report", lambda _: None)
+    monkeypatch.setattr(latex, "to_latex", lambda *_: "")
+    monkeypatch.setattr(analysis, "print_report", lambda *_: None)
     monkeypatch.setattr(matched, "matched", lambda rows: rows.iloc[:0])
     monkeypatch.setattr(draw, "sys", SimpleNamespace(platform="here"))
     monkeypatch.setattr(draw, "METADATA", {})

@@ -103,7 +103,9 @@ def _checked(where: str, given: Mapping[str, Any]) -> OptionLook:
     return look
 
 
-def remembered_looks(study_folder: Path, regs: Sequence[str], folders: Sequence[Path]) -> Mapping[str, OptionLook]:
+def remembered_looks(
+    study_folder: Path, regs: Sequence[str], folders: Sequence[Path], store: bool = True
+) -> Mapping[str, OptionLook]:
     """Return the looks of the options of a study.
 
     An option that no file of style/looks/ names gets the next free look. `looks.yaml` in the study's folder stores it,
@@ -113,6 +115,7 @@ def remembered_looks(study_folder: Path, regs: Sequence[str], folders: Sequence[
         study_folder: outputs/<name>.
         regs: the options of the study, in the order in which they are shown.
         folders: the user's folders of options and conf/, in search order.
+        store: whether to write new looks to the study's file.
 
     Raises:
         ConfigError: a file of looks is not allowed.
@@ -123,7 +126,7 @@ def remembered_looks(study_folder: Path, regs: Sequence[str], folders: Sequence[
     known = {**stored, **given}
     complete = with_free_looks(known, regs)
     new = {reg: asdict(complete[reg]) for reg in regs if reg not in known}
-    if new:
+    if new and store:
         content = {reg: asdict(look) for reg, look in stored.items()} | new
         try:
             write_whole(file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

@@ -37,6 +37,7 @@ class Style:
         size: size of text in figures, in points.
         family: font family: `serif` (STIX, similar to Times) or `sans` (DejaVu).
         line: width of lines, in points.
+        column: width of a column of text, in inches, if it is not `single`.
     """
 
     single: float
@@ -44,6 +45,12 @@ class Style:
     size: float
     family: str
     line: float = 1.2
+    column: float | None = None
+
+    @property
+    def column_width(self) -> float:
+        """The width of a column of text, in inches."""
+        return self.single if self.column is None else self.column
 
     def rc(self, usetex: bool = False) -> Any:
         """Return the settings for Matplotlib."""
@@ -79,6 +86,15 @@ class Style:
         }
 
 
+def style_names(folders: Sequence[Path] = (CONF,)) -> list[str]:
+    """Return the names of all styles in the folders."""
+    return sorted(_files(folders))
+
+
+def _files(folders: Sequence[Path]) -> dict[str, Path]:
+    return {file.stem: file for folder in reversed(folders) for file in sorted((folder / FOLDER).glob("*.yaml"))}
+
+
 def style_of(style: str | Mapping[str, Any], folders: Sequence[Path] = (CONF,)) -> Style:
     """Return the style of a venue.
 
@@ -90,7 +106,7 @@ def style_of(style: str | Mapping[str, Any], folders: Sequence[Path] = (CONF,)) 
         ConfigError: no style has this name, or something in it is not allowed.
     """
     if isinstance(style, str):
-        files = {file.stem: file for folder in reversed(folders) for file in sorted((folder / FOLDER).glob("*.yaml"))}
+        files = _files(folders)
         if style not in files:
             raise ConfigError(f"style={style}: there is no such style. Allowed: {', '.join(sorted(files))}")
         content: Mapping[str, Any] = yaml.safe_load(files[style].read_text(encoding="utf-8"))
@@ -99,7 +115,7 @@ def style_of(style: str | Mapping[str, Any], folders: Sequence[Path] = (CONF,)) 
     found = Style(**checked_arguments("style", Style, content, name="a style"))
     for key in (field.name for field in fields(Style) if field.name != "family"):
         value = getattr(found, key)
-        if not (math.isfinite(value) and 0 < value <= 60):
+        if value is not None and not (math.isfinite(value) and 0 < value <= 60):
             raise ConfigError(f"style.{key}={value}: must be a number above 0, at most 60")
     if found.family not in (SERIF, SANS):
         raise ConfigError(f"style.family={found.family}: allowed: {SERIF}, {SANS}")

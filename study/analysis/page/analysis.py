@@ -1,12 +1,13 @@
-"""What an analysis has found, from which the page is made."""
+"""What an analysis has found, from which tables, figures and the page are made."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from study.analysis.drawing.specs import Spec
 from study.analysis.drawing.view import View
 from study.analysis.reading.collect import Study
 from study.analysis.report import Section
@@ -17,6 +18,7 @@ class Analysis:
     """An analyzed study.
 
     Attributes:
+        everything: all runs of the study.
         study: the analyzed runs.
         rows: one row per run, from `gaps.at_epoch`.
         sections: the tables of the report.
@@ -26,10 +28,13 @@ class Analysis:
         manifest: the manifest of a tuned study.
         view: what figures show: some or all of the variants.
         selection: a line that states which variants figures show; empty if they show all.
-        figures: the names of the figures that this analysis has drawn.
+        specs: the figures.
+        columns: the columns that tables show, as `columns=...` names them.
+        forms: the form of each table in LaTeX.
         folders: the folders of options, in search order; the last one is this project's.
     """
 
+    everything: Study
     study: Study
     rows: pd.DataFrame
     sections: Sequence[Section]
@@ -39,5 +44,7 @@ class Analysis:
     manifest: Mapping[str, Any] | None
     view: View
     selection: str
-    figures: Collection[str] = ()
-    folders: Sequence[Path] = ()
+    specs: Sequence[Spec]
+    columns: Sequence[str]
+    forms: Mapping[str, Any]
+    folders: Sequence[Path]

@@ -9,7 +9,6 @@ from study.analysis.page.appearance import appearance
 from study.analysis.page.figure import answer_figure
 from study.analysis.page.repeat import Conf
 from study.analysis.page.table import tables
-from study.config.folders import CONF
 
 FORMAT = 1  # of the data; the page refuses another one
 
@@ -25,7 +24,7 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         `format, study, protocol, warnings, selection, figure, problems, variants, runs, tables, curves, weights, path,
         differences, tuning`. Numbers are rounded for display. What a study does not have is None or empty.
     """
-    looks, conf = analysis.view.looks, Conf(analysis.folders or (CONF,))
+    looks, conf = analysis.view.looks, Conf(analysis.folders)
     listed = runs.every_run(analysis.study, analysis.rows, conf)
     return {
         "format": FORMAT,
@@ -34,7 +33,7 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         "question": protocol.question(analysis),
         "warnings": list(analysis.notes),
         "selection": analysis.selection,
-        "figure": answer_figure(target, analysis.figures),
+        "figure": answer_figure(target, [spec.name for spec in analysis.specs]),
         "problems": runs.problems(analysis.study, listed, conf),
         "variants": [{"key": variant, **appearance(look)} for variant, look in looks.items()],
         "runs": listed,

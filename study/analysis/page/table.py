@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from study.analysis.report import Section
-from study.analysis.text.formats import LEFT, is_bold
+from study.analysis.report import TITLES, Section
+from study.analysis.text.columns import FULL, is_bold, plain
 
 MOST_ROWS = 600  # of one table on the page; its files have all rows
 
@@ -20,23 +20,16 @@ def tables(sections: Sequence[Section]) -> list[dict[str, Any]]:
 
 
 def _table(section: Section) -> dict[str, Any]:
-    headers = [str(header) for header in section.text.columns]
-    cells = section.text.head(MOST_ROWS).astype(str).to_numpy().tolist()
-    bold = [
-        [place, column]
-        for place, row in enumerate(cells)
-        for column, value in enumerate(row)
-        if is_bold(value, headers[column])
-    ]
-    for place, column in bold:
-        cells[place][column] = cells[place][column][1:]
+    shown = section.text.chosen([FULL])
+    rows = shown.head(MOST_ROWS).rows
+    places = [(place, number) for place in range(len(rows)) for number in range(len(shown.columns))]
     return {
         "stem": section.stem,
-        "title": section.title,
-        "headers": headers,
-        "words": [header in LEFT for header in headers],
-        "rows": cells,
-        "bold": bold,
-        "total": len(section.text),
-        "notes": list(section.notes),
+        "title": TITLES[section.stem],
+        "headers": [column.header for column in shown.columns],
+        "words": [column.words for column in shown.columns],
+        "rows": [[plain(cell, column) for cell, column in zip(row, shown.columns, strict=True)] for row in rows],
+        "bold": [[place, number] for place, number in places if is_bold(rows[place][number], shown.columns[number])],
+        "total": len(shown),
+        "notes": section.notes_of(shown),
     }

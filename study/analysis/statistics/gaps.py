@@ -6,7 +6,7 @@ import pandas as pd
 
 from study.analysis.reading.collect import Study
 from study.analysis.reading.seals import CHANGED
-from study.analysis.statistics.inference import half_width_factor
+from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor, mean_interval, no_spread
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MAIN, MEASURES, Main, measures_of
 from study.measures.weights import ALL
@@ -181,9 +181,11 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
     Returns:
         `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure with `<measure>_sd` (sample
         standard deviation) and `<measure>_ci_low`, `<measure>_ci_high` (95 % t-interval), empty for n = 1; then
-        `delta_train, delta_val, delta_gap` (points; MSE) and `mark`. Accuracies are in [0, 1] like all fractions, the
-        accuracy gap is in percentage points, losses are in nats (MSE). `epochs` is the budget, `epochs_trained` the
-        mean number of epochs trained, `epoch` the mean of the epochs that the values come from.
+        `delta_train, delta_val, delta_gap` (points; MSE), the 95 % t-interval of the paired difference
+        `delta_val_ci_low, delta_val_ci_high` (empty for fewer than three common seeds) and `mark`. Accuracies are in
+        [0, 1] like all fractions, the accuracy gap is in percentage points, losses are in nats (MSE). `epochs` is the
+        budget, `epochs_trained` the mean number of epochs trained, `epoch` the mean of the epochs that the values come
+        from.
     """
     by_variant, complete = rows.groupby("variant", sort=False), rows[rows["state"] == "complete"]
     table = by_variant[["reg", "lam"]].first()
@@ -211,13 +213,19 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
 
 def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main) -> pd.DataFrame:
     """Mean differences to the baseline over the common seeds (accuracies in points), and the mark of each variant."""
-    found: dict[str, dict[str, float]] = {"delta_train": {}, "delta_val": {}}
-    for name, measure in zip(found, (main.train, main.val), strict=True):
+    names = {"delta_train": main.train, "delta_val": main.val}
+    found: dict[str, dict[str, float]] = {key: {} for key in (*names, "delta_val_ci_low", "delta_val_ci_high")}
+    for name, measure in names.items():
         values = complete.pivot_table(index="seed", columns="variant", values=measure)
         for variant, baseline in baselines.items():
             if {variant, baseline} <= set(values.columns):
-                found[name][variant] = MEASURES[measure].factor * (values[variant] - values[baseline]).mean()
-    table = pd.DataFrame(found)
-    table["delta_gap"] = main.sign * (table["delta_train"] - table["delta_val"])
+                differences = MEASURES[measure].factor * (values[variant] - values[baseline]).dropna().to_numpy()
+                interval = mean_interval(differences)
+                found[name][variant] = interval.mean
+                if name == "delta_val" and len(differences) >= INTERVALS_FROM and not no_spread(differences):
+                    found["delta_val_ci_low"][variant] = interval.low
+                    found["delta_val_ci_high"][variant] = interval.high
+    table = pd.DataFrame(found, columns=list(found), dtype=float)
+    table.insert(2, "delta_gap", main.sign * (table["delta_train"] - table["delta_val"]))
     worse = (table["delta_gap"] < 0) & (MEASURES[main.val].better * table["delta_val"] < 0)
     return table.assign(mark=worse.map({True: SMALLER_GAP, False: ""}))

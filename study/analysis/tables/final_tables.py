@@ -1,25 +1,59 @@
 """Tables of the final results per variant: sparsity, pruning, invariants, and training accuracy by kind of labels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from study.analysis.reading.collect import Study
 from study.analysis.statistics.gaps import SUPPORT
+from study.analysis.tables.main_tables import VARIANT
+from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import number
 from study.measures.weights import ALL, THRESHOLDS
 from study.tasks import CLASSIFICATION
 
-# Values of the whole network: header, measure of invariants.csv, significant digits
-OF_NETWORK = (
-    ("ℓ1 path norm", "path_norm_l1", 4),
-    ("ℓ2 path norm", "path_norm_l2", 4),
-    ("Σ‖in‖‖out‖", "in_out", 4),
-    ("Median margin", "margin_median", 3),
-    ("Margin / ℓ1 path norm", "margin_median_over_path_norm_l1", 3),
-    ("Margin / ℓ2 path norm", "margin_median_over_path_norm_l2", 3),
+SPARSITY = (
+    VARIANT,
+    Column("zero_fraction", "w = 0 (%)", 100, 1, priority=1, preset=SHORT),
+    Column("below_0.0001", "|w| < 0.0001 (%)", 100, 1, priority=6),
+    Column("below_0.001", "|w| < 0.001 (%)", 100, 1, priority=1, preset=SHORT),
+    Column("below_0.01", "|w| < 0.01 (%)", 100, 1, priority=6),
+    Column("hoyer", "Hoyer", 1, 3, priority=7),
+    Column("gini", "Gini", 1, 3, priority=3, preset=SHORT),
+    Column("dead_units", "Dead units", 1, 1, priority=3, preset=SHORT),
+    Column("support_precision", "Support precision (%)", 100, 1, priority=2, preset=SHORT),
+    Column("support_recall", "Support recall (%)", 100, 1, priority=2, preset=SHORT),
+    Column("accuracy_at_0", "Acc. pruned at 0 (%)", 100, 2, priority=7),
+    Column("accuracy_at_0.0001", "Acc. pruned at 0.0001 (%)", 100, 2, priority=7),
+    Column("accuracy_at_0.001", "Acc. pruned at 0.001 (%)", 100, 2, priority=2, preset=SHORT),
+    Column("accuracy_at_0.01", "Acc. pruned at 0.01 (%)", 100, 2, priority=5),
+    Column("loss_at_0", "Loss pruned at 0 (MSE)", 1, 4, priority=7),
+    Column("loss_at_0.0001", "Loss pruned at 0.0001 (MSE)", 1, 4, priority=7),
+    Column("loss_at_0.001", "Loss pruned at 0.001 (MSE)", 1, 4, priority=2, preset=SHORT),
+    Column("loss_at_0.01", "Loss pruned at 0.01 (MSE)", 1, 4, priority=5),
 )
-RANKS = (("Stable rank", "stable_rank"), ("Effective rank", "effective_rank"))
+# Of the whole network; decimals are significant digits
+INVARIANTS = (
+    VARIANT,
+    Column("path_norm_l1", "ℓ1 path norm", 1, 4, priority=1, preset=SHORT),
+    Column("path_norm_l2", "ℓ2 path norm", 1, 4, priority=1, preset=SHORT),
+    Column("in_out", "Σ‖in‖‖out‖", 1, 4, priority=5),
+    Column("margin_median", "Median margin", 1, 3, priority=2, preset=SHORT),
+    Column("margin_median_over_path_norm_l1", "Margin / ℓ1 path norm", 1, 3, priority=3, preset=SHORT),
+    Column("margin_median_over_path_norm_l2", "Margin / ℓ2 path norm", 1, 3, priority=3, preset=SHORT),
+)
+RANKS = (
+    Column("stable_rank", "Stable rank", 1, 1, priority=7),
+    Column("effective_rank", "Effective rank", 1, 1, priority=7),
+)
+LABELS = (
+    VARIANT,
+    *(
+        Column(labels, f"Train acc., {labels} labels (%)", 100, 2, priority=1, preset=SHORT)
+        for labels in ("given", "clean", "flipped")
+    ),
+)
 SPARSITY_NOTE = (
     "Exact zeros and small weights are counted separately. With Adam, a subgradient of L1 does not set weights to zero:"
     " they move around zero by about the learning rate. The fractions below a threshold therefore partly measure Adam."
@@ -59,24 +93,11 @@ def sparsity_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
     return _summary(table, variants)
 
 
-def sparsity_text(table: pd.DataFrame, task: str) -> pd.DataFrame:
+def sparsity_text(table: pd.DataFrame) -> TextTable:
     """The sparsity table as text, accuracies and fractions in percent; for regression, losses instead of accuracies."""
-    text = pd.DataFrame({"Variant": table["variant"]})
-    text["w = 0 (%)"] = _column(table, "zero_fraction", 100, 1)
-    for threshold in THRESHOLDS:
-        text[f"|w| < {threshold:g} (%)"] = _column(table, f"below_{threshold:g}", 100, 1)
-    text["Hoyer"], text["Gini"] = _column(table, "hoyer", 1, 3), _column(table, "gini", 1, 3)
-    if (table["units"] > 0).any():
-        text["Dead units"] = _column(table, "dead_units", 1, 1)
-    if table["support_recall"].notna().any():
-        text["Support precision (%)"] = _column(table, "support_precision", 100, 1)
-        text["Support recall (%)"] = _column(table, "support_recall", 100, 1)
-    for threshold in (0.0, *THRESHOLDS):
-        if task == CLASSIFICATION:
-            text[f"Acc. pruned at {threshold:g} (%)"] = _column(table, f"accuracy_at_{threshold:g}", 100, 2)
-        else:
-            text[f"Loss pruned at {threshold:g} (MSE)"] = _column(table, f"loss_at_{threshold:g}", 1, 4)
-    return text
+    hidden = [] if (table["units"] > 0).any() else ["dead_units"]
+    hidden += [] if table["support_recall"].notna().any() else ["support_precision", "support_recall"]
+    return _text(table, [column for column in SPARSITY if column.key not in hidden])
 
 
 def sparsity_notes(table: pd.DataFrame, task: str) -> list[str]:
@@ -93,18 +114,20 @@ def invariant_table(study: Study, variants: Sequence[str]) -> pd.DataFrame:
     return _summary(rows.drop_duplicates("run").set_index("run")[["variant"]].join(wide), variants)
 
 
-def invariant_text(table: pd.DataFrame) -> pd.DataFrame:
+def invariant_text(table: pd.DataFrame) -> TextTable:
     """The table of invariants as text, with three or four significant digits."""
-    text = pd.DataFrame({"Variant": table["variant"]})
-    for header, measure, digits in OF_NETWORK:
-        if measure in table:
-            values = zip(table[measure], table[f"{measure}_sd"], strict=True)
-            text[header] = [_significant(mean, sd, digits) for mean, sd in values]
-    for header, measure in RANKS:
-        for column in table.columns:
-            if column.startswith(f"{measure} ") and not column.endswith("_sd"):
-                text[f"{header}, {column.partition(' ')[2]}"] = _column(table, column, 1, 1)
-    return text
+    columns = [column for column in INVARIANTS if column.key in table]
+    cells: list[Sequence[str]] = [list(table["variant"])]
+    for column in columns[1:]:
+        values = zip(table[column.key], table[f"{column.key}_sd"], strict=True)
+        cells.append([_significant(mean, sd, column.decimals or 4) for mean, sd in values])
+    for rank in RANKS:
+        for key in table.columns:
+            if key.startswith(f"{rank.key} ") and not key.endswith("_sd"):
+                header = f"{rank.header}, {key.partition(' ')[2]}"
+                columns.append(replace(rank, key=key, header=header, also=(rank.key,)))
+                cells.append(_column(table, columns[-1]))
+    return TextTable(columns, cells)
 
 
 def label_table(study: Study, rows: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
@@ -114,13 +137,15 @@ def label_table(study: Study, rows: pd.DataFrame, variants: Sequence[str]) -> pd
     return _summary(noise.drop_duplicates("run").set_index("run")[["variant"]].join(wide), variants)
 
 
-def label_text(table: pd.DataFrame) -> pd.DataFrame:
+def label_text(table: pd.DataFrame) -> TextTable:
     """The table of labels as text, in percent."""
-    text = pd.DataFrame({"Variant": table["variant"]})
-    for labels in ("given", "clean", "flipped"):
-        if labels in table:
-            text[f"Train acc., {labels} labels (%)"] = _column(table, labels, 100, 2)
-    return text
+    return _text(table, LABELS)
+
+
+def _text(table: pd.DataFrame, columns: Sequence[Column]) -> TextTable:
+    """The columns that the table has, as text."""
+    there = [column for column in columns if column.key in table]
+    return TextTable(there, [list(table[c.key]) if c.words else _column(table, c) for c in there])
 
 
 def _summary(by_run: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
@@ -132,9 +157,9 @@ def _summary(by_run: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
     return means.join(deviations)[columns].loc[there].reset_index()
 
 
-def _column(table: pd.DataFrame, column: str, factor: float, decimals: int) -> list[str]:
-    pairs = zip(table[column], table[f"{column}_sd"], strict=True)
-    return [number(factor * mean, decimals, factor * sd) for mean, sd in pairs]
+def _column(table: pd.DataFrame, column: Column) -> list[str]:
+    pairs = zip(table[column.key], table[f"{column.key}_sd"], strict=True)
+    return [number(column.factor * mean, column.decimals or 0, column.factor * sd) for mean, sd in pairs]
 
 
 def _significant(mean: float, sd: float, digits: int) -> str:

@@ -1,7 +1,8 @@
 """The gap table and the contrasts as text, with units, rounding and notes."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,40 +10,76 @@ import pandas as pd
 from study.analysis.reading.collect import Study
 from study.analysis.statistics import inference
 from study.analysis.statistics.contrasts import stars
+from study.analysis.statistics.gaps import NAMED_VARIANTS, SMALLER_GAP
+from study.analysis.text.columns import ASKED, SHORT, Column, TextTable
 from study.analysis.text.formats import number, signed, significant
 from study.errors import ConfigError
 from study.measures.catalog import MAIN, MSE, measures_of
 from study.tasks import CLASSIFICATION, REGRESSION
 
-# Header, column of the gap table, factor, decimals; None: as many as four significant digits need
+VARIANT = Column("variant", "Variant", priority=0, preset=SHORT, words=True)
 OF_WEIGHTS = (
-    ("Max |w|", "abs_max", 1, 3),
-    ("w = 0 (%)", "zero_fraction", 100, 1),
-    ("|w| < 0.001 (%)", "near_zero_fraction", 100, 1),
+    Column("abs_max", "Max |w|", 1, 3, priority=4, preset=SHORT),
+    Column("zero_fraction", "w = 0 (%)", 100, 1, priority=9),
+    Column("near_zero_fraction", "|w| < 0.001 (%)", 100, 1, priority=3, preset=SHORT),
 )
-COLUMNS = {
+OF_RUNS = (
+    VARIANT,
+    Column("reg", "reg", priority=9, preset=ASKED, words=True),
+    Column("lam", "λ", priority=9, preset=ASKED),
+    Column("n", "n", priority=5, preset=SHORT),
+    Column("epochs", "Epochs", priority=6),
+    Column("epochs_trained", "Used", 1, 1, priority=6, preset=ASKED),
+    Column("epoch", "Epoch", 1, 1, priority=9, preset=ASKED),
+)
+SCORES = {
     CLASSIFICATION: (
-        ("Val acc. (%)", "val_accuracy", 100, 2),
-        ("Train acc. (%)", "train_accuracy", 100, 2),
-        ("Test acc. (%)", "test_accuracy", 100, 2),
-        ("Acc. gap (points)", "accuracy_gap", 1, 2),
-        ("Loss gap (nats)", "loss_gap", 1, 3),
-        ("ECE (%)", "val_ece", 100, 1),
+        Column("val_accuracy", "Val acc. (%)", 100, 2, priority=0, preset=SHORT),
+        Column("train_accuracy", "Train acc. (%)", 100, 2, priority=6),
+        Column("accuracy_gap", "Acc. gap (points)", 1, 2, priority=0, preset=SHORT),
+        Column("test_accuracy", "Test acc. (%)", 100, 2, priority=1, preset=SHORT),
+        Column("loss_gap", "Loss gap (nats)", 1, 3, priority=7),
+        Column("val_ece", "ECE (%)", 100, 1, priority=8),
         *OF_WEIGHTS,
     ),
     REGRESSION: (
-        ("Val loss (MSE)", "val_loss", 1, None),
-        ("Train loss (MSE)", "train_loss", 1, None),
-        ("Test loss (MSE)", "test_loss", 1, None),
-        ("Loss gap (MSE)", "loss_gap", 1, None),
-        ("Val R²", "val_r2", 1, 3),
-        ("Test R²", "test_r2", 1, 3),
-        ("Val MAE", "val_mae", 1, None),
-        ("Test MAE", "test_mae", 1, None),
+        Column("val_loss", "Val loss (MSE)", 1, None, priority=0, preset=SHORT),
+        Column("train_loss", "Train loss (MSE)", 1, None, priority=6),
+        Column("loss_gap", "Loss gap (MSE)", 1, None, priority=0, preset=SHORT),
+        Column("test_loss", "Test loss (MSE)", 1, None, priority=1, preset=SHORT),
+        Column("val_r2", "Val R²", 1, 3, priority=7),
+        Column("test_r2", "Test R²", 1, 3, priority=7),
+        Column("val_mae", "Val MAE", 1, None, priority=8),
+        Column("test_mae", "Test MAE", 1, None, priority=8),
         *OF_WEIGHTS,
     ),
 }
-DELTAS = (("Δtrain", "delta_train"), ("Δval", "delta_val"), ("Δgap", "delta_gap"))
+DELTAS = (
+    Column("delta_train", "Δtrain", priority=8),
+    Column("delta_val", "Δval", priority=2, preset=SHORT, also=("delta_val_ci_low", "delta_val_ci_high")),
+    Column("delta_gap", "Δgap", priority=8),
+)
+OF_ROWS = (
+    Column("mark", "Note", priority=7, words=True, also=("note",)),
+    Column("diverged", "Diverged", priority=1, preset=ASKED),
+)
+CONTRASTS = (
+    Column("measure", "Measure", priority=0, preset=SHORT, words=True),
+    VARIANT,
+    Column("n", "n", priority=5, preset=SHORT),
+    Column("mean_difference", "Difference", priority=0, preset=SHORT),
+    Column("ci_low", "95 % interval", priority=1, preset=SHORT, also=("ci_high",)),
+    Column(
+        "new_data_low",
+        "and new data",
+        priority=7,
+        also=("new_data_high", "new_images_low", "new_images_high"),
+    ),
+    Column("p_t", "p", priority=3, preset=SHORT),
+    Column("p_holm", "p (Holm)", priority=2, preset=SHORT),
+    Column("p_flip", "p (sign flips)", priority=6),
+    Column("wins", "Wins", priority=4, preset=SHORT),
+)
 SD = "sd"
 SPREADS = {SD: "the standard deviation over seeds", "interval": "half of the 95 % t-interval of the mean over seeds"}
 SELECTED = (
@@ -69,9 +106,29 @@ NAMES_OF_REGRESSION = {
 }
 
 
+def gap_columns(task: str) -> tuple[Column, ...]:
+    """All columns that the gap table of a task can show; measures that no preset has come last."""
+    own, unit = SCORES[task], "points" if task == CLASSIFICATION else MSE
+    listed = {column.key for column in own}
+    others = [
+        Column(
+            name,
+            f"{measure.label} ({measure.shown_unit})" if measure.shown_unit else measure.label,
+            measure.factor,
+            2 if measure.unit in ("fraction", "points") else None,
+            priority=9,
+            preset=ASKED,
+        )
+        for name, measure in measures_of(task).items()
+        if name not in listed
+    ]
+    deltas = (replace(column, header=f"{column.header} ({unit})") for column in DELTAS)
+    return (*OF_RUNS, *own, *deltas, *OF_ROWS, *others)
+
+
 def gap_text(
     table: pd.DataFrame, best: Collection[str], selected: bool, spread: str = SD, task: str = CLASSIFICATION
-) -> pd.DataFrame:
+) -> TextTable:
     """The gap table as text: mean and, with several seeds, ± the requested spread.
 
     Args:
@@ -84,34 +141,62 @@ def gap_text(
     Raises:
         ConfigError: there is no such spread.
     """
-    main = MAIN[task].val
-    text = pd.DataFrame(
-        {"Variant": table["variant"], "n": table["n"].astype(str), "Epochs": table["epochs"].astype(str)}
-    )
-    if (table["epochs_trained"] < table["epochs"].str.split("/").str[-1].astype(int)).any():
-        text["Used"] = [number(mean, 1) for mean in table["epochs_trained"]]
     if spread not in SPREADS:
         raise ConfigError(f"spread={spread}: allowed: {', '.join(SPREADS)}")
-    for header, column, factor, given in COLUMNS[task]:
-        if table[column].isna().all():
+    measures, main = measures_of(task), MAIN[task].val
+    columns, cells = [], []
+    for declared in gap_columns(task):
+        key = declared.key
+        if key not in table or (key in measures and table[key].isna().all()):
             continue
-        decimals = significant(table[column]) if given is None else given
-        if column == main and selected:
-            header = header.replace(" (", ", selected (")
-        text[header] = [
-            number(mean * factor, decimals, sd * factor)
-            for mean, sd in zip(table[column], _behind(table, column, spread), strict=True)
-        ]
-        if column == main:
-            text[header] = [f"*{t}" if v in best else t for t, v in zip(text[header], table["variant"], strict=True)]
-    if "delta_gap" in table:
-        unit, decimals = ("points", 2) if task == CLASSIFICATION else (MSE, significant(table[main]))
-        for name, column in DELTAS:
-            text[f"{name} ({unit})"] = [signed(value, decimals) for value in table[column]]
-        text["Note"] = table["mark"].fillna("")
-    if table["diverged"].any():
-        text["Diverged"] = table["diverged"].astype(str)
-    return text
+        column = replace(declared, preset=_preset(declared, table))
+        if key == main and selected:
+            column = replace(column, header=column.header.replace(" (", ", selected ("))
+        if key in measures:
+            texts = _measured(table, column, spread)
+        elif key.startswith("delta_"):
+            texts = _deltas(table, key, 2 if task == CLASSIFICATION else significant(table[main]))
+        elif key in ("epochs_trained", "epoch"):
+            texts = [number(mean, 1) for mean in table[key]]
+        elif key == "lam":
+            texts = ["–" if pd.isna(lam) else f"{lam:g}" for lam in table[key]]
+        else:
+            texts = list(table[key].fillna("").astype(str))
+        if key == main:
+            texts = [
+                f"*{text}" if variant in best else text for text, variant in zip(texts, table["variant"], strict=True)
+            ]
+        columns.append(column)
+        cells.append(texts)
+    return TextTable(columns, cells)
+
+
+def _preset(column: Column, table: pd.DataFrame) -> str:
+    """The preset of a column. What makes the comparison of variants unfair or incomplete is always shown."""
+    notable = {
+        "epochs": table["epochs"].nunique() > 1,
+        "epochs_trained": bool((table["epochs_trained"] < table["epochs"].str.split("/").str[-1].astype(int)).any()),
+        "diverged": bool(table["diverged"].any()),
+    }
+    return SHORT if notable.get(column.key) else column.preset
+
+
+def _measured(table: pd.DataFrame, column: Column, spread: str) -> list[str]:
+    means = table[column.key] * column.factor
+    decimals = significant(means) if column.decimals is None else column.decimals
+    behind = _behind(table, column.key, spread) * column.factor
+    return [number(mean, decimals, sd) for mean, sd in zip(means, behind, strict=True)]
+
+
+def _deltas(table: pd.DataFrame, key: str, decimals: int) -> list[str]:
+    texts = [signed(value, decimals) for value in table[key]]
+    if f"{key}_ci_low" not in table:
+        return texts
+    bounds = zip(table[f"{key}_ci_low"], table[f"{key}_ci_high"], strict=True)
+    return [
+        text if pd.isna(low) else f"{text} {_interval(low, high, 1, decimals)}"
+        for text, (low, high) in zip(texts, bounds, strict=True)
+    ]
 
 
 def _behind(table: pd.DataFrame, column: str, spread: str) -> pd.Series:
@@ -165,6 +250,18 @@ def gap_notes(
     return [*lines, *test_note(looks), *notes]
 
 
+def column_notes(table: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
+    """The notes on columns of the gap table, by key: for a table with the column, and for one without it."""
+    about, instead = {}, {}
+    if "delta_val_ci_low" in table and table["delta_val_ci_low"].notna().any():
+        about["delta_val"] = "Δval: mean seed-paired difference to the baseline [its 95 % t-interval]."
+    if "mark" in table and len(marked := table.loc[table["mark"] == SMALLER_GAP, "variant"]):
+        named = ", ".join(marked[:NAMED_VARIANTS])
+        more = f" and {len(marked) - NAMED_VARIANTS} more" if len(marked) > NAMED_VARIANTS else ""
+        instead["mark"] = f"Smaller gap than the baseline, but worse validation: {named}{more}."
+    return about, instead
+
+
 def _unit_note(rows: pd.DataFrame) -> str:
     """The note on the units of a regression's scores."""
     standardized = {json.loads(setting).get("data.standardize_target") for setting in rows["setting"].unique()}
@@ -210,7 +307,7 @@ def chosen_by_val(rows: pd.DataFrame, at: str | int) -> bool:
     return at == "best" or (at == "last" and bool((rows["scored_epoch"] < rows["epochs"]).any()))
 
 
-def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION) -> pd.DataFrame:
+def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION) -> TextTable:
     """The contrasts as text: the primary measure, then those of SHOWN_CONTRASTS. significance.csv has all measures."""
     described, names = measures_of(task), NAMES if task == CLASSIFICATION else NAMES_OF_REGRESSION
     measures = list(dict.fromkeys((primary, *SHOWN_CONTRASTS[task])))
@@ -226,19 +323,24 @@ def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION)
             wide = "new_images" if measure.startswith("test") else "new_data"
             lines.append(
                 {
-                    "Measure": names.get(measure, measure),
-                    "Variant": row["variant"],
+                    "measure": names.get(measure, measure),
+                    "variant": row["variant"],
                     "n": str(row["n"]),
-                    "Difference": signed(row["mean_difference"] * factor, decimals) + marks[index],
-                    "95 % interval": _interval(row["ci_low"], row["ci_high"], factor, decimals),
-                    "and new data": _interval(row[f"{wide}_low"], row[f"{wide}_high"], factor, decimals),
-                    "p": _p(row["p_t"]),
-                    "p (Holm)": _p(row["p_holm"]),
-                    "p (sign flips)": _p(row["p_flip"]),
-                    "Wins": "–" if pd.isna(row["wins"]) else f"{row['wins']:g} of {row['n']}",
+                    "mean_difference": signed(row["mean_difference"] * factor, decimals) + marks[index],
+                    "ci_low": _interval(row["ci_low"], row["ci_high"], factor, decimals),
+                    "new_data_low": _interval(row[f"{wide}_low"], row[f"{wide}_high"], factor, decimals),
+                    "p_t": _p(row["p_t"]),
+                    "p_holm": _p(row["p_holm"]),
+                    "p_flip": _p(row["p_flip"]),
+                    "wins": "–" if pd.isna(row["wins"]) else f"{row['wins']:g} of {row['n']}",
                 }
             )
-    return pd.DataFrame(lines)
+    return of_lines(CONTRASTS, lines)
+
+
+def of_lines(columns: Sequence[Column], lines: Sequence[Mapping[str, str]]) -> TextTable:
+    """A table from its rows, each with a cell by column."""
+    return TextTable(columns, [[line[column.key] for line in lines] for column in columns])
 
 
 def _interval(low: float, high: float, factor: float, decimals: int) -> str:

@@ -1,18 +1,41 @@
 """The tables of a tuned study as text: choices, trials, and the expected best of n trials."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from study.analysis.statistics import inference
 from study.analysis.statistics.tuning import TRIAL_KEYS, in_words, space_of
+from study.analysis.text.columns import FULL, SHORT, Column, TextTable
 from study.analysis.text.formats import number, signed
 from study.config.tuning.search import near_ends
 from study.measures.catalog import MEASURES
 
+REGULARIZER = Column("reg", "Regularizer", priority=0, preset=SHORT, words=True, also=("context",))
+TUNED = (
+    REGULARIZER,
+    Column("searched", "Searched", priority=9, words=True),
+    Column("values", "Chosen", priority=1, preset=SHORT, words=True),
+    Column("trials", "Trials", priority=5, preset=SHORT),
+    Column("trainings", "Trainings", priority=8),
+    Column("tuned", "Tuned", priority=2, preset=SHORT),
+    Column("tuned_leave_one_seed_out", "Leave one seed out", priority=7),
+    Column("fresh", "Fresh", priority=0, preset=SHORT),
+    Column("fresh_ci_low", "95 % interval", priority=1, preset=SHORT, also=("fresh_ci_high",)),
+    Column("fresh_n", "n", priority=4, preset=SHORT, also=("n",)),
+    Column("winners_curse", "Winner's curse", priority=3, preset=SHORT),
+)
+BEST = (REGULARIZER, Column("expected", "n = {n}", priority=1, preset=SHORT))  # a column for each n
+TRIALS = (
+    REGULARIZER,
+    Column("trial", "Trial", priority=2, preset=SHORT),
+    Column("score", "", priority=0, preset=SHORT, also=("score_sd", "measure")),
+)  # and one before the last for each tuned key
 
-def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:
+
+def tuned_text(table: pd.DataFrame, select: str) -> TextTable:
     """The table of choices as text."""
     factor, decimals = (100, 2) if MEASURES[select].unit == "fraction" else (1, 4)
 
@@ -21,23 +44,23 @@ def tuned_text(table: pd.DataFrame, select: str) -> pd.DataFrame:
 
     lines = [
         {
-            "Regularizer": _named_row(row),
-            "Searched": row.searched,
-            "Chosen": row.values or "fixed",
-            "Trials": str(row.trials),
-            "Trainings": str(row.trainings),
-            "Tuned": shown(row.tuned),
-            "Leave one seed out": shown(row.tuned_leave_one_seed_out),
-            "Fresh": shown(row.fresh),
-            "95 % interval": f"[{shown(row.fresh_ci_low)}, {shown(row.fresh_ci_high)}]"
+            "reg": _named_row(row),
+            "searched": row.searched,
+            "values": row.values or "fixed",
+            "trials": str(row.trials),
+            "trainings": str(row.trainings),
+            "tuned": shown(row.tuned),
+            "tuned_leave_one_seed_out": shown(row.tuned_leave_one_seed_out),
+            "fresh": shown(row.fresh),
+            "fresh_ci_low": f"[{shown(row.fresh_ci_low)}, {shown(row.fresh_ci_high)}]"
             if row.fresh_n >= inference.INTERVALS_FROM
             else "–",
-            "n": str(row.fresh_n),
-            "Winner's curse": signed(factor * row.winners_curse, decimals),
+            "fresh_n": str(row.fresh_n),
+            "winners_curse": signed(factor * row.winners_curse, decimals),
         }
         for row in table.itertuples()
     ]
-    return pd.DataFrame(lines)
+    return TextTable(TUNED, [[line[column.key] for line in lines] for column in TUNED])
 
 
 def unequal_notes(manifest: Mapping[str, Any] | None) -> list[str]:
@@ -72,18 +95,21 @@ def tuned_notes(manifest: Mapping[str, Any]) -> list[str]:
 TRIAL_NOTES = ("Score: mean ± standard deviation over the tuning seeds. Bold: chosen.",)
 
 
-def trial_text(table: pd.DataFrame) -> pd.DataFrame:
+def trial_text(table: pd.DataFrame) -> TextTable:
     """The table of trials as text."""
     measure = MEASURES[table["measure"].iloc[0]]
     decimals = 2 if measure.unit == "fraction" else 4
-    text = pd.DataFrame({"Regularizer": [_named_row(row) for row in table[["reg", "context"]].itertuples()]})
-    text["Trial"] = [_plain(value) for value in table["trial"]]
-    for key in table.columns[TRIAL_KEYS:]:
-        text[key] = [_plain(value) for value in table[key]]
     scores = zip(measure.factor * table["score"], measure.factor * table["score_sd"], table["chosen"], strict=True)
+    named, trial, score = TRIALS
+    keys = [Column(key, key, priority=1, preset=SHORT) for key in table.columns[TRIAL_KEYS:]]
     header = measure.label.replace("Validation", "Val")  # headers are short
-    text[header] = [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores]
-    return text
+    cells = [
+        [_named_row(row) for row in table[["reg", "context"]].itertuples()],
+        [_plain(value) for value in table["trial"]],
+        *([_plain(value) for value in table[key.key]] for key in keys),
+        [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores],
+    ]
+    return TextTable([named, trial, *keys, replace(score, header=header)], cells)
 
 
 BEST_NOTES = (
@@ -92,14 +118,26 @@ BEST_NOTES = (
 )
 
 
-def best_text(curves: pd.DataFrame, select: str) -> pd.DataFrame:
-    """The expected best of n trials as text; a row per regularizer."""
+def best_text(curves: pd.DataFrame, select: str) -> TextTable:
+    """The expected best of n trials as text; a row per regularizer. `short` has the powers of two and the last n."""
     factor, decimals = (100, 2) if MEASURES[select].unit == "fraction" else (1, 4)
     wide = curves.pivot_table(index=["context", "reg"], columns="n", values="expected", sort=False)
-    text = pd.DataFrame({"Regularizer": [reg + (f" ({context})" if context else "") for context, reg in wide.index]})
+    named, expected = BEST
+    columns = [named]
+    cells = [[reg + (f" ({context})" if context else "") for context, reg in wide.index]]
     for n in wide.columns:
-        text[f"n = {n}"] = [f"{factor * v:.{decimals}f}" if pd.notna(v) else "–" for v in wide[n]]
-    return text
+        few = n == wide.columns[-1] or n & (n - 1) == 0
+        columns.append(
+            Column(
+                f"expected_{n}",
+                expected.header.format(n=n),
+                priority=1 if few else 2,
+                preset=SHORT if few else FULL,
+                also=(expected.key, "n"),
+            )
+        )
+        cells.append([f"{factor * v:.{decimals}f}" if pd.notna(v) else "–" for v in wide[n]])
+    return TextTable(columns, cells)
 
 
 def _search_note(tuning: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ async function look() {
       else if (version !== null) location.reload(); // the page had no results so far
       version = found.data;
     }
+    part(body, "problem", () => h("p", { class: "note" })).textContent = found.problem;
     part(body, "lost", () => h("p", { class: "note", role: "status" })).textContent = "";
   } catch {
     part(body, "lost", () => h("p", { class: "note", role: "status" })).textContent = "study watch does not answer. It may have been stopped; the numbers are those of the last look.";
