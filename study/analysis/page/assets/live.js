@@ -88,7 +88,7 @@ function spark(run, kind, title, factor) {
   const curves = ["train", "val"].map((split) => [split, (run.curves[`${split}_${kind}`] || []).slice(1).map((value) => (value === null ? null : factor * value))]);
   const values = curves.flatMap(([, of]) => of).filter((value) => value !== null);
   const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title} of ${run.run}` });
-  if (!values.length) return h("figure", {}, svg, h("figcaption", {}, `${title}: no epoch yet`));
+  if (!values.length) return h("figure", {}, h("figcaption", {}, `${title}: no epoch yet`));
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const last = Math.max(run.epochs || 1, 2);
   const x = (epoch) => edge + ((epoch - 1) / (last - 1)) * (width - edge - 4);
