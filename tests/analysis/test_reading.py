@@ -45,7 +45,8 @@ def test_files_of_an_earlier_version_with_fewer_columns_are_read_as_empty_there(
     (small / index.INDEX).unlink()
     again = study("analyze", "name=small", "figures=[]")
     assert again.code == 0, again.err
-    assert products(small) == first
+    del first["report.html"]  # has the checksums of the seals
+    assert {name: products(small)[name] for name in first} == first
 
 
 @pytest.mark.parametrize("name", first_fast(["weights.csv", "metrics.csv", "histogram.csv"]))
