@@ -22,7 +22,7 @@ from study.analysis.reading.seals import FITS, checking, heed_seals
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
 from study.records.compacted import COMPACTED, CompactedRun, compacted_runs
-from study.records.contract import CONTRACT, FILES, STATUS
+from study.records.contract import CONTRACT, FILES, LOGGERS, STATUS
 from study.records.status import read_status
 from study.records.unfinished import work_folders
 from study.tasks import TASKS
@@ -214,7 +214,7 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
     damaged: dict[Traversable, str | DamagedError] = {}
     compacted = compacted_runs(folder)
     for path in [*sorted(folder.iterdir()), *compacted.values()]:
-        if path.name in (ANALYSIS, LEDGER, COMPACTED) or path.name.startswith("."):
+        if path.name in (ANALYSIS, LEDGER, COMPACTED, LOGGERS) or path.name.startswith("."):
             continue
         identity = identity_of(path, FILES)
         if identity is not None and path.name in known and known[path.name].identity == identity:
