@@ -14,7 +14,7 @@ from study.analysis.drawing.selection import arranged, select
 from study.analysis.drawing.specs import read_specs
 from study.analysis.drawing.style import Style, style_of
 from study.analysis.drawing.view import View, matches
-from study.analysis.reading.collect import ANALYSIS, Study, collect
+from study.analysis.reading.collect import Study, collect
 from study.analysis.reading.seals import CHANGED, UNSEALED
 from study.analysis.report import Section, make_sections, print_report, tuned_sections, write_report
 from study.analysis.statistics import contrasts, tuning
@@ -27,7 +27,7 @@ from study.config.folders import CONF
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
-from study.records.contract import OUTPUTS
+from study.records.contract import ANALYSIS, OUTPUTS
 from study.records.manifest import read_manifest
 from study.records.sweeps import recorded_primaries
 

@@ -36,6 +36,8 @@ COMMANDS = {
     "merge": ("merge", "study_merge"),
     "compact": ("compact", "study_compact"),
     "expand": ("compact", "study_expand"),
+    "export": ("export", "study_export"),
+    "import": ("export", "study_import"),
     "clean": ("clean", "study_clean"),
     "cancel": ("cancel", "study_cancel"),
 }
@@ -50,6 +52,8 @@ SUMMARIES = {
     "merge A B": "copy the runs of study B into study A",
     "compact name=...": "fold the folders of ended runs into Parquet files",
     "expand name=...": "turn compacted runs back into folders",
+    "export KIND name=...": "write tables (csv, parquet), runs (mlflow) or a supplement (zip)",
+    "import FILE": "check and unpack a supplement that study export zip has written",
     "clean name=...": "list or delete runs that are no longer needed",
     "cancel name=...": "stop the jobs of hydra/launcher=slurm",
     "help KEY": "explain a key, an option or a command",

@@ -6,7 +6,7 @@ The store is that of MLFLOW_TRACKING_URI, or else a SQLite file, outputs/<name>/
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,18 @@ def start(run: LoggedRun, rows: Sequence[Row]) -> "StoredRun":
     experiment = _experiment(client, run)
     found = client.search_runs([experiment], filter_string=f"tags.`{ID}` = '{run.run_id}'")
     if found:
-        key, known = found[0].info.run_id, _epochs(client, found[0].info.run_id)
+        key, scored = found[0].info.run_id, set(found[0].data.metrics)
+        known = {metric.step for metric in client.get_metric_history(key, "val_loss")}
         client.update_run(key, status="RUNNING")
     else:
         tags = {ID: run.run_id, "regstudy.variant": run.variant, "regstudy.folder": run.name}
-        key, known = client.create_run(experiment, run_name=run.name, tags=tags).info.run_id, set()
+        key, scored, known = client.create_run(experiment, run_name=run.name, tags=tags).info.run_id, set(), set()
         from mlflow.entities import Param
 
         parameters = [Param(name, str(value)[:LONGEST]) for name, value in run.parameters().items()]
         for first in range(0, len(parameters), MOST_PARAMETERS):
             client.log_batch(key, params=parameters[first : first + MOST_PARAMETERS])
-    stored = StoredRun(client, key, known)
+    stored = StoredRun(client, key, known, scored)
     stored.add(rows)
     return stored
 
@@ -85,23 +86,20 @@ def _experiment(client: Any, run: LoggedRun) -> str:
     return found.experiment_id
 
 
-def _epochs(client: Any, key: str) -> set[int]:
-    """The epochs that an MLflow run has."""
-    return {metric.step for metric in client.get_metric_history(key, "val_loss")}
-
-
 class StoredRun:
     """One MLflow run while it gets epochs."""
 
-    def __init__(self, client: Any, key: str, known: set[int]):
+    def __init__(self, client: Any, key: str, known: Collection[int], scored: Collection[str]):
         """Prepare the record.
 
         Args:
             client: of the store.
             key: MLflow's id of the run.
             known: the epochs that it has. They are not added again, because MLflow would keep both values.
+            scored: the metrics that it has, for the same reason.
         """
-        self.client, self.key, self.known, self.last = client, key, known, 0
+        self.client, self.key, self.known, self.scored = client, key, known, scored
+        self.last = 0
 
     def epoch(self, row: Row) -> None:
         """Add an epoch."""
@@ -115,7 +113,7 @@ class StoredRun:
 
     def end(self, state: str, scores: Mapping[str, float]) -> None:
         """Add the final scores and the state, and end the MLflow run."""
-        self._log([(name, value, self.last) for name, value in scores.items()])
+        self._log([(name, value, self.last) for name, value in scores.items() if name not in self.scored])
         self.client.set_tag(self.key, STATE, state)
         self.client.set_terminated(self.key, status=STATUSES.get(state, "KILLED"))
 

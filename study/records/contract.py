@@ -9,6 +9,7 @@ OUTPUTS = Path("outputs")  # holds one folder per study
 CONTRACT = 1  # version of the file layout; readers refuse other versions
 STATUS, CONFIG, LOG, PREDICTIONS = "status.json", "config.yaml", "run.log", "predictions.npz"
 CHECKPOINT, MODEL = "checkpoint.pt", "model.safetensors"  # only while needed, or when kept on request
+ANALYSIS, LEDGER = "analysis", "ledger.csv"  # in a study's folder: tables and figures; the looks at test scores
 LOGGERS = "loggers"  # in a study's folder: the records of TensorBoard, MLflow and W&B
 TWICE = "twice.jsonl"  # in a study's folder: one line for each run that was trained once more than needed
 WITH_RESULT = ("complete", "diverged")  # states: divergence is a result, so the run is not trained again

@@ -59,6 +59,13 @@ def recorded_primaries(study_folder: Path) -> list[str]:
     return list(dict.fromkeys(record["primary"] for record in _records(study_folder) if "primary" in record))
 
 
+def recorded_commands(study_folder: Path) -> list[list[str]]:
+    """The arguments of the command of each sweep of a study, in order, without duplicates."""
+    commands = (record.get("command") for record in _records(study_folder))
+    lists = [tuple(map(str, command)) for command in commands if isinstance(command, list)]
+    return [list(command) for command in dict.fromkeys(lists)]
+
+
 def recorded_task_of(study_folder: Path) -> str | None:
     """Classification or regression, for which the study's first sweep was; None if there was no sweep."""
     return next((record.get("task", CLASSIFICATION) for record in _records(study_folder)), None)

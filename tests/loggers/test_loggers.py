@@ -20,8 +20,10 @@ from tests.conftest import run_command, run_folders, run_here
 from tests.training.test_resume import same_bytes
 
 ALL = tuple(TOOLS)
-FEW = ("data=digits", "data.train_size=100", "epochs=3", "model.hidden=[5]", "workers=1", "reg=l1", "checkpoint_every=0")
-OFFLINE = {"WANDB_MODE": "offline"}
+FEW = (
+    *("data=digits", "data.train_size=100", "epochs=3", "model.hidden=[5]"),
+    *("workers=1", "reg=l1", "checkpoint_every=0"),
+)
 
 
 def needs(*names):
