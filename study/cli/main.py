@@ -160,7 +160,8 @@ def _analyze() -> int:
     cfg = run_hydra("analysis")
     if cfg is None:  # Hydra answered a flag such as --help
         return 0
-    from study.analysis.command import Options, analyze_study  # imports pandas, which --help does not need
+    from study.analysis.command import analyze_study  # imports pandas, which --help does not need
+    from study.analysis.comparison import Options
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in ("allow", "figures", "export"):  # a single word counts as a list of one

@@ -28,11 +28,12 @@ TOOLS = {
 }
 
 
-def chosen(given: Any) -> tuple[str, ...]:
-    """Return the names of the loggers that a value of `logger` asks for, each once, after a check that they can start.
+def chosen(given: Any, start: bool = True) -> tuple[str, ...]:
+    """Return the names of the loggers that a value of `logger` asks for, each once.
 
     Args:
         given: None, a name, or a list of names.
+        start: whether to check that they can start.
 
     Raises:
         ConfigError: there is no such logger, its extra is not installed, or W&B knows no API key.
@@ -44,8 +45,9 @@ def chosen(given: Any) -> tuple[str, ...]:
                 f"logger={name}: there is no such logger. Allowed: {', '.join(TOOLS)}, or a list of them. Example:"
                 " logger=[tensorboard,mlflow]"
             )
-        require(name, f"logger={name}")
-    if "wandb" in listed:
+        if start:
+            require(name, f"logger={name}")
+    if start and "wandb" in listed:
         from study.loggers.wandb_run import check_key  # imports wandb, which takes a second
 
         check_key()

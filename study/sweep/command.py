@@ -87,7 +87,8 @@ class _Command:
         self.states: set[str] = set()
         self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         logger: Any = base.logger
-        self.loggers = choice.chosen(OmegaConf.to_container(logger) if OmegaConf.is_config(logger) else logger)
+        logger = OmegaConf.to_container(logger) if OmegaConf.is_config(logger) else logger
+        self.loggers = choice.chosen(logger, start=not base.dry_run)
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
         if not base.wait and self.launcher != SLURM:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 import pandas as pd
 from rich import box
@@ -54,6 +55,25 @@ def to_markdown(text: pd.DataFrame, notes: Sequence[str], bold: str = "**") -> s
     for row in text.itertuples(index=False):
         lines.append("| " + " | ".join(map(cell, row, text.columns)) + " |")
     return "\n".join([*lines, "", *map(markdown, notes)]) + "\n"
+
+
+def to_html(text: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Format an HTML table with its notes; names that users chose cannot add markup.
+
+    Args:
+        text: cells; see `is_bold`.
+        notes: sentences below the table.
+    """
+
+    def cell(value: str, header: str) -> str:
+        shown = f"<strong>{escape(value[1:])}</strong>" if is_bold(value, header) else escape(value)
+        return f'<td style="text-align: {"left" if header in LEFT else "right"}">{shown}</td>'
+
+    head = "".join(f"<th>{escape(header)}</th>" for header in text.columns)
+    rows = ["".join(map(cell, row, text.columns)) for row in text.itertuples(index=False)]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    footer = "".join(f"<p><small>{escape(note)}</small></p>" for note in notes)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{footer}"
 
 
 def to_latex(text: pd.DataFrame, notes: Sequence[str], labels: Mapping[str, str]) -> str:
