@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -36,7 +37,7 @@ def run(command: str, cwd: Path) -> Result:
     """Run a command of a page: `study` in this process, which has imported all that each would, else as a process."""
     name, *words = shlex.split(command)
     if name == "study":
-        alone = () if words[0] in ("analyze", "status", "new") else ("workers=1",)
+        alone = () if words[0] in NO_TRAINING else ("workers=1",)
         result = run_here(*words, *alone, cwd=cwd)
         for module in [key for key, found in sys.modules.items() if _is_below(cwd, found)]:
             del sys.modules[module]  # the next command imports it for itself
@@ -62,11 +63,19 @@ def write_files(page: Path, folder: Path) -> None:
                 (folder / path[1]).write_text(block)
 
 
+MARKS = {  # of pages
+    **dict.fromkeys(("paper", "sweeps"), pytest.mark.longest),
+    "loggers": pytest.mark.skipif(
+        find_spec("tensorboard") is None and "REGSTUDY_CI" not in os.environ, reason="needs tensorboard and mlflow"
+    ),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=page.stem, marks=[pytest.mark.longest] if page.stem in ("paper", "sweeps") else [])
+        pytest.param(page, id=page.stem, marks=MARKS.get(page.stem, []))
         for page in (README, *GUIDES)
         if page.stem not in ("slurm", "ray")  # they need clusters: tests/sweep/test_slurm.py and test_ray.py have some
     ],
@@ -81,7 +90,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
     for command in commands(page):
         on_digits = "data=" in command and "data=fashion" not in command
         of_these = (
-            command.startswith(("study analyze", "study status", "study compact", "study expand"))
+            command.split()[0] == "study"
+            and command.split()[1] in ("analyze", "status", "compact", "expand", "export", "import")
             and "name=tuned" not in command
         )
         of_these = of_these and "name=mine" not in command
@@ -100,7 +110,7 @@ def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path):
     assert ran or not commands(page)
 
 
-NO_TRAINING = ("analyze", "status", "compact", "expand", "new", "cancel", "--help")
+NO_TRAINING = ("analyze", "status", "compact", "expand", "export", "import", "new", "cancel", "--help")
 TRAINING = {  # the first page of each
     command: page
     for page in reversed([README, ROOT / "docs" / "tutorial.md", *GUIDES])

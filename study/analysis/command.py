@@ -2,17 +2,21 @@
 
 import sys
 
-from study.analysis.analyzing import Options, analyzed
+from study.analysis.comparison import Options, compare
 from study.analysis.drawing.draw import draw_all
+from study.analysis.drawing.specs import read_specs
+from study.analysis.drawing.style import style_of
+from study.analysis.latex_forms import table_forms
+from study.analysis.page.analysis import Analysis
 from study.analysis.page.render import PAGE, write_page
-from study.analysis.reading.collect import ANALYSIS
 from study.analysis.reading.seals import UNSEALED
-from study.analysis.report import (
-    print_report,
-    write_report,
-)
+from study.analysis.report import TITLES, column_names, print_report, write_report
+from study.analysis.text.columns import check_columns
 from study.analysis.tidy import export
+from study.config.folders import CONF
+from study.config.run_config import check_name
 from study.errors import StudyError, faults
+from study.records.contract import ANALYSIS, OUTPUTS
 
 
 def analyze_study(options: Options) -> int:
@@ -25,18 +29,26 @@ def analyze_study(options: Options) -> int:
         StudyError: there is nothing to analyze, the runs cannot be compared, or the results cannot be written.
         ConfigError: an argument is not allowed.
     """
-    found = analyzed(options)
-    target = found.everything.folder / ANALYSIS
+    folders = options.folders or (CONF,)
+    style = style_of(options.style, folders)
+    specs = read_specs(options.figures, folders)
+    folder = OUTPUTS / check_name(options.name)
+    compared = compare(folder, options)
+    everything, study = compared.everything, compared.study
+    columns = check_columns(options.columns, column_names(everything.task, compared.manifest))
+    forms = table_forms(options.table, options.name, TITLES, folders)
+    target = folder / ANALYSIS
     try:
-        write_report(target, found.rows, found.sections, found.columns, found.forms)
-        print_report(found.sections, found.columns)
-        exported = export(target, found.study, options.export)
-        draw_all(target, found.specs, found.view, "" if options.variants else found.selection, options.usetex)
-        write_page(target, found)
-        found.everything.remember()
+        sections = compared.sections()
+        write_report(target, compared.rows, sections, columns, forms)
+        print_report(sections, columns)
+        exported = export(target, study, options.export)
+        view, selection = compared.view(sections, style)
+        draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
+        write_page(target, Analysis(compared, sections, view, selection, specs))
+        everything.remember()
     except OSError as error:
         raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
-    study, specs = found.study, found.specs
     for line in study.left_out:
         print(line)
     if unsealed := int((study.runs["seal"] == UNSEALED).sum()):
@@ -44,11 +56,11 @@ def analyze_study(options: Options) -> int:
             f"{unsealed} of {len(study.runs)} runs have no seal, because an earlier version trained them. Changes in"
             " their files cannot be detected"
         )
-    if found.selection and specs:
-        print(f"figures show {found.selection}. To choose variants, use variants=[...]")
+    if selection and specs:
+        print(f"figures show {selection}. To choose variants, use variants=[...]")
     drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""
     written = [f"tables and figures: {target}{drawn}", f"page: {target / PAGE}"]
     print(", ".join([*written, *(f"exported: {folder}" for folder in exported)]))
-    for line in found.everything.damaged:
+    for line in everything.damaged:
         print(f"study: error: {line}", file=sys.stderr)
-    return 1 if found.everything.damaged else 0
+    return 1 if everything.damaged else 0

@@ -15,7 +15,7 @@ from study.analysis.statistics.gaps import at_epoch, with_gaps
 from study.errors import ConfigError, StudyError
 from study.records.files import write_whole
 
-PARQUET = "parquet"  # a format of export, and the folder of its files in analysis/
+CSV, PARQUET = "csv", "parquet"  # formats of export, and the folders of their files in analysis/
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
     Args:
         target: the study's folder analysis/.
         study: the study to write.
-        kinds: the formats; only `parquet` is allowed.
+        kinds: the formats, `csv` or `parquet`.
 
     Returns:
         The folders written.
@@ -125,18 +125,23 @@ def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
     """
     written = []
     for kind in kinds:
-        if kind != PARQUET:
-            raise ConfigError(f"export={kind}: allowed: {PARQUET}")
-        folder = target / PARQUET
+        if kind not in (CSV, PARQUET):
+            raise ConfigError(f"export={kind}: allowed: {CSV}, {PARQUET}")
+        folder = target / kind
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tidy(study).tables().items():
-            try:
-                content = table.to_parquet(index=False)
-            except ImportError:
-                raise ConfigError("export=parquet requires pyarrow: pip install 'regstudy[parquet]'") from None
-            write_whole(folder / f"{name}.parquet", content)
+            write_whole(folder / f"{name}.{kind}", _in_format(table, kind))
         written.append(folder)
     return written
+
+
+def _in_format(table: pd.DataFrame, kind: str) -> str | bytes:
+    if kind == CSV:
+        return str(table.to_csv(index=False))
+    try:
+        return bytes(table.to_parquet(index=False))
+    except ImportError:
+        raise ConfigError("export=parquet requires pyarrow: pip install 'regstudy[parquet]'") from None
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -37,6 +37,8 @@ COMMANDS = {
     "merge": ("merge", "study_merge"),
     "compact": ("compact", "study_compact"),
     "expand": ("compact", "study_expand"),
+    "export": ("export", "study_export"),
+    "import": ("export", "study_import"),
     "clean": ("clean", "study_clean"),
     "cancel": ("cancel", "study_cancel"),
 }
@@ -52,6 +54,8 @@ SUMMARIES = {
     "merge A B": "copy the runs of study B into study A",
     "compact name=...": "fold the folders of ended runs into Parquet files",
     "expand name=...": "turn compacted runs back into folders",
+    "export KIND name=...": "write tables (csv, parquet), runs (mlflow) or a supplement (zip)",
+    "import FILE": "check and unpack a supplement that study export zip has written",
     "clean name=...": "list or delete runs that are no longer needed",
     "cancel name=...": "stop the jobs of hydra/launcher=slurm",
     "help KEY": "explain a key, an option or a command",
@@ -158,8 +162,8 @@ def _analyze() -> int:
     cfg = run_hydra("analysis")
     if cfg is None:  # Hydra answered a flag such as --help
         return 0
-    from study.analysis.analyzing import Options  # imports pandas, which --help does not need
-    from study.analysis.command import analyze_study
+    from study.analysis.command import analyze_study  # imports pandas, which --help does not need
+    from study.analysis.comparison import Options
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in ("allow", "figures", "export"):  # a single word counts as a list of one

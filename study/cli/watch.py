@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from threading import Lock, Thread
 from typing import Any
 
-from study.analysis.analyzing import Options, analyzed
+from study.analysis.comparison import Options, compare
+from study.analysis.drawing.style import style_of
 from study.analysis.live.following import Following
 from study.analysis.live.server import Answer, LiveServer, as_json
+from study.analysis.page.analysis import Analysis
 from study.analysis.page.data import page_data
 from study.analysis.page.render import render, render_waiting
-from study.analysis.reading.collect import ANALYSIS
 from study.cli.arguments import key_values, study_folder
 from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError
-from study.records.contract import OUTPUTS
+from study.records.contract import ANALYSIS, OUTPUTS
 
 LEAST = 10.0  # seconds between two analyses
 SHARE = 0.01  # of one core that analyses may take
@@ -72,7 +73,9 @@ class Watched:
         """Analyze the study. If that takes t seconds, the next analysis waits for t / SHARE seconds."""
         began = time.thread_time()
         try:
-            analysis = analyzed(Options(self.name, partial=True, figures=(), columns="full", live=True))
+            compared = compare(self.folder, Options(self.name, partial=True, live=True))
+            sections = compared.sections()
+            analysis = Analysis(compared, sections, *compared.view(sections, style_of("plain")))
             self.data = page_data(analysis, self.folder / ANALYSIS)
             self.count += 1
             self.problem = ""

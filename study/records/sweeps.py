@@ -60,9 +60,10 @@ def recorded_primaries(study_folder: Path) -> list[str]:
 
 
 def recorded_commands(study_folder: Path) -> list[list[str]]:
-    """The arguments of the commands that started the sweeps of a study, in order."""
+    """The arguments of the command of each sweep of a study, in order, without duplicates."""
     commands = (record.get("command") for record in _records(study_folder))
-    return [list(map(str, command)) for command in commands if isinstance(command, list)]
+    lists = [tuple(map(str, command)) for command in commands if isinstance(command, list)]
+    return [list(command) for command in dict.fromkeys(lists)]
 
 
 def recorded_task_of(study_folder: Path) -> str | None:

@@ -19,6 +19,7 @@ from study.config.points.parsing import OverridesOnce
 from study.config.run_config import ResolvedRun, check_name
 from study.config.tuning.protocol import read_tuning
 from study.errors import ConfigError, StudyError, faults
+from study.loggers import choice
 from study.measures.catalog import check_primary, check_selectable
 from study.records import sweeps
 from study.records.contract import OUTPUTS
@@ -85,6 +86,9 @@ class _Command:
         self.task = self.primary = ""  # known with the first runs, whose data set has a task
         self.states: set[str] = set()
         self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
+        logger: Any = base.logger
+        logger = OmegaConf.to_container(logger) if OmegaConf.is_config(logger) else logger
+        self.loggers = choice.chosen(logger, start=not base.dry_run)
         if not self.own and base.on_failure == "stop":
             raise ConfigError("on_failure=stop: a Hydra launcher cannot be stopped. Allowed: continue")
         if not base.wait and self.launcher != SLURM:
@@ -176,6 +180,7 @@ class _Command:
         from study.training.loop_choice import choose_loops
 
         tasks = tuple(choose_loops(tasks, base.loop, progress.say))
+        tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
         freeze.freeze(self.study_folder, tasks, self.primary, self.task)
         if self.own:
             from study.sweep.workers import train_all

@@ -73,7 +73,9 @@ def _train_what_comes(connection: Connection, device: str) -> None:
         told.clear()
         try:
             with claim.ownership.heartbeat():
-                message = train_run(task, claim.work, on_epoch, lambda: has_been_told({PAUSE}), device)
+                message = train_run(
+                    task, claim.work, on_epoch, lambda: has_been_told({PAUSE}), device, say=connection.send
+                )
         except MachineFaultError as fault:
             message = fault
         connection.send(message)

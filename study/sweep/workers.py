@@ -194,7 +194,9 @@ class _Alone(_Crew):
             try:
                 with claim.ownership.heartbeat():
                     task, on_epoch = self.tasks[number], self._on_epoch(number)
-                    outcome = train_run(task, claim.work, on_epoch, lambda: self.pausing, self.spread.names[0])
+                    outcome = train_run(
+                        task, claim.work, on_epoch, lambda: self.pausing, self.spread.names[0], self.display.say
+                    )
             except (KeyboardInterrupt, MachineFaultError):
                 claim.give_back()
                 raise
@@ -277,6 +279,8 @@ class _Pool(_Crew):
                 raise message
             if isinstance(message, Room):
                 self._fill(worker.device, message)
+            elif isinstance(message, str):
+                self.display.say(message)
             elif isinstance(message, Outcome):
                 worker.at = None
                 self.ended(number, claim, message)

@@ -24,12 +24,15 @@ from study.config.build import (
 from study.config.identity import NUMERICS
 from study.data import Splits, load_splits
 from study.errors import USER_ERRORS, faults, one_line
+from study.loggers.following import Loggers
+from study.loggers.logged import LoggedRun
 from study.measures.regression import ScoredRegression
 from study.measures.scoring import Score, Scored, score
 from study.measures.weights import is_histogram_epoch
 from study.randomness import Stream, global_stream, torch_generator
 from study.records.claims import is_lost
-from study.records.contract import CHECKPOINT, LABEL_NOISE, PART
+from study.records.contract import CHECKPOINT, LABEL_NOISE, LOG, PART
+from study.records.files import append_whole, now
 from study.records.run_folder import RunFolder
 from study.training import checkpoint
 from study.training.checkpoint import Checkpoint
@@ -64,7 +67,12 @@ OnEpoch = Callable[[int, Mapping[str, Any]], bool]
 
 
 def train_run(
-    task: Task, work: Path, on_epoch: OnEpoch, pause: Callable[[], bool] = never, device: str | None = None
+    task: Task,
+    work: Path,
+    on_epoch: OnEpoch,
+    pause: Callable[[], bool] = never,
+    device: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Train one run and write its files. An error of the run gives an outcome and raises nothing.
 
@@ -78,6 +86,7 @@ def train_run(
         pause: asked between two steps; returns whether to stop there, with a checkpoint. The compiled loop ends its
             epoch first, which takes seconds.
         device: the device to train on, as torch names it; None: the first of `devices_for`.
+        say: called with a line about a logger that failed.
 
     Returns:
         The outcome, as status.json has it.
@@ -93,6 +102,9 @@ def train_run(
         dataset = build_dataset(config.data)
         if may_score_later(work):
             score_later(config, work, dataset, chosen)
+            with _loggers(task, work, say) as loggers:
+                loggers.start()
+                loggers.end("complete")
             return Outcome("complete", "its test set was scored")
         maker = checkpoint.made_by(chosen, config.threads, task.path)
         start = checkpoint.load(work, maker)
@@ -143,7 +155,8 @@ def train_run(
                 config.clip_norm,
                 pause=pause,
             )
-            outcome = _Training(task, state, splits, folder, maker).run(start, on_epoch)
+            with _loggers(task, work, say) as loggers:
+                outcome = _Training(task, state, splits, folder, maker, loggers).run(start, on_epoch)
     except KeyboardInterrupt:
         _record_interruption(folder, "interrupted")
         raise
@@ -161,6 +174,17 @@ def train_run(
         except OSError as fault:  # the failure is lost, but the run fails again when it is trained again
             raise faults.stopping(fault, task.folder) from error
     return outcome
+
+
+def _loggers(task: Task, work: Path, say: Callable[[str], None]) -> Loggers:
+    """The loggers of a run. A warning of one goes to run.log and to `say`; like the logger, it may fail."""
+
+    def warn(line: str) -> None:
+        with suppress(OSError):
+            append_whole(work / LOG, f"{now()}  {line}\n".encode())
+        say(f"{task.folder}: {line}")
+
+    return Loggers(task.loggers, LoggedRun(task.config, task.run_id, task.variant, task.folder), work, warn)
 
 
 def _is_of_own_files(error: BaseException, work: Path) -> bool:
@@ -190,9 +214,18 @@ def _record_failure(folder: RunFolder | None, cause: str, trace: str) -> None:
 class _Training:
     """Trains the epochs of one run: train, score, record, save a checkpoint."""
 
-    def __init__(self, task: Task, state: State, splits: Splits, folder: RunFolder, maker: Mapping[str, Any]):
+    def __init__(
+        self,
+        task: Task,
+        state: State,
+        splits: Splits,
+        folder: RunFolder,
+        maker: Mapping[str, Any],
+        loggers: Loggers,
+    ):
         config = task.config
         self.config, self.state, self.splits, self.folder, self.maker = config, state, splits, folder, maker
+        self.loggers = loggers
         self.loop = LOOPS[task.path]
         self.score = partial(score, logits_of=self.loop.logits_of)
         self.scored_train = splits.clean.first(config.score_train)
@@ -207,6 +240,7 @@ class _Training:
         """Train from the start or a checkpoint until the budget ends, the loss diverges, or `on_epoch` stops it."""
         config, regularizer = self.config, self.state.regularizer
         epoch, row = 0, None
+        self.loggers.start()
         if start is None:
             with regularizer.scored(self.state.model):
                 row = self._record(0, None, 0.0)
@@ -256,6 +290,7 @@ class _Training:
 
     def _interrupted(self, where: str, row: Mapping[str, Any] | None) -> Outcome:
         self.folder.log(f"interrupted {where}")
+        self.loggers.end("interrupted")
         self.folder.finish("interrupted")
         return Outcome("interrupted", f"stopped {where}", row)
 
@@ -269,6 +304,7 @@ class _Training:
     def _end(self, outcome: Outcome) -> Outcome:
         self.folder.note(seconds={part: round(seconds, 6) for part, seconds in self.seconds.items()})
         self.folder.log(outcome.state + (f": {outcome.cause}" if outcome.cause else ""))
+        self.loggers.end(outcome.state)
         with self._without_checkpoint(keep=self.config.keep_checkpoint and outcome.state == "complete"):
             self.folder.finish(outcome.state, outcome.cause)
         return outcome
@@ -323,6 +359,7 @@ class _Training:
             drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
             self.folder.append_weights(epoch, parameters, drawn)
         self.folder.log(f"epoch {epoch}: train {in_words(train)}, val {in_words(val)}, {seconds:.2f} s")
+        self.loggers.epoch(row)
         return row
 
     def _finish(self, epoch: int) -> None:

@@ -1,6 +1,6 @@
 """A task: everything that a process needs to train one run of a sweep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Task:
         extends: folder of a complete run that differs only in having fewer epochs and has kept its checkpoint; None if
             there is none.
         path: the training loop of the run, a key of `loop_choice.LOOPS`.
+        loggers: names of the loggers that follow the run, keys of `loggers.choice.TOOLS`.
     """
 
     config: RunConfig
@@ -40,6 +41,7 @@ class Task:
     extends: Path | None = None
     retry: bool = False
     path: str = "general"
+    loggers: Sequence[str] = ()
 
     @classmethod
     def of(cls, run: ResolvedRun, variant: str, folder: Path, **how: Any) -> "Task":

@@ -56,7 +56,7 @@ def test_parquet_holds_the_same_tables(study, small):
         pd.testing.assert_frame_equal(stored, table, check_categorical=False, check_dtype=False)
     refused = study("analyze", "name=small", "figures=[]", "export=excel")
     assert refused.code == 1
-    assert "export=excel: allowed: parquet" in refused.err
+    assert "export=excel: allowed: csv, parquet" in refused.err
 
 
 def test_the_example_notebook_runs_from_top_to_bottom(finished, monkeypatch):

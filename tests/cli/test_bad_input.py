@@ -100,7 +100,7 @@ MISTAKES = {
     "name=com1.x": "is the name of a device on Windows",
     "~reg": "cannot be removed",
     "variants=[3]": "3 must be a mapping of keys to values",
-    "reg": "(analyze, new, status, show, diff, verify, merge, compact, expand, clean, cancel, help) nor a key",
+    "reg": "verify, merge, compact, expand, export, import, clean, cancel, help) nor a key",
     "reg=1": "reg=1: a group takes the name of an option",
     "-m experiment=5,6": "experiment=5: a group takes the name of an option",
     "-m reg=none,1 lam=1e-4": "reg=1: a group takes the name of an option",

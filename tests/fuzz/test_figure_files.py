@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from study.analysis import analyzing
 from study.analysis import command as analysis
+from study.analysis import comparison
 from study.analysis.drawing import draw
 from study.config.folders import CONF
 from tests.fuzz.harness import FEW, MANY, PARTS, check_told, run
@@ -136,7 +136,7 @@ def drawn_or_refused(place, before, content, line):
 @pytest.fixture
 def figures_alone(monkeypatch, composed_once):
     """Tables are made once for each command line; figures are laid out here, and not written."""
-    make, made = analyzing.make_sections, {}
+    make, made = comparison.make_sections, {}
 
     def sections(study, rows, *arguments):
         key = tuple(rows["run"]), tuple(rows["epoch"])
@@ -144,7 +144,7 @@ def figures_alone(monkeypatch, composed_once):
             made[key] = make(study, rows, *arguments)
         return made[key]
 
-    monkeypatch.setattr(analyzing, "make_sections", sections)
+    monkeypatch.setattr(comparison, "make_sections", sections)
     monkeypatch.setattr(analysis, "write_report", lambda target, *_: target.mkdir(exist_ok=True))
     monkeypatch.setattr(analysis, "print_report", lambda *_: None)
     monkeypatch.setattr(draw, "sys", SimpleNamespace(platform="here"))

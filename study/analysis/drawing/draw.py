@@ -123,17 +123,8 @@ def _draw(target: Path, spec: Spec, view: View, selection: str, usetex: bool) ->
 
 def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool) -> None:
     with plt.rc_context(view.style.rc(usetex)):
-        try:
-            figure = _drawn_by(spec, view.filtered(spec.filter))
-        except ConfigError as error:
-            raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
-        if selection and figure.get_suptitle() == "":
-            figure.suptitle(selection[0].upper() + selection[1:], fontsize="small")
-        _change_texts(figure)
-        lay_out(figure)
+        figure = drawn(spec, view, selection)
         with plt.rc_context({"figure.constrained_layout.use": False}):
-            # Matplotlib draws a figure with any layout engine, even "none", once more before it writes each file.
-            figure.set_layout_engine(None)
             for kind, metadata in METADATA.items():
                 content = io.BytesIO()
                 figure.savefig(content, format=kind, dpi=PNG_DPI, metadata=metadata)
@@ -141,7 +132,33 @@ def _draw_one(target: Path, spec: Spec, view: View, selection: str, usetex: bool
             write_whole(
                 target / FOLDER / f"{spec.name}.{CAPTION}", caption_of(spec, view.filtered(spec.filter), selection)
             )
-        plt.close(figure)
+
+
+def drawn(spec: Spec, view: View, selection: str) -> Figure:
+    """Return a figure with its final layout, closed for pyplot. The style's settings must be in force.
+
+    Args:
+        spec: the figure.
+        view: the runs to draw, before the figure's own filter.
+        selection: a line that states which variants are shown; empty if all are.
+
+    Raises:
+        ConfigError: an option of the figure is not allowed.
+        StudyError: the study lacks the data for it.
+    """
+    try:
+        figure = _drawn_by(spec, view.filtered(spec.filter))
+    except ConfigError as error:
+        raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
+    plt.close(figure)
+    if selection and figure.get_suptitle() == "":
+        figure.suptitle(selection[0].upper() + selection[1:], fontsize="small")
+    _change_texts(figure)
+    lay_out(figure)
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        # Matplotlib draws a figure with any layout engine, even "none", once more before it writes each file.
+        figure.set_layout_engine(None)
+    return figure
 
 
 def _change_texts(figure: Figure) -> None:

@@ -5,7 +5,7 @@ import itertools
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,22 @@ def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
     if unknown:
         raise ConfigError(f"figures={unknown[0]}: there is no such figure. Allowed: {', '.join(sorted(there))}")
     return [_read(name, there[name]) for name in dict.fromkeys(names)]
+
+
+def with_options(spec: Spec, options: Mapping[str, Any]) -> Spec:
+    """Return a figure with other options, which override those of its file.
+
+    Raises:
+        ConfigError: an option is not allowed.
+    """
+    content = {**spec.options, **{key: value for key, value in options.items() if key != FILTER}}
+    wanted = options.get(FILTER) or spec.filter
+    if not isinstance(wanted, Mapping):
+        raise ConfigError(f"filter={wanted}: must be a mapping. Example: filter={{'reg': ['l1', 'l2']}}")
+    try:
+        return replace(spec, options=_checked(Path(spec.name), spec.draw, content), filter=wanted)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("figures: ")) from None
 
 
 def _read(name: str, file: Path) -> Spec:

@@ -9,6 +9,7 @@ from study.analysis.page.appearance import appearance
 from study.analysis.page.figure import answer_figure
 from study.analysis.page.repeat import Conf
 from study.analysis.page.table import tables
+from study.config.folders import CONF
 
 FORMAT = 1  # of the data; the page refuses another one
 
@@ -24,17 +25,17 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         `format, study, protocol, warnings, selection, figure, problems, variants, runs, tables, curves, weights, path,
         differences, tuning`. Numbers are rounded for display. What a study does not have is None or empty.
     """
-    looks, conf = analysis.view.looks, Conf(analysis.folders)
-    listed = runs.every_run(analysis.study, analysis.rows, conf)
+    looks, conf = analysis.view.looks, Conf(analysis.compared.options.folders or (CONF,))
+    listed = runs.every_run(analysis.compared.study, analysis.compared.rows, conf)
     return {
         "format": FORMAT,
-        "study": {"name": analysis.study.folder.name, "task": analysis.study.task},
+        "study": {"name": analysis.compared.study.folder.name, "task": analysis.compared.study.task},
         "protocol": protocol.terms(analysis, listed),
         "question": protocol.question(analysis),
-        "warnings": list(analysis.notes),
+        "warnings": list(analysis.compared.notes),
         "selection": analysis.selection,
         "figure": answer_figure(target, [spec.name for spec in analysis.specs]),
-        "problems": runs.problems(analysis.study, listed, conf),
+        "problems": runs.problems(analysis.compared.study, listed, conf),
         "variants": [{"key": variant, **appearance(look)} for variant, look in looks.items()],
         "runs": listed,
         "tables": tables(analysis.sections),

@@ -16,7 +16,7 @@ AT = {"last": "the end of training", "best": "the epoch of the best {words}"}
 
 def question(analysis: Analysis) -> str:
     """Return the question of the study, as a sentence."""
-    regs = [reg for reg in analysis.rows["reg"].unique() if reg != "none"]
+    regs = [reg for reg in analysis.compared.rows["reg"].unique() if reg != "none"]
     names = [_in_sentence(plain(option_label(reg))) for reg in regs]
     if not names:
         return "How do the variants differ in overfitting, accuracy and weights?"
@@ -38,7 +38,8 @@ def terms(analysis: Analysis, listed: Mapping[str, Any]) -> list[list[str]]:
         analysis: the analyzed study.
         listed: its runs, from `runs.every_run`.
     """
-    rows, task = analysis.rows, analysis.study.task
+    compared = analysis.compared
+    rows, task, at = compared.rows, compared.study.task, compared.at
     settings = [json.loads(text) for text in rows["setting"].unique()]
     varying = differing(settings)
     found = [
@@ -50,9 +51,9 @@ def terms(analysis: Analysis, listed: Mapping[str, Any]) -> list[list[str]]:
         ["Seeds", _each(sorted(rows["seed"].unique()))],
         ["Variants", _counted(analysis)],
         ["Primary measure", _measure(analysis.view.primary, task)],
-        ["Values at", AT.get(str(analysis.at), f"epoch {analysis.at}").format(words=MAIN[task].words)],
-        ["Baseline", ", ".join(dict.fromkeys(analysis.baselines.values())) or "none chosen: no differences"],
-        ["Tuning", _tuning(analysis.manifest)],
+        ["Values at", AT.get(str(at), f"epoch {at}").format(words=MAIN[task].words)],
+        ["Baseline", ", ".join(dict.fromkeys(analysis.compared.baselines.values())) or "none chosen: no differences"],
+        ["Tuning", _tuning(analysis.compared.manifest)],
         ["Versions", "; ".join(_version(versions) for versions in listed["versions"])],
     ]
     named = ("model", "optimizer", "batch_size", "epochs", "data", "data.split")
@@ -93,7 +94,7 @@ def _of_group(group: str, settings: list[dict[str, Any]]) -> str:
 
 
 def _counted(analysis: Analysis) -> str:
-    rows = analysis.rows
+    rows = analysis.compared.rows
     states = rows["state"].value_counts()
     diverged = f", {states['diverged']} diverged" if "diverged" in states else ""
     return f"{rows['variant'].nunique()}, with {len(rows)} runs{diverged}"

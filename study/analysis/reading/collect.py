@@ -16,18 +16,16 @@ from study.analysis.reading.csv_files import DamagedError, Rows, correct_bits, r
 from study.analysis.reading.entries import entry_of, histogram_of, joined
 from study.analysis.reading.facts import facts_of
 from study.analysis.reading.index import Entry, Identity, identity_of
-from study.analysis.reading.ledger import LEDGER
 from study.analysis.reading.partial import partial_entries
 from study.analysis.reading.seals import FITS, checking, heed_seals
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
 from study.records.compacted import COMPACTED, CompactedRun, compacted_runs
-from study.records.contract import CONTRACT, FILES, STATUS
+from study.records.contract import ANALYSIS, CONTRACT, FILES, LEDGER, LOGGERS, STATUS
 from study.records.status import read_status
 from study.records.unfinished import work_folders
 from study.tasks import TASKS
 
-ANALYSIS = "analysis"
 GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
 # For example, trials of a tuned study have no test.csv, and runs of earlier versions no ranks.csv.
@@ -221,7 +219,7 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
     damaged: dict[Traversable, str | DamagedError] = {}
     compacted = compacted_runs(folder)
     for path in [*sorted(folder.iterdir()), *compacted.values()]:
-        if path.name in (ANALYSIS, LEDGER, COMPACTED) or path.name.startswith("."):
+        if path.name in (ANALYSIS, LEDGER, COMPACTED, LOGGERS) or path.name.startswith("."):
             continue
         identity = identity_of(path, FILES)
         if identity is not None and path.name in known and known[path.name].identity == identity:

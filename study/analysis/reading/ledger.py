@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from study.errors import StudyError
+from study.records.contract import LEDGER
 from study.records.files import append_whole, now
 
-LEDGER = "ledger.csv"  # in a study's folder, outside analysis/
 HEADER = "when,variants,n\n"
 
 

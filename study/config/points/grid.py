@@ -16,7 +16,7 @@ from study.errors import ConfigError
 # How to run, not what: one value for the whole sweep.
 ENGINE_KEYS = (
     *("name", "seeds", "variants", "device", "threads", "workers", "data.root", "on_failure", "loop", "dry_run"),
-    *("primary", "select", "tune", "allow"),
+    *("logger", "primary", "select", "tune", "allow"),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 

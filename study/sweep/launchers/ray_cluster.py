@@ -27,7 +27,7 @@ SETTINGS = {  # of Ray, unless the user has set them
 }
 # What a run on another node needs of this command's environment.
 HANDED_OVER = (
-    *("PYTHONPATH", "REGSTUDY_DATA"),
+    *("PYTHONPATH", "REGSTUDY_DATA", "MLFLOW_TRACKING_URI", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY"),
     *("MPLCONFIGDIR", "TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR"),
 )
 

@@ -1,4 +1,4 @@
-"""From a study's folder to what is known of it: the runs to compare, their tables, and what figures show."""
+"""The runs of a study as one comparison: chosen, checked, and paired with a baseline; its tables; what figures show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,33 +7,23 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.drawing.looks import Look, OptionLook, looks, remembered_looks
+from study.analysis.drawing.looks import looks, remembered_looks
 from study.analysis.drawing.selection import arranged, select
-from study.analysis.drawing.specs import read_specs
-from study.analysis.drawing.style import Style, style_of
+from study.analysis.drawing.style import Style
 from study.analysis.drawing.view import View, matches
-from study.analysis.latex_forms import table_forms
-from study.analysis.page.analysis import Analysis
-from study.analysis.reading.collect import ANALYSIS, Study, collect
+from study.analysis.reading.collect import Study, collect
 from study.analysis.reading.seals import CHANGED
-from study.analysis.report import (
-    TITLES,
-    Section,
-    column_names,
-    make_sections,
-    tuned_sections,
-)
+from study.analysis.report import Section, make_sections, tuned_sections
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.partial import at_common_epoch
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.main_tables import SD
-from study.analysis.text.columns import SHORT, check_columns
+from study.analysis.text.columns import SHORT
 from study.config.folders import CONF
-from study.config.run_config import check_name
 from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
-from study.records.contract import OUTPUTS
+from study.records.contract import ANALYSIS
 from study.records.manifest import read_manifest
 from study.records.sweeps import recorded_primaries
 
@@ -59,25 +49,91 @@ class Options:
     style: str | Mapping[str, Any] = "plain"  # name of a file of conf/style/, or its content
     usetex: bool = False
     export: Sequence[str] = ()
-    live: bool = False  # only look: no test scores, and nothing is written
     folders: Sequence[Path] = ()  # the user's folders of options, which may contain figure/
+    live: bool = False  # only look: no test scores, and nothing is written
 
 
-def analyzed(options: Options) -> Analysis:
-    """Read a study, check that its runs can be compared, and compute its tables.
+@dataclass(frozen=True)
+class Comparison:
+    """The runs that a study compares.
+
+    Attributes:
+        options: how they were chosen.
+        everything: all usable runs.
+        of_phase: those of the phase.
+        study: those that also pass the filter.
+        manifest: of a tuned study; None for other studies.
+        at: the epoch of `rows`, as `gaps.at_epoch` takes it.
+        rows: one row per run of `study`, from `gaps.at_epoch`, with `context`.
+        baselines: the baseline of each variant.
+        primary: the measure that was fixed before the runs.
+        notes: sentences for every table.
+    """
+
+    options: Options
+    everything: Study
+    of_phase: Study
+    study: Study
+    manifest: dict[str, Any] | None
+    at: str | int
+    rows: pd.DataFrame
+    baselines: Mapping[str, str]
+    primary: str
+    notes: Sequence[str]
+
+    def sections(self) -> list[Section]:
+        """The tables. If there are test scores, this records a look at them."""
+        options = self.options
+        try:
+            sections = make_sections(
+                self.study, self.rows, self.at, self.baselines, self.primary, self.notes, options.spread
+            )
+        except OSError as error:  # the ledger counts a look at test scores before the tables show them
+            target = self.everything.folder / ANALYSIS
+            raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
+        if self.manifest is not None and options.phase == "fresh":
+            sections += tuned_sections(self.manifest, self.rows, self.notes)
+        return sections
+
+    def view(self, sections: Sequence[Section], style: Style) -> tuple[View, str]:
+        """What figures draw, and a line that states which variants are shown; empty if all are."""
+        options, folder = self.options, self.everything.folder
+        regs = list(self.everything.runs["reg"].unique())
+        known = remembered_looks(folder, regs, options.folders or (CONF,), store=not options.live)
+        figured, rows, selection = select(self.study, self.rows, options.variants or ())
+        of_variant = looks(self.of_phase.runs, known)  # before any filter, so that a variant always looks the same
+        there = {variant: of_variant[variant] for variant in figured.runs["variant"].unique()}
+        styles = arranged(there, options.variants or ())
+        tables = {section.stem: section.table for section in sections}
+        compared = tables.get("significance", pd.DataFrame(columns=["measure", "variant", "baseline"]))
+        view = View(
+            figured,
+            rows,
+            styles,
+            style,
+            compared[compared["variant"].isin(set(styles))],
+            self.primary,
+            tables.get("best_of_n", pd.DataFrame()),
+            tables.get("trials", pd.DataFrame()),
+            known,
+            self.notes,
+        )
+        return view, selection
+
+
+def compare(folder: Path, options: Options) -> Comparison:
+    """Read a study, choose its runs and check that they can be compared.
+
+    Args:
+        folder: outputs/<name>.
+        options: which runs, and how; `name` is not used.
 
     Raises:
-        StudyError: there is nothing to analyze, or the runs cannot be compared.
-        ConfigError: an argument is not allowed.
+        StudyError: there is nothing to compare, or the runs cannot be compared.
+        ConfigError: an option is not allowed.
     """
-    folders = options.folders or (CONF,)
-    style = style_of(options.style, folders)
-    specs = read_specs(options.figures, folders)
-    folder = OUTPUTS / check_name(options.name)
     everything = collect(folder, CHANGED in options.allow, options.partial)
     manifest = read_manifest(folder)
-    columns = check_columns(options.columns, column_names(everything.task, manifest))
-    forms = table_forms(options.table, options.name, TITLES, folders)
     study = of_phase = _phase(everything, manifest, options.phase)
     if options.filter:
         study = _filtered(study, options.filter)
@@ -91,42 +147,6 @@ def analyzed(options: Options) -> Analysis:
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
-    notes += _notes(options, everything, rows, baselines)
-    primary = _primary(folder, study.task, notes)
-    try:
-        sections = make_sections(study, rows, at, baselines, primary, notes, options.spread)
-    except OSError as error:  # the ledger counts a look at test scores before the tables show them
-        raise StudyError(faults.told(error, folder / ANALYSIS, "The analysis is not complete")) from error
-    if manifest is not None and options.phase == "fresh":
-        sections += tuned_sections(manifest, rows, notes)
-    regs = list(everything.runs["reg"].unique())
-    known = remembered_looks(folder, regs, folders, store=not options.live)
-    figured, figured_rows, selection = select(study, rows, options.variants or ())
-    of_variant = looks(of_phase.runs, known)  # before any filter, so that a variant looks the same in every figure
-    there = {variant: of_variant[variant] for variant in figured.runs["variant"].unique()}
-    styles = arranged(there, options.variants or ())
-    view = _view(figured, figured_rows, styles, style, sections, primary, known, notes)
-    return Analysis(
-        everything=everything,
-        study=study,
-        rows=rows,
-        sections=sections,
-        notes=notes,
-        at=at,
-        baselines=baselines,
-        manifest=manifest,
-        view=view,
-        selection=selection,
-        specs=specs,
-        columns=columns,
-        forms=forms,
-        folders=folders,
-    )
-
-
-def _notes(options: Options, everything: Study, rows: pd.DataFrame, baselines: Mapping[str, str]) -> list[str]:
-    """Notes on what is left out, and on differences that cannot be taken."""
-    notes = []
     if options.filter:
         shown = ", ".join(f"{key}={value}" for key, value in options.filter.items())
         notes.append(f"Filtered ({shown}): p-values are corrected for the remaining contrasts only.")
@@ -136,11 +156,12 @@ def _notes(options: Options, everything: Study, rows: pd.DataFrame, baselines: M
             " Name a variant with baseline=..."
         )
     if everything.damaged:
-        notes.append(
+        notes += [
             f"Left out as invalid: {len(everything.damaged)} of the runs and files in the study's folder."
             " study analyze names them."
-        )
-    return notes
+        ]
+    primary = _primary(folder, study.task, notes)
+    return Comparison(options, everything, of_phase, study, manifest, at, rows, baselines, primary, notes)
 
 
 def _phase(study: Study, manifest: dict[str, Any] | None, phase: str) -> Study:
@@ -175,33 +196,6 @@ def _filtered(study: Study, wanted: Mapping[str, Any]) -> Study:
     if found.runs.empty:
         raise ConfigError(f"filter={dict(wanted)} matches no run of {study.folder}")
     return found
-
-
-def _view(
-    study: Study,
-    rows: pd.DataFrame,
-    styles: Mapping[str, Look],
-    style: Style,
-    sections: Sequence[Section],
-    primary: str,
-    options: Mapping[str, OptionLook],
-    notes: Sequence[str],
-) -> View:
-    """What figures draw: the shown runs, and what the tables say of them."""
-    tables = {section.stem: section.table for section in sections}
-    compared = tables.get("significance", pd.DataFrame(columns=["measure", "variant", "baseline"]))
-    return View(
-        study,
-        rows,
-        styles,
-        style,
-        compared[compared["variant"].isin(set(styles))],
-        primary,
-        tables.get("best_of_n", pd.DataFrame()),
-        tables.get("trials", pd.DataFrame()),
-        options,
-        notes,
-    )
 
 
 def _primary(folder: Path, task: str, notes: list[str]) -> str:

@@ -1,0 +1,140 @@
+"""`study.load("outputs/mine")`: tables and figures in a notebook, the same as those that study analyze writes."""
+
+import html.parser
+import io
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+import study as package
+from study.errors import ConfigError, StudyError
+from tests.conftest import ROOT, reseal, run_folders
+
+
+class Tags(html.parser.HTMLParser):
+    """The tags and the words of a page."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_the_tables_are_those_that_analyze_writes(study, small):
+    loaded = package.load(small)
+    assert study("analyze", "name=small", "figures=[]").code == 0
+    written = pd.read_csv(small / "analysis" / "gap_table.csv")
+    every = loaded.gap_table(columns=list(written.columns))
+    assert every.to_csv(index=False) == (small / "analysis" / "gap_table.csv").read_text()
+    assert sorted(loaded.runs["run"]) == sorted(pd.read_csv(small / "analysis" / "runs.csv")["run"])
+    assert (len(loaded.epochs), set(loaded.weights["parameter"])) == (6 * 4, set(_parameters(small)))
+
+
+def _parameters(small):
+    return pd.read_csv(run_folders(small)[0] / "weights.csv")["parameter"]
+
+
+def test_columns_are_chosen_by_name(small):
+    loaded = package.load(str(small))
+    assert list(loaded.gap_table(columns=["accuracy_gap", "n"]).columns) == ["variant", "accuracy_gap", "n"]
+    assert list(loaded.gap_table(columns="accuracy_gap").columns) == ["variant", "accuracy_gap"]
+
+
+def test_test_scores_are_shown_on_request_alone_and_a_look_at_them_is_counted(small):
+    loaded, ledger = package.load(small), small / "ledger.csv"
+    assert not any(column.startswith("test") for column in loaded.gap_table().columns)
+    assert "Test" not in loaded._repr_html_()
+    assert not ledger.exists()
+    for _ in range(2):  # one look of one person
+        assert loaded.gap_table(columns=["test_accuracy"])["test_accuracy"].notna().all()
+    assert ledger.read_text().count("\n") == 2
+
+
+def test_a_figure_is_that_of_analyze_and_is_shown_once(study, small):
+    from matplotlib import pyplot as plt
+
+    figure = package.load(small).plot("gap", style="ieee")
+    assert isinstance(figure, Figure)
+    assert plt.get_fignums() == []  # Jupyter would show it a second time
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=300)
+    content.seek(0)
+    assert study("analyze", "name=small", "figures=[gap]", "style=ieee").code == 0
+    assert np.array_equal(imread(content), imread(small / "analysis" / "figures" / "gap.png"))
+
+
+def test_options_of_a_figure_override_those_of_its_file(small):
+    loaded = package.load(small)
+    own, fewer = loaded.plot("curves"), loaded.plot("curves", filter={"reg": ["l1"]})
+    assert len(fewer.axes) < len(own.axes)
+
+
+def test_a_figure_of_ones_own_is_found(small, tmp_path):
+    (tmp_path / "mine" / "figure").mkdir(parents=True)
+    text = (ROOT / "conf" / "figure" / "gap.yaml").read_text()
+    (tmp_path / "mine" / "figure" / "own.yaml").write_text(text)
+    assert isinstance(package.load(small, config_dir=tmp_path / "mine").plot("own"), Figure)
+
+
+def test_it_shows_its_name_its_runs_and_the_gap_table(small):
+    loaded = package.load(small)
+    assert repr(loaded) == "<study small: 6 runs of 3 variants>"
+    page = Tags(loaded._repr_html_())
+    assert page.words[:2] == ["small", ": 6 runs of 3 variants"]
+    assert {"none", "l1-lam0.0001", "l2-lam0.01", "Acc. gap (points)"} <= set(page.words)
+    assert page.tags.count("tr") == 4
+
+
+def test_names_from_configs_cannot_add_markup(small):
+    evil = "<img src=x onerror=alert(1)>"
+    for run in run_folders(small):
+        status = json.loads((run / "status.json").read_text())
+        status["variant"] = status["variant"].replace("l1", evil)
+        (run / "status.json").write_text(json.dumps(status))
+        reseal(run)
+    page = package.load(small)._repr_html_()
+    assert "img" not in Tags(page).tags
+    assert any(evil in words for words in Tags(page).words)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda small: package.load(small.parent / "nothing"), StudyError, "does not exist; studies here: small"),
+        (lambda small: package.load(small, baseline="l9"), ConfigError, "baseline=l9: no such variant"),
+        (lambda small: package.load(small, filter={"reg": "l9"}), ConfigError, "matches no run"),
+        (
+            lambda small: package.load(small).gap_table(["gap"]),
+            ConfigError,
+            "there is no such column. Allowed: variant",
+        ),
+        (lambda small: package.load(small).plot("nothing"), ConfigError, "there is no such figure. Allowed: "),
+        (lambda small: package.load(small).plot("gap", style="x"), ConfigError, "there is no such style. Allowed: "),
+        (lambda small: package.load(small).plot("curves", band=3), ConfigError, "band=3"),
+        (lambda small: package.load(small).plot("curves", width=3), ConfigError, "width is not an option of curves"),
+    ],
+)
+def test_what_is_not_allowed_is_said_in_one_line(small, call, error, words):
+    with pytest.raises(error, match=re.escape(words)) as raised:
+        call(small)
+    assert "\n" not in str(raised.value)
+
+
+def test_importing_the_package_imports_no_library():
+    code = "import sys, study; print(sorted({'numpy', 'pandas', 'torch', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
