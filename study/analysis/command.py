@@ -2,6 +2,8 @@
 
 import sys
 
+import matplotlib
+
 from study.analysis.comparison import Options, compare
 from study.analysis.drawing.draw import draw_all
 from study.analysis.drawing.specs import read_specs
@@ -29,6 +31,7 @@ def analyze_study(options: Options) -> int:
         StudyError: there is nothing to analyze, the runs cannot be compared, or the results cannot be written.
         ConfigError: an argument is not allowed.
     """
+    matplotlib.use("Agg")  # needs no display. Not on import: in a notebook, figures would no longer be shown
     folders = options.folders or (CONF,)
     style = style_of(options.style, folders)
     specs = read_specs(options.figures, folders)

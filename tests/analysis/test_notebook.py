@@ -3,6 +3,7 @@
 import html.parser
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -138,3 +139,11 @@ def test_importing_the_package_imports_no_library():
     code = "import sys, study; print(sorted({'numpy', 'pandas', 'torch', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_backend_that_shows_figures_stays(small):
+    """Jupyter sets one by this variable. With another one, it would show no figure, not even the user's own."""
+    code = f"import matplotlib, study; study.load({str(small)!r}).plot('gap'); print(matplotlib.get_backend())"
+    command, environment = [sys.executable, "-c", code], os.environ | {"MPLBACKEND": "svg"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "svg\n"

@@ -59,9 +59,9 @@ def test_parquet_holds_the_same_tables(study, small):
     assert "export=excel: allowed: csv, parquet" in refused.err
 
 
-def test_the_example_notebook_runs_from_top_to_bottom(finished, monkeypatch):
+def test_the_example_notebook_runs_from_top_to_bottom(small, monkeypatch):
     notebook = json.loads((ROOT / "docs" / "example.ipynb").read_text())
-    monkeypatch.chdir(finished)
+    monkeypatch.chdir(small.parent.parent)
     names: dict = {}
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(cells) >= 4

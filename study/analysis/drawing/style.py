@@ -1,11 +1,7 @@
 """The requirements of venues on figures: widths, sizes and fonts, from the YAML files of conf/style/.
 
-Figures are drawn with Agg, which needs no display. All fonts ship with Matplotlib, so figures look the same everywhere.
+All fonts ship with Matplotlib, so figures look the same everywhere.
 """
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import math
 from collections.abc import Mapping, Sequence
