@@ -96,6 +96,14 @@ def test_columns_are_left_out_in_the_order_of_their_priority_and_only_where_noth
     assert "Left out" not in latex_of(table, Form(width=Width(600, "600pt", times=True)))
 
 
+def test_only_words_that_are_too_wide_are_broken_and_nothing_is_lost(table):
+    names = ["weight_decay-lr0.00573", "x" * 90, *table["variant"][2:]]
+    page = latex_of(table.assign(variant=names), form_of(width="ieee"))
+    first = [row.partition(" &")[0] for row in page.split(r"\midrule")[1].splitlines() if " & " in row]
+    assert "".join(first).count("x") == 90
+    assert "lr 0.00573" in page
+
+
 def test_wide_tables_have_a_line_for_each_variant_in_a_larger_size(table):
     wide, narrow = (latex_of(table, form_of(width=width)) for width in ("8in", "ieee"))
     assert r"\fontsize{9}" in wide

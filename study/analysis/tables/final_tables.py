@@ -165,4 +165,4 @@ def _column(table: pd.DataFrame, column: Column) -> list[str]:
 def _significant(mean: float, sd: float, digits: int) -> str:
     if pd.isna(mean):
         return "–"
-    return f"{mean:.{digits}g}" + ("" if pd.isna(sd) else f" ± {sd:.2g}")
+    return f"{mean:.{digits}g}".replace("-", "−") + ("" if pd.isna(sd) else f" ± {sd:.2g}")

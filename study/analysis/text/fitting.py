@@ -22,7 +22,8 @@ MATHEMATICS = 1.05  # indices are relatively larger in small sizes
 TIMES = (1.0, 1.0, 1.0)  # width of words, of numbers and of bold numbers, relative to Times
 COMPUTER_MODERN = {9: (1.13, 1.03, 1.19), 8: (1.17, 1.07, 1.23), 7: (1.25, 1.15, 1.32)}  # the same, by size
 WIDE_AS_DIGIT = "\u2007"
-LONGEST = 14  # characters of a word that is not broken
+LONGEST_WORD = 0.25  # the widest word that is not broken, relative to the table
+WORD_BREAK = re.compile(r"[-_/=]|\.(?=[A-Za-z])")
 SPREAD = re.compile(r" (?=[±\[])")  # where a value ends and its spread or interval begins
 
 
@@ -124,20 +125,29 @@ def _of_words(texts: Sequence[str], lines: int, width: float) -> list[list[str]]
     """Break texts into so many lines at most, as short as possible; more lines if one would be wider than the table."""
     if lines == 1:
         return [[text] for text in texts]
-    protected = [re.sub(r"\$[^$]*\$", lambda found: found[0].replace(" ", "\u00a0"), _broken(text)) for text in texts]
+    protected = [re.sub(r"\$[^$]*\$", lambda found: found[0].replace(" ", "\u00a0"), text) for text in texts]
     words = [word for text in protected for word in BREAK.split(text)]
-    narrow = max(map(_of_mathtext, words), default=0.0)
-    while narrow < width / 3 and any(len(wrapped(text, narrow, _of_mathtext)) > lines for text in protected):
+    narrow = min(max(map(_of_mathtext, words), default=0.0), LONGEST_WORD * width)
+    while narrow < width / 3 and any(len(_narrow_lines(text, narrow)) > lines for text in protected):
         narrow += 0.25
-    return [[line.replace("\u00a0", " ") for line in wrapped(text, narrow, _of_mathtext)] for text in protected]
+    return [[line.replace("\u00a0", " ") for line in _narrow_lines(text, narrow)] for text in protected]
 
 
-def _broken(text: str) -> str:
-    """The text with spaces inside words that are too long for any column."""
-    if "$" in text:
-        return text
-    words = [re.findall(rf".{{1,{LONGEST}}}(?<=[-_./])|.{{1,{LONGEST}}}", word) for word in text.split(" ")]
-    return " ".join(part for word in words for part in word)
+def _narrow_lines(text: str, width: float) -> list[str]:
+    """Break a label at spaces, and words that are wider than a line inside."""
+    return [part for line in wrapped(text, width, _of_mathtext) for part in _parts(line, width)]
+
+
+def _parts(line: str, width: float) -> list[str]:
+    """Break a line that is too wide: after -, _, /, = or a dot before a letter if possible. Mathematics stays whole."""
+    parts = []
+    while "$" not in line and _of_mathtext(line) > width:
+        end = next((end for end in range(len(line) - 1, 1, -1) if _of_mathtext(line[:end]) <= width), 1)
+        places = [found.end() for found in WORD_BREAK.finditer(line) if found.end() <= end]
+        end = places[-1] if places else end
+        parts.append(line[:end])
+        line = line[end:]
+    return [*parts, line]
 
 
 @lru_cache(maxsize=4096)
