@@ -71,13 +71,14 @@ def test_the_gap_table_is_what_the_csvs_say(study, small, at):
 def test_everything_the_contract_names_is_there_and_the_table_is_printed(analyzed):
     small, result = analyzed
     names = {str(p.relative_to(small / "analysis")) for p in (small / "analysis").rglob("*") if p.is_file()}
-    figures = {f"figures/{name}.{kind}" for name in ("curves", "gap", "weights") for kind in ("png", "pdf", "svg")}
+    drawn = ("answer", "curves", "gap", "weights")
+    figures = {f"figures/{name}.{kind}" for name in drawn for kind in ("png", "pdf", "svg", "txt")}
     sections = ("gap_table", "significance", "sparsity", "invariants")
     tables = {f"{name}.{kind}" for name in sections for kind in ("csv", "md", "tex")}
     assert names == {"runs.csv", "report.md", "report.html"} | tables | figures
     row = table(small).loc["l1-lam0.0001"]
     shown = f"{100 * row['val_accuracy']:.2f} ± {100 * row['val_accuracy_sd']:.2f}"
-    assert "tables and figures: outputs/small/analysis (figures: curves, gap, weights)" in result.out
+    assert "tables and figures: outputs/small/analysis (figures: answer, curves, gap, weights)" in result.out
     for text in (result.out, (small / "analysis" / "gap_table.md").read_text()):
         assert shown in text
     assert shown.replace("±", r"$\pm$") in (small / "analysis" / "gap_table.tex").read_text()
@@ -227,7 +228,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
         (["name=small", "allow=[all]"], "of epochs, data, split"),
         (
             ["name=small", "figures=[pie]"],
-            "figures=pie: there is no such figure. Allowed: best_of_n, cumulative, curves",
+            "figures=pie: there is no such figure. Allowed: answer, best_of_n, cumulative, curves",
         ),
         (["name=small", "typo=1"], "typo is not a key"),
         (["name=../small"], "without '/' and '..'"),
