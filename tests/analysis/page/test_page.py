@@ -87,11 +87,10 @@ def test_tables_are_those_of_the_report(analyzed):
     table = next(table for table in data_of(analyzed)["tables"] if table["stem"] == "gap_table")
     lines = (analyzed / "analysis" / "gap_table.md").read_text().replace("**", "").splitlines()
     rows = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[:5]]
-    assert table["headers"] == rows[0]
-    assert table["rows"] == rows[2:]
-    assert len(table["bold"]) == sum(
-        "**" in line for line in (analyzed / "analysis/gap_table.md").read_text().splitlines()
-    )
+    places = [table["headers"].index(header) for header in rows[0]]  # the page has further columns
+    assert [[row[place] for place in places] for row in table["rows"]] == rows[2:]
+    page = (analyzed / "analysis/gap_table.md").read_text().splitlines()
+    assert len(table["bold"]) == sum("**" in line for line in page)
 
 
 def test_labels_are_plain_text(analyzed):
