@@ -130,7 +130,8 @@ def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes
     if len(noise):
         text, lines = final_tables.label_text(noise), [*final_tables.LABEL_NOTES, *notes]
         found.append(Section("label_noise", noise, text, lines, len(text)))
-    if "partial" in study.runs and study.runs["partial"].any():  # the other tables describe results
+    partial = "partial" in study.runs and study.runs["partial"].any()
+    if partial or not (study.runs["state"] == "complete").any():  # the other tables describe results
         return found
     sparsity = final_tables.sparsity_table(study, variants)
     text = final_tables.sparsity_text(sparsity)

@@ -65,3 +65,13 @@ def test_figures_from_files_that_earlier_versions_did_not_write_are_refused_with
         assert result.code == 1
         assert f"{figure} requires {name}" in result.err
         assert "Train the study again" in result.err
+
+
+def test_a_study_whose_runs_all_diverged_is_analyzed_as_well(study, tmp_path):
+    assert study("-m", *FEW, "optimizer=sgd", "optimizer.lr=1e30", "name=d").code == 0
+    result = study("analyze", "name=d")
+    assert result.code == 0, result.err
+    analysis = tmp_path / "outputs" / "d" / "analysis"
+    assert pd.read_csv(analysis / "gap_table.csv")["diverged"].tolist() == [3, 3]
+    assert "6 runs diverged" in (analysis / "figures" / "answer.txt").read_text()
+    assert (analysis / "report.html").is_file()

@@ -15,9 +15,8 @@ from study.analysis.drawing.bands import RANGE, draw_band
 from study.analysis.drawing.histograms import parts, share_above
 from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.ridges import Ridge, draw_ridges
-from study.analysis.drawing.scaling import chosen
+from study.analysis.drawing.scaling import RAW, chosen, in_rms
 from study.analysis.drawing.view import View, shown
-from study.errors import StudyError
 from study.measures.catalog import MAIN, MEASURES
 from study.tasks import CLASSIFICATION
 
@@ -42,7 +41,7 @@ def answer(view: View, parameters: str = "weights", most: int = MOST) -> Figure:
         most: the largest number of variants.
 
     Raises:
-        StudyError: no run is complete, or none has a histogram.
+        StudyError: no run has a histogram.
         ConfigError: `parameters` matches no name.
     """
     variants = shown_variants(view, most)
@@ -72,14 +71,10 @@ def answer(view: View, parameters: str = "weights", most: int = MOST) -> Figure:
 
 
 def shown_variants(view: View, most: int = MOST) -> list[str]:
-    """Return the variants to show: all, or those without a regularizer and the best of each regularizer.
-
-    Raises:
-        StudyError: no run is complete.
-    """
+    """Return the variants to show: all, or those without a regularizer and the best of each regularizer."""
     rows, main = view.complete(), MAIN[view.task].val
-    if rows.empty:
-        raise StudyError(f"{view.study.folder}: no run is complete. Nothing can be drawn")
+    if rows.empty:  # every run diverged
+        return list(view.looks)[:most]
     there = [variant for variant in view.looks if variant in set(rows["variant"])]
     if len(there) <= most:
         return there
@@ -138,6 +133,8 @@ def _points(view: View, variants: Sequence[str], axis: Axes, table: pd.DataFrame
     """Draw a small point per seed and a large one at the means."""
     for variant in variants:
         look, own = view.looks[variant], table[table["variant"] == variant]
+        if own.empty:
+            continue
         across, up = shown(own[x], x), shown(own[y], y)
         if len(own) > 1:
             axis.plot(across, up, look.marker, color=look.colour, alpha=0.45, markersize=1.8, markeredgewidth=0)
@@ -167,7 +164,7 @@ def _beyond(view: View, rows: pd.DataFrame, parameters: str) -> list[float]:
 
 
 def _densities(view: View, variants: Sequence[str], axis: Axes, parameters: str) -> None:
-    table = _pooled(chosen(view.study.histograms(view.rows), parameters))
+    table = _pooled(chosen(in_rms(view, view.rows, RAW), parameters))
     start = _pooled(chosen(view.study.histograms(view.rows.assign(epoch=0)), parameters))
     draw_ridges(axis, [Ridge(view.looks[v], table[v], start.get(v)) for v in variants if v in table])
     axis.set_yticks([])
