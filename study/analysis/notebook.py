@@ -15,17 +15,14 @@ from study.analysis.drawing.draw import drawn
 from study.analysis.drawing.specs import read_specs, with_options
 from study.analysis.drawing.style import style_of
 from study.analysis.report import Section
-from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import gap_table
-from study.analysis.tables import main_tables
 from study.analysis.text.columns import SHORT
 from study.analysis.text.html import to_html
 from study.analysis.tidy import Tidy, tidy
 from study.config.folders import CONF
 from study.errors import ConfigError
-from study.measures.catalog import MAIN
 
-TEST = "test"  # begins the columns of test scores, "Test" their headers
+TEST = "test_"  # begins the columns of test scores
 MOST_ROWS = 40  # of the table that a notebook shows
 
 
@@ -39,6 +36,7 @@ def load(
     filter: Mapping[str, Any] | None = None,
     variants: Sequence[str] | Mapping[str, str] | None = None,
     config_dir: str | Path | None = None,
+    test: bool = False,
 ) -> "LoadedStudy":
     """Read a study as `study analyze` does. Incomplete, failed and invalid runs are left out, and named.
 
@@ -51,6 +49,8 @@ def load(
         filter: a value or a list of values by column of runs.csv, such as `{"reg": ["l1", "none"]}`.
         variants: patterns of the variants in figures, or labels by pattern.
         config_dir: your folder of options, which may contain figure/ and style/.
+        test: whether tables and figures have test scores. Each such load counts as a look at them in ledger.csv, as
+            each study analyze does. Without it, nothing is written.
 
     Raises:
         StudyError: there is no such folder, no usable run in it, or the runs cannot be compared.
@@ -66,6 +66,7 @@ def load(
         filter=filter or {},
         variants=variants,
         folders=folders,
+        live=not test,
     )
     return LoadedStudy(compare(Path(folder), options))
 
@@ -78,6 +79,9 @@ class LoadedStudy:
 
     def __init__(self, comparison: Comparison):
         self._comparison = comparison
+        self._tested = not comparison.options.live
+        if self._tested:
+            _ = self._sections  # counts the look
 
     @property
     def name(self) -> str:
@@ -87,7 +91,7 @@ class LoadedStudy:
     @property
     def runs(self) -> pd.DataFrame:
         """A row per run: its settings, and its metrics, gaps and norms at the scored epoch (columns of runs.csv)."""
-        return self._tables.runs
+        return self._without_test(self._tables.runs)
 
     @property
     def epochs(self) -> pd.DataFrame:
@@ -108,26 +112,29 @@ class LoadedStudy:
         """The gap table: a row per variant, with means over seeds, deviations and intervals; columns of gap_table.csv.
 
         Args:
-            columns: some of the columns, after `variant`. None: all without test scores. Asking for test scores counts
-                as a look at them in ledger.csv, as `study analyze` does.
+            columns: some of the columns, after `variant`; None: all. Test scores require `load(..., test=True)`.
 
         Raises:
             ConfigError: there is no such column.
         """
         compared = self._comparison
-        table = gap_table(compared.rows, compared.baselines)
+        every = gap_table(compared.rows, compared.baselines)
+        table = self._without_test(every)
         if columns is None:
-            return table[[column for column in table.columns if not column.startswith(TEST)]]
+            return table
         listed = [columns] if isinstance(columns, str) else list(columns)
+        hidden = [column for column in listed if column in every.columns and column not in table.columns]
+        if hidden:
+            raise ConfigError(
+                f"columns={hidden}: test scores are not shown. study.load(..., test=True) shows them and counts a look"
+            )
         unknown = [column for column in listed if column not in table.columns]
         if unknown:
             raise ConfigError(f"columns={unknown}: there is no such column. Allowed: {', '.join(table.columns)}")
-        if any(column.startswith(TEST) for column in listed):
-            _ = self._sections  # records the look
         return table[list(dict.fromkeys(["variant", *listed]))]
 
     def plot(self, name: str, style: str | Mapping[str, Any] = "plain", **options: Any) -> Figure:
-        """Draw a figure, as `study analyze figures=[name]` does. The first one counts as a look at test scores.
+        """Draw a figure, as `study analyze figures=[name]` does.
 
         Args:
             name: of a file of conf/figure/, or of figure/ in your config_dir.
@@ -149,25 +156,19 @@ class LoadedStudy:
         return f"<study {self.name}: {self._counts}>"
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: the gap table as in gap_table.md, without test scores."""
-        compared = self._comparison
-        rows = compared.rows
-        task, table = compared.study.task, gap_table(rows, compared.baselines)
-        text = main_tables.gap_text(
-            table,
-            contrasts.near_best(rows, MAIN[task].val),
-            main_tables.chosen_by_val(rows, compared.at),
-            compared.options.spread,
-            task,
-        )
-        shown = text.chosen([SHORT])
-        text = shown.only(column for column in shown.columns if not column.key.startswith(TEST))
-        notes = main_tables.gap_notes(rows, compared.at, compared.notes, None, compared.options.spread)
+        """What Jupyter shows: the gap table as in gap_table.md."""
+        section = next(section for section in self._sections if section.stem == "gap_table")
+        text = section.text.chosen([SHORT])
+        notes = section.notes_of(text)
         if len(text) > MOST_ROWS:
             notes = [f"{len(text) - MOST_ROWS} more rows in gap_table().", *notes]
         missing = f"<p>{len(self.left_out)} not shown: see left_out</p>" if self.left_out else ""
         title = f"<p><strong>{escape(self.name)}</strong>: {escape(self._counts)}</p>"
         return f"<div>{title}{missing}{to_html(text.head(MOST_ROWS), notes)}</div>"
+
+    def _without_test(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table without test scores, unless the study was loaded with them."""
+        return table if self._tested else table[[column for column in table if not column.startswith(TEST)]]
 
     @property
     def _counts(self) -> str:

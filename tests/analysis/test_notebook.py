@@ -16,7 +16,7 @@ from matplotlib.image import imread
 
 import study as package
 from study.errors import ConfigError, StudyError
-from tests.conftest import ROOT, reseal, run_folders
+from tests.conftest import ROOT, reseal, run_folders, snapshot
 
 
 class Tags(html.parser.HTMLParser):
@@ -36,7 +36,7 @@ class Tags(html.parser.HTMLParser):
 
 
 def test_the_tables_are_those_that_analyze_writes(study, small):
-    loaded = package.load(small)
+    loaded = package.load(small, test=True)
     assert study("analyze", "name=small", "figures=[]").code == 0
     written = pd.read_csv(small / "analysis" / "gap_table.csv")
     every = loaded.gap_table(columns=list(written.columns))
@@ -55,14 +55,20 @@ def test_columns_are_chosen_by_name(small):
     assert list(loaded.gap_table(columns="accuracy_gap").columns) == ["variant", "accuracy_gap"]
 
 
-def test_test_scores_are_shown_on_request_alone_and_a_look_at_them_is_counted(small):
-    loaded, ledger = package.load(small), small / "ledger.csv"
-    assert not any(column.startswith("test") for column in loaded.gap_table().columns)
-    assert "Test" not in loaded._repr_html_()
-    assert not ledger.exists()
+def test_test_scores_are_shown_on_request_alone_and_each_load_with_them_is_a_look(small):
+    before, loaded = snapshot(small), package.load(small)
+    loaded.plot("gap")
+    assert not any(column.startswith("test") for table in (loaded.gap_table(), loaded.runs) for column in table.columns)
+    assert "Test acc" not in loaded._repr_html_()
+    assert snapshot(small) == before  # to look at a study writes nothing
+    with pytest.raises(ConfigError, match="test=True"):
+        loaded.gap_table(columns=["test_accuracy"])
+    tested = package.load(small, test=True)
     for _ in range(2):  # one look of one person
-        assert loaded.gap_table(columns=["test_accuracy"])["test_accuracy"].notna().all()
-    assert ledger.read_text().count("\n") == 2
+        assert tested.gap_table(columns=["test_accuracy"])["test_accuracy"].notna().all()
+        assert "Test acc" in tested._repr_html_()
+    assert tested.runs["test_accuracy"].notna().all()
+    assert (small / "ledger.csv").read_text().count("\n") == 2
 
 
 def test_a_figure_is_that_of_analyze_and_is_shown_once(study, small):
