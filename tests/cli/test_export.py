@@ -77,18 +77,24 @@ def refused(study, tmp_path, archive, *words: str) -> None:
 
 
 def test_an_imported_study_gives_the_same_tables_and_figures(study, tmp_path, made, archive):
-    result = study("import", str(archive), "name=other")
+    result = study("import", str(archive))  # by its own name, which LaTeX tables have in their labels
     assert (result.code, result.err) == (0, "")
     assert "6 runs imported; all checksums and seals match" in result.out
-    other, before = tmp_path / "outputs" / "other", made / "before"
+    other, before = tmp_path / "outputs" / "small", made / "before"
     for run in run_folders(before):
         assert {file.name: file.read_bytes() for file in (other / run.name).iterdir()} == {
             file.name: file.read_bytes() for file in run.iterdir()
         }
     expected = products(before)
     shutil.rmtree(other / "analysis")
-    assert study("analyze", "name=other", "figures=[gap]").code == 0
+    assert study("analyze", "name=small", "figures=[gap]").code == 0
     assert products(other) == expected
+
+
+def test_it_can_be_imported_under_another_name(study, tmp_path, archive):
+    assert study("import", str(archive), "name=other").code == 0
+    assert len(load(tmp_path / "outputs" / "other").runs) == 6
+    assert [path.name for path in (tmp_path / "outputs").iterdir() if path.is_dir()] == ["other"]
 
 
 def test_the_archive_has_what_a_supplement_needs(study, archive):
