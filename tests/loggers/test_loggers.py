@@ -228,13 +228,15 @@ def test_loggers_that_cannot_write_cost_one_warning_each_and_the_run_has_the_sam
 @needs("mlflow")
 def test_a_store_that_breaks_during_a_run_costs_one_warning(study, tmp_path, plain, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert study(*FEW, "name=mine", "logger=mlflow").code == 0
+    assert study(*FEW, "name=mine").code == 0
     (run,) = run_folders(tmp_path / "outputs" / "mine")
     task = recorded_task(run.parent, json.loads((run / "status.json").read_text())["run_id"])
+    elsewhere = tmp_path / "outputs" / "elsewhere" / run.name
+    task = replace(task, folder=elsewhere, loggers=["mlflow"])
 
     def break_it(epoch, _row) -> bool:
         if epoch == 1:
-            with sqlite3.connect(run.parent / LOGGERS / "mlflow.db") as store:
+            with sqlite3.connect(elsewhere.parent / LOGGERS / "mlflow.db") as store:
                 store.execute("DROP TABLE metrics")
         return True
 
