@@ -34,6 +34,13 @@ KINDS = sorted(file.stem for file in (CONF / "figure").glob("*.yaml"))
 FUNCTIONS = {yaml.safe_load((CONF / "figure" / f"{kind}.yaml").read_text())["_target_"]: kind for kind in KINDS[::-1]}
 STYLES = sorted(file.stem for file in (CONF / "style").glob("*.yaml"))
 FAST = {(kind, "plain") for kind in FUNCTIONS.values()}  # of each function that draws, the first kind
+EXTREMES = ("plain", "neurips", "slides")  # the narrowest and the largest text: where others fit, these may not
+
+
+def marks_of(kind, style):
+    if (kind, style) in FAST:
+        return ()
+    return pytest.mark.slow if style in EXTREMES else (pytest.mark.slow, pytest.mark.longest)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +138,7 @@ def _within(tick, axis):
 
 @pytest.mark.parametrize(
     ("kind", "style"),
-    [pytest.param(*look, marks=() if look in FAST else pytest.mark.slow) for look in itertools.product(KINDS, STYLES)],
+    [pytest.param(*look, marks=marks_of(*look)) for look in itertools.product(KINDS, STYLES)],
 )
 def test_every_kind_in_every_style_looks_as_it_did_with_its_text_inside_and_not_on_other_text(
     views, tmp_path, kind, style

@@ -9,7 +9,7 @@ from study.analysis.drawing.draw import FOLDER
 from study.analysis.reading import index
 from tests.conftest import run_folders
 
-FILES = {"forest.pdf", "forest.svg", "forest.png"}
+FILES = {"forest.pdf", "forest.svg", "forest.png", "forest.txt"}
 FOLLOWS_FROM = ("style=ieee", "at=1", "variants={l1-lam0.0001: L1}")
 
 
@@ -81,4 +81,4 @@ def test_a_figure_of_ones_own_code_is_always_drawn(study, figures, tmp_path, mon
     monkeypatch.syspath_prepend(tmp_path)
     for _ in range(2):
         found = drawn(study, figures, "figures=[own,forest]", f"--config-dir={tmp_path / 'conf'}")
-        assert found == {"own.pdf", "own.svg", "own.png"}
+        assert found == {"own.pdf", "own.svg", "own.png", "own.txt"}

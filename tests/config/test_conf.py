@@ -18,7 +18,15 @@ from tests.conftest import run_folders
 OPTIONS = sorted(
     f"{file.parent.name}={file.stem}"
     for file in CONF.rglob("*.yaml")
-    if file.parent not in (CONF, CONF / "experiment", CONF / "figure", CONF / "hydra" / "launcher")
+    if file.parent
+    not in (
+        CONF,
+        CONF / "experiment",
+        CONF / "figure",
+        CONF / "style",
+        CONF / "style" / "looks",
+        CONF / "hydra" / "launcher",
+    )
     if "???" not in file.read_text()  # it requires a value, such as the path of a file
     if "study.data.of_torchvision" not in file.read_text()  # it requires a download
 )

@@ -195,5 +195,5 @@ def test_a_terminal_shows_a_row_for_each_running_run_as_far_as_there_is_room(tmp
             display.bar.refresh()
             shown = display.bar.tasks
             assert [task.description.strip() for task in shown[1:]] == ["run0", "run1"][:expected]
-            assert all(task.fields["left"] == "val 50.00%" for task in shown[1:])
+            assert all(task.fields["left"] == "loss 0.0000, val 50.00%" for task in shown[1:])
             assert shown[0].completed == 4

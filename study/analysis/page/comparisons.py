@@ -33,7 +33,7 @@ def strength_path(view: View) -> dict[str, Any] | None:
     wanted = [main.val, main.train, main.gap, "val_loss", "loss_gap", in_test(main.val), *OF_PATH]
     names = [n for n in dict.fromkeys(wanted) if n in rows and rows[n].notna().any()]
     keys = ["reg", "context", "lam"]
-    if rows.empty:  # every run diverged
+    if rows.empty:  # every run diverged, or no option has a λ
         return None
     summary = rows[[*keys, *names]].groupby(keys, sort=False).agg(["mean", "min", "max"]).sort_index()
     variants = rows.groupby(keys, sort=False)["variant"].agg(["nunique", "size"]).sort_index()
