@@ -22,6 +22,7 @@ def wheel_folder(tmp_path_factory):
 
 
 @pytest.mark.slow  # compiles anew
+@pytest.mark.longest  # .ci/package does the same in a clean environment
 def test_a_wheel_trains_and_analyzes_in_another_folder(wheel_folder, tmp_path):
     assert (wheel_folder / "study" / "conf" / "config.yaml").is_file()
     arguments = ("-m", "data=fashion_mnist_mini", "reg=none,l1", "epochs=1", "model.hidden=[10]")

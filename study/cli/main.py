@@ -167,5 +167,6 @@ def _analyze() -> int:
 
     values: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in ("allow", "figures", "export"):  # a single word counts as a list of one
-        values[key] = [values[key]] if isinstance(values[key], str) else values[key] or []
+        if not isinstance(values[key], list):
+            values[key] = [] if values[key] is None else [values[key]]
     return analyze_study(Options(**values, folders=[*config_dirs(sys.argv), CONF]))
