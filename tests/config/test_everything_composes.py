@@ -153,13 +153,16 @@ def label(choice):
     return "-".join(str(value).replace(" ", "") for key, value in choice.items() if value != DEFAULTS[key]) or "none"
 
 
+SLOW = (pytest.mark.slow, (pytest.mark.slow, pytest.mark.longest))  # CI has time for every second one
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return tmp_path_factory.mktemp("composed")
 
 
 @pytest.mark.parametrize(
-    "choice", [*ALONE, *(pytest.param(choice, marks=pytest.mark.slow) for choice in SAMPLE)], ids=label
+    "choice", [*ALONE, *(pytest.param(choice, marks=SLOW[n % 2]) for n, choice in enumerate(SAMPLE))], ids=label
 )
 def test_it_trains_and_an_interrupted_run_ends_with_the_same_bytes(place, choice):
     run = resolved(*overrides(choice))

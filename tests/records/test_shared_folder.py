@@ -208,7 +208,7 @@ class SharedFolder(RuleBasedStateMachine):
             self.patch.undo()
 
 
-@pytest.mark.parametrize("examples", [100, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_shared_folder_loses_and_mixes_nothing(examples):
     limits = settings(
         max_examples=examples, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
