@@ -11,7 +11,9 @@ import urllib.request
 
 import pytest
 
+from study.cli.watch import Watched
 from tests.analysis.page.test_browser import browser  # noqa: F401
+from tests.analysis.test_partial import half_done  # noqa: F401
 
 FEW = ("data=digits", "data.train_size=200", "model.hidden=[8]", "workers=1", "name=live")
 
@@ -69,6 +71,25 @@ def test_an_ended_study_is_served_without_test_scores_and_nothing_is_written(sma
             ask(address, path)
     assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == before
     assert "ledger.csv" not in {path.name for path in small.iterdir()}
+
+
+def test_a_run_under_way_is_shown_at_once_and_its_tables_after_an_analysis(half_done):  # noqa: F811
+    watched = Watched("s")
+    kind, waiting = watched.page({})
+    assert kind == "text/html"
+    assert "The report appears here once runs have trained an epoch" in waiting
+    now = json.loads(watched.now({})[1])
+    assert now["counts"] == {"complete": 1, "interrupted": 1}
+    watched.analysis.join()
+    assert json.loads(watched.now({})[1])["data"] == 1
+    data = json.loads(watched.results({})[1])
+    assert any(text.startswith("PARTIAL: 1 of 2 runs") for text in data["warnings"])
+    assert 'id="now"' in watched.page({})[1]
+    assert "epoch 1: train" in json.loads(watched.log({"run": now["runs"][0]["run"]})[1])["log"]
+    assert watched.log({"run": "../s"}) is None
+    watched.now({})  # nothing is new: no further analysis
+    assert not watched.analysis.is_alive()
+    assert watched.count == 1
 
 
 @pytest.mark.parametrize(

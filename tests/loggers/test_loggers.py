@@ -27,12 +27,11 @@ FEW = (
 
 
 def needs(*names):
-    """A mark: the test is slow, because MLflow is. Without the extras it is skipped; on CI it then fails."""
+    """A mark: without the extras the test is skipped; on CI it then fails."""
     lacking = [name for name in names if find_spec(TOOLS[name].packages[0]) is None]
-    skips = pytest.mark.skipif(
+    return pytest.mark.skipif(
         bool(lacking) and "REGSTUDY_CI" not in os.environ, reason=f"needs pip install -e '.[{','.join(lacking)}]'"
     )
-    return lambda test: pytest.mark.slow(skips(test))
 
 
 needs_all = needs(*ALL)
