@@ -16,7 +16,7 @@ from study.analysis.page.data import page_data
 from study.analysis.page.render import render, render_waiting
 from study.cli.arguments import key_values, study_folder
 from study.config.run_config import check_name
-from study.errors import ConfigError, StudyError
+from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 from study.records.contract import ANALYSIS, OUTPUTS
 
 LEAST = 10.0  # seconds between two analyses
@@ -79,10 +79,11 @@ class Watched:
             self.data = page_data(analysis, self.folder / ANALYSIS)
             self.count += 1
             self.problem = ""
-        except StudyError as error:  # for example, no run has an epoch yet: the list of runs is still shown
-            self.problem = str(error)
-        self.shown = shown
-        self.due = time.monotonic() + max(LEAST, (time.thread_time() - began) / SHARE)
+        except (*USER_ERRORS, OSError) as error:  # for example, no run has an epoch yet: the list is still shown
+            self.problem = one_line(error)
+        finally:
+            self.shown = shown
+            self.due = time.monotonic() + max(LEAST, (time.thread_time() - began) / SHARE)
 
 
 def study_watch(arguments: list[str]) -> int:
@@ -91,7 +92,7 @@ def study_watch(arguments: list[str]) -> int:
     It serves the report on this machine alone, at an address with a random token, until Ctrl-C. Runs under way appear
     with their curves, log and machine, and new epochs within two seconds. The tables compare all runs at the last epoch
     that each has, and follow less often, so that analyses take at most 1 % of one core. Test scores are not shown.
-    The command only reads the study's files. It may be started before, during or after the sweep.
+    The command only reads the study's files. It may be started during or after the sweep.
     open=false does not open the browser. port=8000 chooses the port; the default is a free one.
     """
     given = key_values(arguments, {"name": "default", "port": "0", "open": "true"}, {"open": ("true", "false")})

@@ -85,7 +85,7 @@ class Display:
         self.each_epoch = each_epoch and len(tasks) == 1
         self.epochs = [0] * len(tasks)  # trained so far; all epochs of a run once it has ended
         self.trained = 0  # their sum
-        self.before = [0] * len(tasks)  # epochs that an earlier command trained, of runs that resume
+        self.earlier = 0  # epochs that earlier commands trained, of runs that have resumed
         self.began: set[int] = set()  # runs that have shown an epoch
         self.failed = ""  # the last run that failed
         self.running: set[int] = set()
@@ -124,7 +124,7 @@ class Display:
         """Show that a run has finished an epoch. The epochs of a single run are printed one by one."""
         if number not in self.began:
             self.began.add(number)
-            self.before[number] = max(epoch - 1, 0)
+            self.earlier += max(epoch - 1, 0)
         self._count(number, epoch)
         if number in self.rows:
             scores = f"loss {row['train_loss']:.4f}, val {_main_score(row, 'val')}"
@@ -166,7 +166,7 @@ class Display:
 
     def _refresh(self) -> None:
         elapsed = time.monotonic() - self.start
-        now = self.trained - sum(self.before)  # epochs that this command has trained
+        now = self.trained - self.earlier  # epochs that this command has trained
         left = f"about {duration(elapsed / now * (self.total - self.trained))} left" if now else "time left unknown"
         parts = [f"{self.count['done']} of {len(self.tasks)} runs done, {len(self.running)} running"]
         if self.count["done"] and elapsed > 0:

@@ -8,7 +8,7 @@ import pytest
 from colorspacious import cspace_convert
 from matplotlib.colors import to_rgb
 
-from study.analysis.drawing.looks import looks, read_looks, remembered_looks, shades_of, with_free_looks
+from study.analysis.drawing.looks import group_looks, looks, read_looks, remembered_looks, shades_of, with_free_looks
 from study.config.folders import CONF
 from study.errors import ConfigError
 
@@ -117,3 +117,9 @@ def test_more_options_than_looks_still_get_one():
     regs = [f"mine{n}" for n in range(60)]
     found = with_free_looks(read_looks(), regs)
     assert len({(found[reg].colour, found[reg].dash, found[reg].marker) for reg in regs}) >= 48
+
+
+def test_numbers_of_a_column_get_shades_whatever_their_type():
+    sizes = pd.Series([100, 400, 1000]).unique()  # NumPy's integers
+    found = list(group_looks(sizes, "train_images", runs_of(("l1", 1e-4, ""))).values())
+    assert lightness(found[0].colour) > lightness(found[1].colour) > lightness(found[2].colour)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def group_looks(
                 for reg, look in found.items()
             }
         )
-    of_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    of_numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
     looks_of_options = [look for reg, look in read_looks().items() if reg != REFERENCE]
     found = {value: _option(looks_of_options[n % len(looks_of_options)]) for n, value in enumerate(values)}
     if of_numbers:

@@ -89,6 +89,7 @@ class Following:
         self.folder = study_folder
         self.growing: dict[str, GrowingRun] = {}  # by folder name
         self.ended: dict[str, dict[str, Any]] = {}  # state and cause of each run that has ended
+        self.listed = 0  # when the study's folder had last changed, the last time that it was listed
         self.planned: set[str] = set()
         self.plans = ""  # identity of the file that lists them
 
@@ -143,13 +144,19 @@ class Following:
         return None
 
     def _look_at_ended(self) -> None:
-        for path in self.folder.iterdir():
-            if path.name in self.ended or path.name.startswith(".") or not (path / STATUS).is_file():
-                continue
-            if status := read_status(path):
+        """Read the state of each run that has ended since the last look; forget those that are trained again."""
+        if (changed := self.folder.stat().st_mtime_ns) == self.listed:
+            return
+        there = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        compacted = compacted_runs(self.folder)
+        names = {path.name for path in there} | set(compacted)
+        self.ended = {run: of for run, of in self.ended.items() if run in names}
+        for path in there:
+            if path.name not in self.ended and (path / STATUS).is_file() and (status := read_status(path)):
                 self.ended[path.name] = {"state": status["state"], "cause": status.get("cause") or ""}
-        for run in compacted_runs(self.folder) if not self.ended else ():
+        for run in compacted.keys() - self.ended.keys():
             self.ended[run] = {"state": "complete", "cause": ""}
+        self.listed = changed
 
     def _planned(self) -> set[str]:
         """Return the runs that the study's sweeps have planned; read again only if their record has changed."""

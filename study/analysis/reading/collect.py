@@ -16,7 +16,7 @@ from study.analysis.reading.csv_files import DamagedError, Rows, correct_bits, r
 from study.analysis.reading.entries import entry_of, histogram_of, joined
 from study.analysis.reading.facts import facts_of
 from study.analysis.reading.index import Entry, Identity, identity_of
-from study.analysis.reading.partial import partial_entries
+from study.analysis.reading.partial import GROWING, partial_entries
 from study.analysis.reading.seals import FITS, checking, heed_seals
 from study.errors import StudyError
 from study.measures.weights import BINS, is_histogram_epoch
@@ -26,7 +26,6 @@ from study.records.status import read_status
 from study.records.unfinished import work_folders
 from study.tasks import TASKS
 
-GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
 # For example, trials of a tuned study have no test.csv, and runs of earlier versions no ranks.csv.
 OPTIONAL = ("test.csv", "label_noise.csv", "ranks.csv", "calibration.csv", "pruning_curve.csv")

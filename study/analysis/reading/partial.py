@@ -12,7 +12,7 @@ from study.analysis.reading.index import Entry
 from study.records.status import read_status
 from study.records.unfinished import work_folders
 
-GROWING = ("metrics.csv", "weights.csv")
+GROWING = ("metrics.csv", "weights.csv")  # every run has them; histogram.csv is read only for figures that need it
 
 
 def partial_entries(

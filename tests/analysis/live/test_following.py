@@ -62,3 +62,21 @@ def test_planned_and_failed_runs_are_counted_and_named(study, tmp_path):
     assert found["failed"] == [{"run": failed.name, "cause": "out of memory"}]
     assert found["runs"] == []
     assert found["left"] is None
+
+
+def test_a_run_that_failed_and_is_trained_again_is_no_longer_failed(half_done, tmp_path):  # noqa: F811
+    folder = tmp_path / "outputs" / "s"
+    (complete,) = folder.glob("none-*")
+    status = json.loads((complete / "status.json").read_text())
+    (complete / "status.json").write_text(json.dumps(status | {"state": "failed", "cause": "no memory"}))
+    following = Following(folder)
+    assert [run["run"] for run in following.look()["failed"]] == [complete.name]
+    complete.rename(folder / ".work" / f"{complete.name}@free")  # as a command does that takes the run
+    found = following.look()
+    assert found["failed"] == []
+    assert found["counts"] == {"interrupted": 2}
+
+
+def test_compacted_runs_are_counted_beside_folders(study, small):
+    assert study("compact", "name=small").code == 0
+    assert Following(small).look()["counts"] == {"complete": 6}
