@@ -45,8 +45,8 @@ def chosen(given: Any, start: bool = True) -> tuple[str, ...]:
                 f"logger={name}: there is no such logger. Allowed: {', '.join(TOOLS)}, or a list of them. Example:"
                 " logger=[tensorboard,mlflow]"
             )
-        if start:
-            require(name, f"logger={name}")
+    for name in listed if start else ():
+        require(name, f"logger={name}")
     if start and "wandb" in listed:
         from study.loggers.wandb_run import check_key  # imports wandb, which takes a second
 
