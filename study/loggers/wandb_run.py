@@ -14,6 +14,8 @@ from typing import Any
 from study.errors import ConfigError
 from study.loggers.logged import LoggedRun, Row, epoch_of, numbers
 
+MODE, MODES = "WANDB_MODE", ("online", "offline", "shared", "disabled", "dryrun", "run")
+
 
 def start(run: LoggedRun, rows: Sequence[Row]) -> "Recorded":
     """Start or resume the W&B run of a run, and add the epochs that it lacks. An offline record is written anew."""
@@ -46,10 +48,13 @@ def check_key() -> None:
     """Check that W&B knows an API key, or is offline.
 
     Raises:
-        ConfigError: it would ask for one.
+        ConfigError: it would ask for one, or WANDB_MODE has a value that it does not know.
     """
     import wandb
 
+    mode = os.environ.get(MODE)
+    if mode and mode not in MODES:
+        raise ConfigError(f"{MODE}={mode}: must be one of {', '.join(MODES)}, or not set. Example: {MODE}=offline")
     try:
         with _without_questions():
             wandb.login()

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.loggers.choice import TOOLS
+from study.errors import ConfigError
+from study.loggers.choice import TOOLS, chosen
 from study.records.contract import LOGGERS
 from study.sweep.freeze import recorded_task
 from study.training.run import train_run
@@ -290,6 +291,13 @@ def test_a_missing_extra_is_refused_before_training_although_a_folder_has_its_na
     result = study(*FEW, "logger=wandb")
     assert result.err == 'study: error: logger=wandb: requires the extra wandb. pip install "regstudy[wandb]"\n'
     assert not (tmp_path / "outputs").exists()
+
+
+@needs("wandb")
+def test_a_mode_that_wandb_does_not_know_is_refused(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "silly")
+    with pytest.raises(ConfigError, match="WANDB_MODE=silly: must be one of online, offline, .*Example"):
+        chosen("wandb")
 
 
 @needs("wandb")

@@ -46,7 +46,8 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         if not override.is_sweep_override():
             continue
         if key in ENGINE_KEYS:
-            raise ConfigError(f"{override.input_line}: {key} says how a sweep is run. Give one value")
+            listed = f", or the list {key}=[{override.get_value_string()}]" if key == "logger" else ""
+            raise ConfigError(f"{override.input_line}: {key} says how a sweep is run. Give one value{listed}")
         if not (multirun or variants or seeds):
             raise ConfigError(
                 f"{override.input_line} has several values. Add -m to train one run for each,"
