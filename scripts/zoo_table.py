@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from study.analysis.reading.collect import Study, collect
+from study.analysis.reading.collect import collect
+from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import at_epoch, gap_table
 from study.config.build import build_regularizer
 from study.records.contract import OUTPUTS

@@ -8,11 +8,18 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.drawing.labels import variant_label
-from study.analysis.reading.collect import Study
 from study.analysis.reading.ledger import look
+from study.analysis.reading.study import Study
 from study.analysis.statistics import contrasts, matched, tuning
 from study.analysis.statistics.gaps import gap_table
-from study.analysis.tables import final_tables, main_tables, matched_tables, tuned_tables
+from study.analysis.tables import (
+    contrast_tables,
+    final_tables,
+    gap_notes,
+    gap_tables,
+    matched_tables,
+    tuned_tables,
+)
 from study.analysis.text import latex, terminal
 from study.analysis.text.columns import FULL, SHORT, TextTable
 from study.analysis.text.latex import Form
@@ -71,7 +78,7 @@ def make_sections(
     baselines: Mapping[str, str],
     primary: str,
     notes: Sequence[str],
-    spread: str = main_tables.SD,
+    spread: str = gap_tables.SD,
 ) -> list[Section]:
     """The gap table, the contrasts, the comparison at matched strength, and the tables of the final weights.
 
@@ -90,14 +97,14 @@ def make_sections(
         ConfigError: there is no such spread.
     """
     task, tested = study.task, rows[rows["test_loss"].notna()]
-    looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
     table = gap_table(rows, baselines)
     variants = list(table["variant"])
-    text = main_tables.gap_text(
-        table, contrasts.near_best(rows, MAIN[task].val), main_tables.chosen_by_val(rows, at), spread, task
+    text = gap_tables.gap_text(
+        table, contrasts.near_best(rows, MAIN[task].val), gap_notes.chosen_by_val(rows, at), spread, task
     )
-    lines = main_tables.gap_notes(rows, at, notes, looks, spread) + main_tables.scale_notes(study)
-    about, instead = main_tables.column_notes(table)
+    looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
+    lines = gap_notes.gap_notes(rows, at, notes, looks, spread) + gap_notes.scale_notes(study)
+    about, instead = gap_notes.column_notes(table)
     found = [Section("gap_table", table, text, lines, len(text), about, instead)]
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
@@ -105,13 +112,13 @@ def make_sections(
         compared = contrasts.contrasts(rows, baselines, primary, shares, correct)
         lines = [
             *contrasts.notes(compared, primary),
-            *main_tables.scope_notes(rows),
-            *main_tables.test_note(looks),
+            *contrast_tables.scope_notes(rows),
+            *gap_notes.test_note(looks),
             *notes,
         ]
-        if main_tables.chosen_by_val(rows, at):
-            lines.append(main_tables.SELECTED)
-        text = main_tables.contrast_text(compared, primary, task)
+        if gap_notes.chosen_by_val(rows, at):
+            lines.append(gap_notes.SELECTED)
+        text = contrast_tables.contrast_text(compared, primary, task)
         printed = int((compared["measure"] == primary).sum())
         found.append(Section("significance", compared, text, lines, printed))
     at_equal_strength = matched.matched(rows)
@@ -162,7 +169,7 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
 def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
     """The names that `columns=[...]` may contain: those of the columns of all tables of a study."""
     tables = [
-        *(main_tables.gap_columns(task), main_tables.CONTRASTS, matched_tables.COLUMNS),
+        *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, matched_tables.COLUMNS),
         *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
     ]
     if manifest is not None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from study.analysis.reading.collect import Study, collect
+from study.analysis.reading.collect import collect
 from study.analysis.reading.csv_files import DamagedError, read_tables
 from study.analysis.reading.entries import coded, joined
 from study.analysis.reading.index import Entry
+from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import at_epoch, with_gaps
 from study.errors import ConfigError, StudyError
 from study.records.files import write_whole

@@ -11,7 +11,8 @@ from study.analysis.reading.collect import collect
 from study.analysis.report import Section, column_names
 from study.analysis.statistics.contrasts import choose_baselines
 from study.analysis.statistics.gaps import at_epoch, gap_table
-from study.analysis.tables.main_tables import column_notes, gap_text
+from study.analysis.tables.gap_notes import column_notes
+from study.analysis.tables.gap_tables import gap_text
 from study.analysis.text.columns import aligned, check_columns
 from study.analysis.text.terminal import show
 from study.errors import ConfigError

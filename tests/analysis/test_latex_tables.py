@@ -10,7 +10,7 @@ import pytest
 from study.analysis.drawing.labels import variant_label
 from study.analysis.latex_forms import table_forms
 from study.analysis.report import TITLES
-from study.analysis.tables.main_tables import gap_text
+from study.analysis.tables.gap_tables import gap_text
 from study.analysis.text.fitting import Width
 from study.analysis.text.latex import Form, to_latex
 from study.config.folders import CONF

@@ -1,13 +1,13 @@
 """The caption of each figure as text: what it shows, of how many seeds, which intervals, which protocol; alt text."""
 
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 from study.analysis.drawing.bands import INTERVAL, RANGE
 from study.analysis.drawing.specs import Spec
 from study.analysis.drawing.view import View, in_sentence, label, shown
 from study.analysis.text.escaping import plain
+from study.analysis.text.protocol import listed, protocol
 from study.measures.catalog import MAIN
 from study.tasks import CLASSIFICATION
 
@@ -41,21 +41,14 @@ def _defaults(spec: Spec) -> dict[str, Any]:
 def _protocol(view: View) -> list[str]:
     """Return sentences on the runs: seeds, budget, data, and the epoch of the values."""
     rows = view.rows
-    seeds = _listed(rows.groupby("variant")["seed"].nunique())
-    images = f"{_listed(rows['train_images'])} training and {_listed(rows['val_images'])} validation examples"
-    lines = [
-        f"Seeds per variant: {seeds}. Budget: {_listed(rows['epochs'])} epochs. Data: {_listed(rows['data'])},"
-        f" data.split={_listed(rows['split'])}, {images}."
-    ]
-    if "textbook" in set(rows["split"]):
-        lines.append("The validation set is the official test set.")
+    lines = protocol(rows)
     if (rows["epoch"] != rows["epochs"]).any():
-        lines.append(f"Values of single epochs are those of epoch {_listed(rows['epoch'])}.")
+        lines.append(f"Values of single epochs are those of epoch {listed(rows['epoch'])}.")
     if (diverged := int((rows["state"] == "diverged").sum())) > 0:
         lines.append(f"{diverged} runs diverged; only curves over epochs show them.")
     if len(view.trials):
         trials = view.trials.groupby(["context", "reg"])["trial"].nunique()
-        lines.append(f"Trials of each regularizer in tuning: {_listed(trials)}, on other seeds than these.")
+        lines.append(f"Trials of each regularizer in tuning: {listed(trials)}, on other seeds than these.")
     return lines
 
 
@@ -75,11 +68,3 @@ def _alternative(spec: Spec, view: View) -> str:
 
 def _words(measure: str, view: View) -> str:
     return plain(in_sentence(label(measure, view.task)))
-
-
-def _listed(values: Iterable[Any]) -> str:
-    return "/".join(f"{value:,}" if isinstance(value, int) else str(value) for value in _sorted(values))
-
-
-def _sorted(values: Iterable[Any]) -> list[Any]:
-    return sorted({value.item() if hasattr(value, "item") else value for value in values})

@@ -8,7 +8,7 @@ import pandas as pd
 
 from study.analysis.drawing.labels import checked_label
 from study.analysis.drawing.looks import Look
-from study.analysis.reading.collect import Study
+from study.analysis.reading.study import Study
 from study.errors import ConfigError
 from study.measures.catalog import MAIN, MEASURES
 

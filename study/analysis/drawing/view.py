@@ -10,7 +10,7 @@ import pandas as pd
 
 from study.analysis.drawing.looks import Look, OptionLook, group_looks
 from study.analysis.drawing.style import Style
-from study.analysis.reading.collect import Study
+from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import with_gaps
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES, NATS, Measure, in_task, measures_of

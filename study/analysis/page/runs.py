@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.page.repeat import Conf, repeat_command
-from study.analysis.reading.collect import Study
+from study.analysis.reading.study import Study
 from study.analysis.text.formats import number, significant
 from study.config.run_config import RunConfig
 from study.measures.catalog import MAIN, MEASURES

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from study.analysis.reading.collect import Study
 from study.analysis.reading.seals import CHANGED
+from study.analysis.reading.study import Study
 from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor, mean_interval, no_spread
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MAIN, MEASURES, Main, measures_of

@@ -1,6 +1,6 @@
 """The comparison of a study whose runs have not all ended: at an epoch that the compared runs have."""
 
-from study.analysis.reading.collect import Study
+from study.analysis.reading.study import Study
 from study.errors import ConfigError, StudyError
 
 LAST = "last"

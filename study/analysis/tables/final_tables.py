@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from study.analysis.reading.collect import Study
+from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import SUPPORT
-from study.analysis.tables.main_tables import VARIANT
+from study.analysis.tables.gap_tables import VARIANT
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import number
 from study.measures.weights import ALL, THRESHOLDS

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from study.analysis.text.columns import SHORT, Column, TextTable
-from study.analysis.text.formats import signed
+from study.analysis.text.formats import interval, signed
 
 COLUMNS = (
     Column("measure", "Measure", priority=0, preset=SHORT, words=True, also=("matched_on", "level")),
@@ -30,9 +30,7 @@ def matched_text(table: pd.DataFrame) -> TextTable:
                 f"{factor * row.mean:.{decimals}f}",
                 f"{factor * row.other_mean:.{decimals}f}",
                 signed(factor * row.mean_difference, decimals),
-                "–"
-                if pd.isna(row.ci_low)
-                else f"[{signed(factor * row.ci_low, decimals)}, {signed(factor * row.ci_high, decimals)}]",
+                interval(row.ci_low, row.ci_high, factor, decimals),
             )
         )
     return TextTable(COLUMNS, list(zip(*lines, strict=True)))

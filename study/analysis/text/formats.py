@@ -25,3 +25,8 @@ def signed(value: float, decimals: int) -> str:
         return "–"
     text = f"{value:+.{decimals}f}"
     return text.replace("-", "−") if float(text) else f"{0:.{decimals}f}"
+
+
+def interval(low: float, high: float, factor: float, decimals: int) -> str:
+    """Format an interval of differences, such as `[−4.05, +0.77]`, after a multiplication by a factor."""
+    return "–" if pd.isna(low) else f"[{signed(low * factor, decimals)}, {signed(high * factor, decimals)}]"
