@@ -1,6 +1,7 @@
 """`study analyze`: write the tables, figures and page of a study, and print its main results."""
 
 import sys
+from collections.abc import Sequence
 
 import matplotlib
 
@@ -12,12 +13,12 @@ from study.analysis.latex_forms import table_forms
 from study.analysis.page.analysis import Analysis
 from study.analysis.page.render import PAGE, write_page
 from study.analysis.reading.seals import UNSEALED
-from study.analysis.report import TITLES, column_names, print_report, write_report
+from study.analysis.report import TITLES, Section, column_names, print_report, write_report
 from study.analysis.text.columns import check_columns
 from study.analysis.tidy import export
 from study.config.folders import CONF
 from study.config.run_config import check_name
-from study.errors import StudyError, faults
+from study.errors import StudyError, faults, output
 from study.records.contract import ANALYSIS, OUTPUTS
 
 
@@ -44,7 +45,7 @@ def analyze_study(options: Options) -> int:
     try:
         sections = compared.sections()
         write_report(target, compared.rows, sections, columns, forms)
-        print_report(sections, columns)
+        _print(sections, columns)
         exported = export(target, study, options.export)
         view, selection = compared.view(sections, style)
         draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
@@ -67,3 +68,14 @@ def analyze_study(options: Options) -> int:
     for line in everything.damaged:
         print(f"study: error: {line}", file=sys.stderr)
     return 1 if everything.damaged else 0
+
+
+def _print(sections: Sequence[Section], columns: Sequence[str]) -> None:
+    """Print the tables. If nobody reads them, as with `| head`, the files are written all the same."""
+    try:
+        print_report(sections, columns)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        if not output.is_closed(error):
+            raise
+        output.discard()

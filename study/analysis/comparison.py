@@ -11,14 +11,15 @@ from study.analysis.drawing.looks import looks, remembered_looks
 from study.analysis.drawing.selection import arranged, select
 from study.analysis.drawing.style import Style
 from study.analysis.drawing.view import View, matches
-from study.analysis.reading.collect import Study, collect
+from study.analysis.reading.collect import collect
 from study.analysis.reading.seals import CHANGED
+from study.analysis.reading.study import Study
 from study.analysis.report import Section, make_sections, tuned_sections
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.partial import at_common_epoch
 from study.analysis.tables import tuned_tables
-from study.analysis.tables.main_tables import SD
+from study.analysis.tables.gap_tables import SD
 from study.analysis.text.columns import SHORT
 from study.config.folders import CONF
 from study.errors import ConfigError, StudyError, faults
@@ -161,6 +162,7 @@ def compare(folder: Path, options: Options) -> Comparison:
             " study analyze names them."
         ]
     primary = _primary(folder, study.task, notes)
+    select(study, rows, options.variants or ())  # refuses unknown variants before a look at test scores is counted
     return Comparison(options, everything, of_phase, study, manifest, at, rows, baselines, primary, notes)
 
 

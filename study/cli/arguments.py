@@ -64,9 +64,7 @@ def key_values(
         key, equals, value = argument.partition("=")
         if not equals or key not in given:
             meant = f". Example: {next(iter(defaults))}={argument}" if not equals and argument.isprintable() else ""
-            raise ConfigError(
-                f"{argument}: there is no such key. Allowed: {', '.join(f'{key}=...' for key in defaults)}{meant}"
-            )
+            raise ConfigError(f"{argument}: there is no such key. Allowed keys: {', '.join(defaults)}{meant}")
         values = (allowed or {}).get(key, (value,))
         if value not in values:
             raise ConfigError(f"{argument}: allowed: {', '.join(values)}")

@@ -7,21 +7,24 @@ from contextlib import suppress
 from typing import NoReturn
 
 from study.cli.signals import ToldToEndError, ended_by_signals
-from study.errors import USER_ERRORS, ConfigError, StudyError, faults, one_line
+from study.errors import USER_ERRORS, ConfigError, StudyError, faults, one_line, output
 from study.errors.wording import told_of_hydra
 
 
 def exit_with(command: Callable[[], int]) -> NoReturn:
     """Run a command and exit.
 
-    The exit status is the one that the command returns, 1 after a mistake, and 128 plus the number after a signal.
+    The exit status is the one that the command returns, 1 after a mistake, and 128 plus the number after a signal. It
+    is 1, without a message, if nobody reads the output any more.
 
     Raises:
         SystemExit: always, except after a bug: then the bug's own exception.
     """
     try:
         with ended_by_signals():
-            raise SystemExit(command())
+            status = command()
+            sys.stdout.flush()
+            raise SystemExit(status)
     except KeyboardInterrupt as end:
         number = end.number if isinstance(end, ToldToEndError) else signal.SIGINT
         how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
@@ -29,6 +32,9 @@ def exit_with(command: Callable[[], int]) -> NoReturn:
             print(f"study: {how}; the same command resumes", file=sys.stderr, flush=True)
         raise SystemExit(128 + number) from None
     except Exception as error:
+        if output.is_closed(error):
+            output.discard()
+            raise SystemExit(1) from None
         lines = _lines(error)
         if lines is None:
             raise

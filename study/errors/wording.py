@@ -5,12 +5,14 @@ from difflib import SequenceMatcher
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
 
 # OmegaConf's types, in words.
 KINDS = {"Float": "a number", "Integer": "a whole number", "Bool": "true or false", "String": "a text"}
 IN_A_LIST = r"^Error when parsing index: \d+, string: .*? out of \[.*?\]\.\s*"  # Hydra 1.4 adds this prefix
 CLOSE = 0.5  # similarity of names, in [0, 1], from which one is suggested for the other
 EVALUATING = r"Error parsing override '([^\n]*)'\n\w+ while evaluating '([^\n]*)': "
+NO_VALUE = r"Invalid type assigned: .* is not a subclass of|Cannot assign .* to Dict|field '.*' is not Optional"
 REWORDED = (  # pattern of a message of Hydra's, and the words for it
     (EVALUATING + r"Unknown function '(\w+)'\s+Available: ([\w,]+)", r"\1: there is no function \3. Allowed: \4"),
     (EVALUATING, r"\1: \2 has an argument that the function does not accept"),
@@ -56,6 +58,8 @@ def one_line(error: BaseException) -> str:
         found = re.search(r"could not be converted to (\w+)|is not a valid (\w+)", cause)
         kind = (found[1] or found[2].capitalize()) if found else ""
         allowed = f"{KINDS[kind]} is allowed" if kind in KINDS else cause
+        if re.match(NO_VALUE, cause):
+            allowed = _keys_below(error.__cause__)
         if cause.startswith(("Cannot merge DictConfig with ListConfig", "Cannot merge incompatible container types")):
             allowed = "a list cannot replace a mapping here. Write it in a YAML file of your own"
         return f"{lines[0].removeprefix(merging).removeprefix('++')}: {allowed}"
@@ -71,6 +75,15 @@ def one_line(error: BaseException) -> str:
         else:
             text += (" " if text.endswith((":", ".", ",")) or line.startswith("(") else ", ") + line
     return re.sub(r"\w+ raised while resolving interpolation: ", "cannot be resolved: ", text).replace(":,", ":")
+
+
+def _keys_below(error: BaseException) -> str:
+    """Return what is allowed for a key that takes no value, because it has keys of its own."""
+    key, beside = getattr(error, "full_key", None), getattr(error, "parent_node", None)
+    node = beside._get_node(key) if key and isinstance(beside, DictConfig) else None
+    below = [f"{key}.{name!s}" for name in node] if isinstance(node, DictConfig) else []
+    listed = f" ({', '.join(below)})" if below else f", such as {key}.reg=l1" if key == "filter" else ""
+    return f"it takes no value. Give the keys below it{listed}"
 
 
 def _unknown_option(error: MissingConfigException) -> str | None:

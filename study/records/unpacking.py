@@ -52,7 +52,9 @@ class Archive:
         except (zipfile.BadZipFile, NotImplementedError, ValueError):
             raise self._refused("it is no readable ZIP file, or it is incomplete") from None
         except OSError as error:
-            raise StudyError(f"{file} cannot be read ({error.strerror})") from None
+            raise StudyError(
+                f"{file} cannot be read ({error.strerror}). Give a file that study export zip has written"
+            ) from None
         entries = self.zip.infolist()
         self.entries = {entry.filename: entry for entry in entries}
         if len({name.casefold() for name in self.entries}) < len(entries):

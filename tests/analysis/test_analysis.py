@@ -116,8 +116,8 @@ def test_pdflatex_sets_every_table(study, tmp_path):
     text = (tmp_path / "outputs" / "paper" / "analysis" / "gap_table.tex").read_text()
     assert r"L1, $\lambda$ = $10^{-3}$" in text
     assert (
-        "Seeds per variant: 3; budget: 2 epochs; data: digits, data.split=holdout,"
-        " 100 training and 249 validation images." in text
+        "Seeds per variant: 3. Budget: 2 epochs. Data: digits, data.split=holdout,"
+        " 100 training and 249 validation examples." in text
     )
     assert "looked at once" in text
 
@@ -230,6 +230,9 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
             ["name=small", "figures=[pie]"],
             "figures=pie: there is no such figure. Allowed: answer, best_of_n, cumulative, curves",
         ),
+        (["name=small", "figures=[anwser]"], "weights_rms. Did you mean answer?"),
+        (["name=small", "variants=[nope]"], "nope matches no variant"),
+        (["name=small", "spread=range"], "spread=range: allowed: sd, interval"),
         (["name=small", "typo=1"], "typo is not a key"),
         (["name=../small"], "without '/' and '..'"),
     ],
@@ -239,6 +242,7 @@ def test_mistakes_are_told_in_one_line(study, small, arguments, message):
     assert result.code == 1
     assert result.err.count("\n") == 1
     assert message in result.err
+    assert not (small / "ledger.csv").exists()  # nobody has seen a test score
 
 
 def test_what_must_agree_is_refused_unless_told_to_and_then_noted(study, small):

@@ -107,8 +107,8 @@ MISTAKES = {
     "compact name=nope": "outputs/nope does not exist. Studies here: small",
     "expand name=nope": "outputs/nope does not exist. Studies here: small",
     "expand name=small": "outputs/small has no compacted runs, so there is nothing to expand",
-    "compact small": "small: there is no such key. Allowed: name=.... Example: name=small",
-    "compact name=small remove=true": "remove=true: there is no such key. Allowed: name=...",
+    "compact small": "small: there is no such key. Allowed keys: name. Example: name=small",
+    "compact name=small remove=true": "remove=true: there is no such key. Allowed keys: name",
     "expand name=../small": "name=../small",
     "compact name=": "name=",
 }

@@ -264,7 +264,7 @@ def test_mlflow_gets_each_run_once_also_of_a_compacted_study(study, small):
     [
         ("export", "study export takes a format. Allowed: csv, parquet, mlflow, zip"),
         ("export excel name=small", "study export excel: there is no such format"),
-        ("export csv nme=small", "nme=small: there is no such key. Allowed: name=..."),
+        ("export csv nme=small", "nme=small: there is no such key. Allowed keys: name"),
         ("export csv name=nothing", "outputs/nothing does not exist"),
         ("export zip name=../x", "name=../x: must be letters"),
         ("import", "study import takes a file"),

@@ -64,7 +64,7 @@ def test_diff_names_only_what_differs(study, small):
     ("arguments", "message"),
     [
         (["status", "name=nothing"], "does not exist"),
-        (["status", "nmae=small"], "there is no such key. Allowed: name=..."),
+        (["status", "nmae=small"], "there is no such key. Allowed keys: name"),
         (["status", "name=../small"], "without '/' and '..'"),
         (["show"], "takes one run"),
         (["show", "zzz"], "matches no run"),

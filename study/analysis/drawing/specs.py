@@ -1,5 +1,6 @@
 """Read figures from YAML files: conf/figure/, or the folder figure/ of a user's --config-dir."""
 
+import difflib
 import inspect
 import itertools
 import pkgutil
@@ -55,7 +56,9 @@ def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
     there = {file.stem: file for folder in reversed(folders) for file in sorted((folder / "figure").glob("*.yaml"))}
     unknown = [name for name in names if name not in there]
     if unknown:
-        raise ConfigError(f"figures={unknown[0]}: there is no such figure. Allowed: {', '.join(sorted(there))}")
+        close = difflib.get_close_matches(str(unknown[0]), there, n=1)
+        hint = f". Did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"figures={unknown[0]}: there is no such figure. Allowed: {', '.join(sorted(there))}{hint}")
     return [_read(name, there[name]) for name in dict.fromkeys(names)]
 
 

@@ -27,6 +27,13 @@ BETWEEN = 2  # characters between columns
 WORDS = 24  # characters of a column of words, which may need several lines
 
 
+class _Terminal(Console):
+    """A console that leaves it to the command what to do if nobody reads its output."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def show(table: TextTable, stem: str, more: Sequence[str], notes: Sequence[str]) -> None:
     """Print a table with its notes. The least important columns are left out if the terminal is too narrow.
 
@@ -36,7 +43,7 @@ def show(table: TextTable, stem: str, more: Sequence[str], notes: Sequence[str])
         more: keys of the columns that `columns=full` adds.
         notes: sentences below the table.
     """
-    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    console = _Terminal(highlight=False, soft_wrap=True, emoji=False)
     if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         console.width = WIDTH
     cells = [
