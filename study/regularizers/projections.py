@@ -108,32 +108,32 @@ class GroupLasso(Regularizer):
                 units.bias.copy_(shrunk[:, inputs])
 
 
-def shrink_groups(rows: Tensor, step: Tensor | float, lam: float) -> Tensor:
+def shrink_groups(rows: Tensor, step: Tensor | float, lam: float | Tensor) -> Tensor:
     """Return the proximal step of λ‖w‖₂ for each row w: argmin_z λ‖z‖₂ + ½ Σ (z − w)²/s.
 
     Args:
-        rows: (groups, size).
+        rows: (..., groups, size).
         step: s, one number or a tensor of the shape of `rows`.
-        lam: λ.
+        lam: λ; if there is one for each group, above 0 and of the shape (..., groups or 1, 1).
 
     Returns:
         The shrunk rows; a row is exactly zero if ‖w/s‖₂ ≤ λ.
     """
-    if lam == 0:
+    if not isinstance(lam, Tensor) and lam == 0:
         return rows
     if not isinstance(step, Tensor):
-        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
         return rows * (1 - step * lam / norms.clamp(min=torch.finfo(rows.dtype).tiny)).clamp_(min=0)
     pull = rows / step
-    strength = torch.linalg.vector_norm(pull, dim=1, keepdim=True)
+    strength = torch.linalg.vector_norm(pull, dim=-1, keepdim=True)
     alive = strength > lam
     # z = w n/(n + sλ) with n = ‖z‖. n is the root of f(n) = 1/‖w/(n + sλ)‖ − 1, which is concave and increasing:
     # Newton's method from 0 approaches the root from the left and never overshoots.
     norm = torch.zeros_like(strength)
     for _ in range(NEWTON):
         shares = rows / (norm + step * lam)
-        size = torch.linalg.vector_norm(shares, dim=1, keepdim=True)
-        slope = (shares.square() / (norm + step * lam)).sum(dim=1, keepdim=True) / size**3
+        size = torch.linalg.vector_norm(shares, dim=-1, keepdim=True)
+        slope = (shares.square() / (norm + step * lam)).sum(dim=-1, keepdim=True) / size**3
         norm = torch.where(alive, norm + (1 - 1 / size) / slope, 0.0)
     return torch.where(alive, rows * (norm / (norm + step * lam)), 0.0)
 

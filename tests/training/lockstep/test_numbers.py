@@ -1,0 +1,115 @@
+"""Runs in lockstep have the numbers of the general loop, and each run's numbers do not depend on its companions."""
+
+import pytest
+import torch
+
+from study.data import Part
+from study.data.digits import digits
+from study.data.splits import load_splits
+from study.models import MLP
+from study.training import general
+from tests.conftest import first_fast
+from tests.training.lockstep.crews import NEEDS_METRIC, OPTIMIZERS, REGULARIZERS, in_lockstep, make_run, weights
+
+SLOW = pytest.mark.slow
+
+
+def images(dtype):
+    options = {"root": "", "split": "holdout", "train_size": None, "label_noise": 0.0}
+    splits = load_splits(digits(), options, seed=0, device=torch.device("cpu"))
+    return Part(splits.train.images.to(dtype), splits.train.labels)
+
+
+@pytest.fixture(scope="module")
+def doubles():
+    return images(torch.float64)
+
+
+@pytest.fixture(scope="module")
+def singles():
+    return images(torch.float32)
+
+
+def mlp(dropout):
+    return MLP(64, [20, 15], 10, dropout=dropout)
+
+
+def names_for(optimizer):
+    known = optimizer in ("adam", "sgd", "momentum")
+    return [name for name in REGULARIZERS if known or name not in NEEDS_METRIC]
+
+
+@pytest.mark.parametrize("optimizer", first_fast(dict.fromkeys(OPTIMIZERS, 0)))
+def test_each_run_agrees_with_the_general_loop_over_200_steps(doubles, optimizer):
+    """Each regularizer in one stack; 510 images in batches of 20 are 26 steps an epoch, the last of 10 images."""
+    names = names_for(optimizer)
+    alone = [make_run(i, name, optimizer, doubles, mlp) for i, name in enumerate(names)]
+    together = [make_run(i, name, optimizer, doubles, mlp) for i, name in enumerate(names)]
+    lockstep = in_lockstep(together, optimizer)
+    for _ in range(8):
+        objectives = lockstep.train_epoch()
+        for run, name, objective in zip(alone, names, objectives, strict=True):
+            torch.set_rng_state(run.draws.get_state())
+            expected = general.train_epoch(run.state, run.train, 20)
+            run.draws.set_state(torch.get_rng_state())
+            assert objective == pytest.approx(expected, rel=1e-9), name
+    for one, other, name in zip(alone, together, names, strict=True):
+        for p, q in zip(weights(one), weights(other), strict=True):
+            # Relative to the largest weight: Adam divides gradients of dead units, which are rounding, by their size.
+            assert float((q - p).abs().max()) <= 1e-9 * float(p.abs().max()), name
+
+
+def bytes_of(run):
+    return b"".join(weight.numpy().tobytes() for weight in weights(run))
+
+
+def moments_of(run):
+    of_each = run.state.optimizer.state.values()
+    return [value.contiguous().clone() for own in of_each for value in own.values() if isinstance(value, torch.Tensor)]
+
+
+def trained(runs, optimizer, epochs=2):
+    lockstep = in_lockstep(runs, optimizer)
+    objectives = [lockstep.train_epoch() for _ in range(epochs)]
+    return {run.number: (bytes_of(run), own) for run, own in zip(runs, zip(*objectives, strict=True), strict=True)}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("momentum", marks=SLOW)])
+@pytest.mark.parametrize("hidden", [[20, 15], pytest.param([], marks=SLOW), pytest.param([129], marks=SLOW)], ids=str)
+def test_the_bytes_of_a_run_are_the_same_alone_and_with_other_companions_in_another_slot(singles, hidden, optimizer):
+    model = lambda dropout: MLP(64, hidden, 10, dropout=dropout)  # noqa: E731
+    names = [n for n in names_for(optimizer) if hidden or n not in ("group_lasso", "max_norm")]
+
+    def crew(numbers):
+        return [make_run(number, names[number], optimizer, singles, model) for number in numbers]
+
+    shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(1)).tolist()
+    together = trained(crew(range(len(names))), optimizer)
+    assert trained(crew(shuffled), optimizer) == together
+    for number in (0, 1, len(names) - 1):
+        assert trained(crew([number]), optimizer)[number] == together[number], names[number]
+
+
+def test_a_run_that_diverges_does_not_disturb_its_companions(singles):
+    runs = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(("l2", "none", "l1"))]
+    broken = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(("l2", "none", "l1"))]
+    with torch.no_grad():
+        broken[1].state.model.output.bias.fill_(float("inf"))
+    expected, found = trained(runs, "adam"), trained(broken, "adam")
+    assert not all(weight.isfinite().all() for weight in weights(broken[1]))
+    assert [found[0], found[2]] == [expected[0], expected[2]]
+
+
+def test_a_frozen_run_keeps_its_weights_and_the_others_go_on(singles):
+    runs = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(("l2", "dropout", "mixup"))]
+    same = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(("l2", "dropout", "mixup"))]
+    lockstep = in_lockstep(runs, "adam")
+    lockstep.train_epoch()
+    lockstep.freeze(1)
+    kept, moments = bytes_of(runs[1]), moments_of(runs[1])
+    lockstep.train_epoch()
+    assert bytes_of(runs[1]) == kept
+    for one, other in zip(moments_of(runs[1]), moments, strict=True):
+        assert torch.equal(one, other)
+    expected = trained(same, "adam")
+    assert [bytes_of(runs[i]) for i in (0, 2)] == [expected[i][0] for i in (0, 2)]
