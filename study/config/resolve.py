@@ -74,7 +74,7 @@ def resolve_content(
     from study.config import checks  # imports torch, and composing and --help do not need it
 
     values = dict(content)
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1}
+    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1, "lockstep": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")

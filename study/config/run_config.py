@@ -19,7 +19,7 @@ ON_FAILURE = ("continue", "stop")
 BUDGETS = ("epochs", "steps")
 PRECISIONS = ("float32", "bfloat16", "float64")
 WARMUP_UNITS = ("epochs", "steps")
-LOOPS = ("common", "fastest", "general")
+LOOPS = ("common", "fastest", "lockstep", "general")
 
 # The schedule of runs of earlier versions, which had none.
 CONSTANT = {

@@ -41,6 +41,7 @@ class StudySchema:
     retry_failed: bool = MISSING
     on_failure: str = MISSING
     loop: str = MISSING
+    lockstep: int = MISSING
     logger: Any = None
     dry_run: bool = MISSING
     wait: bool = MISSING

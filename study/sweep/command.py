@@ -179,7 +179,7 @@ class _Command:
         # Here and below, not above: they import torch, while the server of the workers already loads its own.
         from study.training.loop_choice import choose_loops
 
-        tasks = tuple(choose_loops(tasks, base.loop, progress.say))
+        tasks = tuple(choose_loops(tasks, base.loop, progress.say, base.lockstep, workers if self.own else 0))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
         freeze.freeze(self.study_folder, tasks, self.primary, self.task)
         if self.own:

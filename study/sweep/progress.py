@@ -14,7 +14,7 @@ from study.sweep.plan import Plan
 from study.training.task import Task
 
 if TYPE_CHECKING:
-    from study.training.run import Outcome
+    from study.training.epochs import Outcome
 
 console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names are printed as they are
 

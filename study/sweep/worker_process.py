@@ -1,22 +1,36 @@
-"""What a worker does: train the runs that its parent sends, until the parent closes the connection or dies."""
+"""What a worker does: train the crews that its parent sends, until the parent closes the connection or dies."""
 
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
 
 from study.errors import MachineFaultError
+from study.training.crew import train_together
+from study.training.epochs import OnEpoch, Outcome
 from study.training.process import room_beside
-from study.training.run import train_run
+from study.training.run import begin_run
 
 STOP, PAUSE = "stop", "pause"  # messages to a worker: stop after the epoch, stop after the step
+DONE = "done"  # message of a worker: all runs of its crew have ended
+
+
+@dataclass(frozen=True)
+class OfRun:
+    """A worker's message about one run of its crew: a row of an epoch, or how the run has ended."""
+
+    number: int
+    epoch: int = 0
+    row: Mapping[str, Any] | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,7 @@ class Room:
 
 
 def serve(connection: Connection, device: str) -> None:
-    """Receive tasks, and send rows and outcomes. `device`: where to train, as torch names it."""
+    """Receive crews, and send rows and outcomes. `device`: where to train, as torch names it."""
     for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -39,7 +53,7 @@ def serve(connection: Connection, device: str) -> None:
 
 
 def _train_what_comes(connection: Connection, device: str) -> None:
-    """Train each run that the parent sends, until it closes the connection."""
+    """Train each crew that the parent sends, until it closes the connection."""
 
     told: list[str] = []
     measured = False
@@ -52,15 +66,18 @@ def _train_what_comes(connection: Connection, device: str) -> None:
             return True
         return not words.isdisjoint(told)
 
-    def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
-        nonlocal measured
-        connection.send((epoch, row))
-        if epoch and not measured:
-            measured = True
-            room = room_beside(torch.device(device))
-            if room is not None:
-                connection.send(Room(room))
-        return not has_been_told({STOP, PAUSE})
+    def on_epoch_of(number: int) -> OnEpoch:
+        def on_epoch(epoch: int, row: Mapping[str, Any]) -> bool:
+            nonlocal measured
+            connection.send(OfRun(number, epoch, row))
+            if epoch and not measured:
+                measured = True
+                room = room_beside(torch.device(device))
+                if room is not None:
+                    connection.send(Room(room))
+            return not has_been_told({STOP, PAUSE})
+
+        return on_epoch
 
     while True:
         try:
@@ -69,13 +86,17 @@ def _train_what_comes(connection: Connection, device: str) -> None:
             return
         if message in (STOP, PAUSE):
             continue  # it came after the last epoch
-        task, claim = message
         told.clear()
         try:
-            with claim.ownership.heartbeat():
-                message = train_run(
-                    task, claim.work, on_epoch, lambda: has_been_told({PAUSE}), device, say=connection.send
-                )
+            with ExitStack() as stack:
+                runs = []
+                for number, task, claim in message:
+                    stack.enter_context(claim.ownership.heartbeat())
+                    paused = partial(has_been_told, {PAUSE})
+                    runs.append(begin_run(task, claim.work, on_epoch_of(number), paused, device, connection.send))
+                numbers = [number for number, *_ in message]
+                train_together(runs, lambda i, outcome: connection.send(OfRun(numbers[i], outcome=outcome)))  # noqa: B023
+            message = DONE
         except MachineFaultError as fault:
             message = fault
         connection.send(message)

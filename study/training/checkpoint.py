@@ -62,8 +62,19 @@ def save(folder: Path, epoch: int, sizes: Mapping[str, int], state: State, maker
         "device_generator": _generator_of(maker["device"]).get_rng_state() if maker["device"] != "cpu" else None,
     }
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(_compact(content), buffer)
     write_whole(folder / CHECKPOINT, buffer.getvalue())
+
+
+def _compact(content: Any) -> Any:
+    """The same content, in which tensors are no views of larger ones: torch would save these whole."""
+    if isinstance(content, Tensor):
+        return content.clone() if content.untyped_storage().nbytes() > content.nbytes else content
+    if isinstance(content, dict):
+        return type(content)((key, _compact(value)) for key, value in content.items())
+    if isinstance(content, list | tuple):
+        return type(content)(_compact(value) for value in content)
+    return content
 
 
 def _packed(under_way: UnderWay) -> tuple[Tensor, Tensor, float] | None:

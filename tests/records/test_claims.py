@@ -15,8 +15,8 @@ from study.config.devices import Devices
 from study.records import claims, owners, processes, unfinished
 from study.sweep.progress import Display
 from study.sweep.spread import Spread
-from study.sweep.workers import _Crew
-from study.training.run import Outcome
+from study.sweep.trainer import Trainer
+from study.training.epochs import Outcome
 from tests.conftest import run_folders, under_way
 from tests.sweep.test_sweep import state
 from tests.training.test_resume import same_bytes
@@ -161,11 +161,11 @@ def test_who_was_asleep_too_long_finds_the_run_gone(place):
 def test_a_sweep_waits_for_a_run_that_was_taken_over_before_it_was_published(place):
     asleep = claims.claim(place, DIGITS, os.getpid())
     os.rename(asleep.work, asleep.work.with_name(f"{RUN}@elsewhere~1~1~bbbb"))
-    crew = _Crew([object()], ONE, display=None, stop_on_failure=False)
-    crew.waiting.clear()
-    crew.ended(0, asleep, Outcome("complete"))
-    assert crew.waiting == [0]
-    assert crew.outcomes == {}
+    trainer = Trainer([object()], ONE, display=None, stop_on_failure=False)
+    trainer.waiting.clear()
+    trainer.ended(0, asleep, Outcome("complete"))
+    assert trainer.waiting == [0]
+    assert trainer.outcomes == {}
 
 
 def test_of_a_run_trained_twice_the_first_copy_stays(place):
@@ -206,7 +206,7 @@ def test_a_run_trained_twice_is_compared_and_counted(study, tmp_path, capfd, sam
     if not same:
         (again / "weights.csv").write_text("epoch\n")
     with Display([]) as display:
-        _Crew([], ONE, display, stop_on_failure=False)._publish(claims.Claim(again, run, claim.ownership))
+        Trainer([], ONE, display, stop_on_failure=False)._publish(claims.Claim(again, run, claim.ownership))
     assert not again.exists()
     found = "with the same bytes" if same else "with other bytes in weights.csv"
     assert found in " ".join(capfd.readouterr().out.split())

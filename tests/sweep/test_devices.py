@@ -14,7 +14,7 @@ from study.config import devices
 from study.config.devices import Devices
 from study.records.comparison import differing
 from study.records.status import read_status
-from study.sweep import worker_process, workers
+from study.sweep import pool, worker_process
 from study.sweep.spread import Spread
 from tests.conftest import run_command, run_folders
 
@@ -41,7 +41,7 @@ def test_a_sweep_uses_all_cards_and_its_runs_name_none(study, tmp_path, device):
     for run in runs:
         kind = "auto" if device == "device=auto" else "cuda"
         assert f"\ndevice: {kind}\n" in (run / "config.yaml").read_text()
-        assert read_status(run)["path"] == "general"  # the compiled loop is for CPUs
+        assert read_status(run)["path"] == "lockstep_32"  # the compiled loop is for CPUs
 
 
 @pytest.mark.usefixtures("two_cards")
@@ -98,9 +98,9 @@ def serve_beside(room, connection, device):
 @pytest.mark.usefixtures("two_cards")
 @pytest.mark.parametrize(("room", "expected"), [(0, 2), (1, 4)])
 def test_more_workers_start_where_memory_allows(study, tmp_path, monkeypatch, room, expected):
-    monkeypatch.setattr(workers, "serve", partial(serve_beside, room))
+    monkeypatch.setattr(pool, "serve", partial(serve_beside, room))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
-    assert study("-m", *FEW, "epochs=5", "reg=l1", "seeds=16", "device=cuda", "name=mine").code == 0
+    assert study("-m", *FEW, "epochs=5", "reg=l1", "seeds=16", "device=cuda", "loop=general", "name=mine").code == 0
     runs = run_folders(tmp_path / "outputs" / "mine")
     owners = Counter((card_of(run), read_status(run)["owner"]["pid"]) for run in runs)
     assert len(owners) == expected

@@ -157,11 +157,9 @@ def test_a_worker_killed_for_want_of_memory_or_before_its_run_began_stops_the_sw
     sweep = own_penalty(tmp_path, monkeypatch, kill)[:-1]
     for patch, cause in {
         "study.errors.faults.out_of_memory_kills = iter([0, 1, 1]).__next__": "the system ran out of memory and killed",
-        "study.sweep.workers.serve = print": "before the run started, its process ended with exit code 0",
+        "study.sweep.pool.serve = print": "before the run started, its process ended with exit code 0",
     }.items():
-        code = (
-            f"import study.sweep.workers, study.errors.faults; {patch}; from study.cli.main import program; program()"
-        )
+        code = f"import study.sweep.pool, study.errors.faults; {patch}; from study.cli.main import program; program()"
         command = [sys.executable, "-c", code, *sweep, "workers=2"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1

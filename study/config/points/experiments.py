@@ -18,7 +18,19 @@ from study.errors import ConfigError
 
 GROUP = "experiment"
 MULTIPLIERS = ("seeds", "variants")  # each experiment of a sweep has its own
-ONCE = ("name", "tune", "allow", "primary", "select", "loop", "workers", "on_failure", "retry_failed", "dry_run")
+ONCE = (
+    "name",
+    "tune",
+    "allow",
+    "primary",
+    "select",
+    "loop",
+    "lockstep",
+    "workers",
+    "on_failure",
+    "retry_failed",
+    "dry_run",
+)
 LAUNCHER = ("hydra/launcher", "hydra.launcher")  # the launcher's name, and its settings
 
 

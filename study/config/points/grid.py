@@ -15,7 +15,19 @@ from study.errors import ConfigError
 
 # How to run, not what: one value for the whole sweep.
 ENGINE_KEYS = (
-    *("name", "seeds", "variants", "device", "threads", "workers", "data.root", "on_failure", "loop", "dry_run"),
+    *(
+        "name",
+        "seeds",
+        "variants",
+        "device",
+        "threads",
+        "workers",
+        "data.root",
+        "on_failure",
+        "loop",
+        "lockstep",
+        "dry_run",
+    ),
     *("logger", "primary", "select", "tune", "allow"),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )

@@ -37,6 +37,7 @@ class Lockstep:
         width: int,
         generators: Sequence[torch.Generator],
         keys: Sequence[int],
+        steps: Sequence[int],
     ):
         """Stack the runs.
 
@@ -51,10 +52,11 @@ class Lockstep:
             width: number of slots.
             generators: of each run's dropout and further draws, on the CPU.
             keys: of each run's draws on an accelerator, in [0, 2³²).
+            steps: the number of steps that each run has made.
         """
         self.states, self.rule, self.train, self.width = states, rule, train, width
         self.task, self.batch_size, self.images, self.generators = task, batch_size, images, generators
-        self.stack = Stack(states, rule, width)
+        self.stack = Stack(states, rule, width, steps)
         first = self.stack.values[0]
         self.device, self.dtype = first.device, first.dtype
         regularizers = [state.regularizer for state in states]

@@ -20,6 +20,7 @@ from study.training.lockstep.stack import column, total
 PENALTIES = ("absolute", "square", "norm")  # keys of `in_step`: Σ|w|, Σw², ‖w‖₂
 OF_TENSORS = (*PENALTIES, "decay", "soft")
 OF_UNITS = ("group", "cap")
+PULLING = {*PENALTIES, "soft", "group"}  # those with a λR
 
 
 def form_of(regularizer: Regularizer) -> Callable[[Tensor], Tensor] | None:

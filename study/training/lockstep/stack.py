@@ -29,13 +29,14 @@ class Stack:
         alive: of each run, whether it is trained. A frozen one is not.
     """
 
-    def __init__(self, states: Sequence[State], rule: Rule, width: int):
+    def __init__(self, states: Sequence[State], rule: Rule, width: int, steps: Sequence[int]):
         """Move the weights and moments of runs into a stack. Slot r belongs to the r-th run.
 
         Args:
             states: of the runs.
             rule: of their optimizer.
             width: number of slots, at least that of the runs.
+            steps: the number of steps that each run has made.
         """
         self.width, self.states, self.rule = width, states, rule
         first = states[0].model
@@ -43,7 +44,7 @@ class Stack:
         like = [parameter.detach() for parameter in first.parameters()]
         self.values = [_stacked(width, w).requires_grad_() for w in like]
         self.moments = [[_stacked(width, w) for w in like] for _ in rule.moments]
-        self.steps = torch.zeros(width, dtype=torch.int64)
+        self.steps = torch.tensor([*steps, *[0] * (width - len(steps))], dtype=torch.int64)
         self.alive = [True] * len(states)
         for slot, state in enumerate(states):
             self._move_in(slot, state)
@@ -57,7 +58,6 @@ class Stack:
             for key, stacked in zip(self.rule.moments, self.moments, strict=True):
                 if key in of:  # without momentum, SGD keeps none
                     of[key] = self._filled(stacked[i], slot, of[key])
-            self.steps[slot] = int(of.get("step", 0))
 
     @staticmethod
     def _filled(stacked: Tensor, slot: int, tensor: Tensor) -> Tensor:

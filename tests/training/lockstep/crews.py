@@ -107,6 +107,7 @@ def in_lockstep(runs: Sequence[Run], optimizer: str, width: int = 32, batch_size
         width,
         [run.draws for run in runs],
         [run.number for run in runs],
+        [0 for _ in runs],
     )
 
 
