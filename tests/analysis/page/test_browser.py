@@ -1,5 +1,6 @@
 """report.html in a real browser: what a reader can do with it, and that it works without a mouse and on paper."""
 
+import itertools
 import json
 import os
 import re
@@ -233,6 +234,16 @@ def test_axe_finds_nothing_serious_and_no_page_is_wider_than_its_window(open_pag
     serious = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
     assert serious == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_shades_of_one_colour_differ_on_a_dark_page_and_are_not_too_dark(open_page):
+    page = open_page(1500, "dark")
+    shades = ["#ecb78c", "#e18a46", "#d55e00", "#a04600", "#6a2f00"]  # of L1, from the smallest to the largest λ
+    drawn = page.evaluate(
+        "(shades) => shades.map((shade) => lightnessOf(tone(shade).match(/\\d+/g).map(Number)))", shades
+    )
+    assert all(brighter - darker > 7 for brighter, darker in itertools.pairwise(drawn)), drawn
+    assert drawn[-1] > 43  # a contrast of 3 to the page
 
 
 def test_it_prints_in_light_colours_on_paper(open_page, tmp_path):

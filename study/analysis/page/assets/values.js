@@ -96,24 +96,37 @@ function token(name) {
 const probe = document.createElement("canvas").getContext("2d");
 const adjusted = new Map();
 
-/** Return a variant's colour as it is drawn. On a dark page, dark colours become lighter. */
+/** Return a variant's colour as it is drawn. On a dark page, all colours become lighter, and dark ones most. */
 function tone(colour) {
   if (!isDark()) return colour;
   if (!adjusted.has(colour)) {
     probe.fillStyle = "#888888";
     probe.fillStyle = colour;
-    let channels = [1, 3, 5].map((at) => parseInt(String(probe.fillStyle).slice(at, at + 2), 16));
-    if (Math.max(...channels) - Math.min(...channels) < 8 && luminance(channels) < 0.13) channels = [228, 231, 234]; // black becomes the colour of text
-    while (luminance(channels) < 0.13) channels = channels.map((c) => Math.min(255, Math.round(c + (255 - c) * 0.12) + 1));
-    adjusted.set(colour, `rgb(${channels.join(",")})`);
+    const channels = [1, 3, 5].map((at) => parseInt(String(probe.fillStyle).slice(at, at + 2), 16));
+    adjusted.set(colour, `rgb(${onDark(channels).join(",")})`);
   }
   return adjusted.get(colour);
 }
 
-function luminance(channels) {
-  const [r, g, b] = channels.map((c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+/** Return a colour for the dark page. Shades keep their order, their hue, and 70 % of their differences in lightness. */
+function onDark(channels) {
+  const grey = Math.max(...channels) - Math.min(...channels) < 8;
+  const lightness = lightnessOf(channels);
+  if (grey && lightness < 42) return [228, 231, 234]; // black becomes the colour of text
+  const wanted = luminanceAt(Math.max(44, 29 + 0.7 * lightness));
+  const light = channels.map(toLight);
+  const factor = Math.min(wanted / luminance(light), 1 / Math.max(...light)); // brighter
+  const bright = light.map((c) => c * factor);
+  const white = Math.max(0, (wanted - luminance(bright)) / (1 - luminance(bright))); // and paler where that is not enough
+  return bright.map((c) => Math.round(255 * fromLight(c + (1 - c) * white)));
 }
+
+// Channels as sRGB stores them (0 to 255) and as light (0 to 1), and lightness as CIELAB has it (0 to 100)
+const toLight = (c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+const fromLight = (c) => (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055);
+const luminance = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+const lightnessOf = (channels) => 116 * Math.cbrt(Math.max(luminance(channels.map(toLight)), 0.00886)) - 16;
+const luminanceAt = (lightness) => ((lightness + 16) / 116) ** 3;
 
 /** Return a short sample of a variant's line. */
 function swatch(variant) {
