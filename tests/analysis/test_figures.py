@@ -197,6 +197,13 @@ def test_one_run_alone_is_drawn_as_well(one_run, kind):
     plt.close(drawn(one_run, kind))
 
 
+def test_the_largest_weight_has_room_below_the_edge_of_its_panel(one_run):
+    figure = drawn(one_run, "answer")
+    panel = next(axis for axis in figure.axes if axis.get_title("left") == "Largest |w|")
+    assert max(line.get_ydata().max() for line in panel.lines) < 0.95 * panel.get_ylim()[1]
+    plt.close(figure)
+
+
 def test_labels_state_what_differs():
     assert variant_label("none", "none", 0.0, "") == "No regularizer"
     assert variant_label("l1-lam0.0001", "l1", 1e-4, "") == "L1, $\\lambda$ = $10^{-4}$"

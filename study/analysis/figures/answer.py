@@ -126,7 +126,7 @@ def _sizes(view: View, variants: Sequence[str], axis: Axes, parameters: str) -> 
     _points(view, variants, axis, table, "beyond", "largest")
     axis.set_xlabel("Beyond initial range (%)")
     axis.set_title("Largest |w|", loc="left")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])  # room for marks, also if all variants have nearly the same maximum
 
 
 def _points(view: View, variants: Sequence[str], axis: Axes, table: pd.DataFrame, x: str, y: str) -> None:
