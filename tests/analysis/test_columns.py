@@ -11,6 +11,7 @@ from study.analysis.reading.collect import collect
 from study.analysis.report import Section, column_names
 from study.analysis.statistics.contrasts import choose_baselines
 from study.analysis.statistics.gaps import at_epoch, gap_table
+from study.analysis.tables.final_tables import _significant
 from study.analysis.tables.gap_notes import column_notes
 from study.analysis.tables.gap_tables import gap_text
 from study.analysis.text.columns import aligned, check_columns
@@ -181,3 +182,9 @@ def test_what_makes_a_comparison_unfair_or_incomplete_is_in_the_short_table(tabl
     assert {"epochs", "diverged"} <= set(keys)
     keys = [column.key for column in gap_text(table, set(), False).chosen(["short"]).columns]
     assert not {"epochs", "diverged"} & set(keys)
+
+
+def test_invariants_have_the_decimals_of_their_mean():
+    assert _significant(0.00247, 2e-5, 3) == "0.00247 ± 0.00002"
+    assert _significant(1359.4, 22.1, 4) == "1359 ± 22"
+    assert _significant(3.2e9, 1e8, 3) == "3.2e+09 ± 1e+08"

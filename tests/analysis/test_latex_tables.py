@@ -7,10 +7,12 @@ import subprocess
 
 import pytest
 
+from study.analysis.comparison import Options, compare
 from study.analysis.drawing.labels import variant_label
 from study.analysis.latex_forms import table_forms
 from study.analysis.report import TITLES
 from study.analysis.tables.gap_tables import gap_text
+from study.analysis.text.escaping import latex
 from study.analysis.text.fitting import Width
 from study.analysis.text.latex import Form, to_latex
 from study.config.folders import CONF
@@ -34,6 +36,7 @@ CLASSES = {
     "3.25in": r"\documentclass[twocolumn]{article}\usepackage[textheight=9in,textwidth=6.75in]{geometry}"
     r"\setlength{\columnsep}{0.25in}",
 }
+SHORTEST = r"\documentclass[12pt]{article}"  # 36 lines
 NOTES = ["± is the standard deviation over seeds, data.split=holdout."]
 
 
@@ -53,7 +56,7 @@ def latex_of(gaps, form, columns=("short",)):
 def log_of(folder, page, kind):
     """What pdflatex says about a document with a table."""
     (folder / "page.tex").write_text(
-        f"{CLASSES[kind]}\n\\usepackage[utf8]{{inputenc}}\\usepackage{{booktabs,siunitx}}\n"
+        f"{CLASSES.get(kind, SHORTEST)}\n\\usepackage[utf8]{{inputenc}}\\usepackage{{booktabs,siunitx}}\n"
         f"\\begin{{document}}\n{page}\nSee Table~\\ref{{tab:ten-gap_table}}.\n\\end{{document}}\n"
     )
     for _ in range(2):  # the second time, it knows the label
@@ -86,6 +89,35 @@ def test_long_names_all_columns_and_a_narrow_width_fit_too(table, tmp_path, siun
     assert re.search(r"Left out to fit: .*\(gap\\_table\.csv has all columns\)", page)
     log = log_of(tmp_path, page, "3.25in")
     assert "Overfull" not in log, re.findall(r"Overfull.*", log)
+
+
+@pytest.fixture(scope="session")
+def significance(trained):
+    """The table of 60 contrasts of the ten variants."""
+    sections = compare(trained, Options("ten", live=True)).sections()
+    return next(section for section in sections if section.stem == "significance")
+
+
+@pytest.mark.parametrize("kind", [None, *CLASSES])
+def test_a_table_that_is_longer_than_a_page_is_divided(significance, table, tmp_path, kind):
+    form = table_forms({"width": kind, "label": {"significance": "tab:ten-gap_table"}}, "ten", TITLES, [CONF])
+    shown = significance.text.chosen(["short"])
+    page = to_latex(shown, significance.notes, labels_of(table), form["significance"], "significance")
+    parts = page.split(r"\begin{table}")[1:]
+    assert 2 <= len(parts) <= 5
+    assert [r"\caption{Against the baseline (continued).}" in part for part in parts] == [
+        False,
+        *[True] * (len(parts) - 1),
+    ]
+    assert page.count(r"\label{") == 1
+    place = 0
+    for row in shown.rows:  # each is there, in order
+        place = page.index(latex(row[3]), place) + 1
+    assert all("Seed-paired differences" not in part for part in parts[:-1])
+    if shutil.which("pdflatex"):
+        log = log_of(tmp_path, page, kind or SHORTEST)
+        assert "Float too large" not in log
+        assert kind is None or "Overfull" not in log
 
 
 def test_columns_are_left_out_in_the_order_of_their_priority_and_only_where_nothing_else_helps(table):

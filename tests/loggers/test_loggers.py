@@ -296,7 +296,7 @@ def test_a_missing_extra_is_refused_before_training_although_a_folder_has_its_na
 @needs("wandb")
 def test_a_mode_that_wandb_does_not_know_is_refused(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "silly")
-    with pytest.raises(ConfigError, match="WANDB_MODE=silly: must be one of online, offline, .*Example"):
+    with pytest.raises(ConfigError, match=r"WANDB_MODE=silly: must be one of online, offline, .*Example"):
         chosen("wandb")
 
 

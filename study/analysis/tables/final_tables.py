@@ -9,10 +9,11 @@ from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import SUPPORT
 from study.analysis.tables.gap_tables import VARIANT
 from study.analysis.text.columns import SHORT, Column, TextTable
-from study.analysis.text.formats import number
+from study.analysis.text.formats import number, significant
 from study.measures.weights import ALL, THRESHOLDS
 from study.tasks import CLASSIFICATION
 
+PLAIN = (1e-4, 1e6)  # the range of numbers that are written without an exponent
 SPARSITY = (
     VARIANT,
     Column("zero_fraction", "w = 0 (%)", 100, 1, priority=1, preset=SHORT),
@@ -163,6 +164,6 @@ def _column(table: pd.DataFrame, column: Column) -> list[str]:
 
 
 def _significant(mean: float, sd: float, digits: int) -> str:
-    if pd.isna(mean):
-        return "–"
+    if pd.isna(mean) or PLAIN[0] <= abs(mean) < PLAIN[1]:
+        return number(mean, significant([mean], digits), sd)
     return f"{mean:.{digits}g}".replace("-", "−") + ("" if pd.isna(sd) else f" ± {sd:.2g}")

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from study.analysis.text.columns import Column, TextTable, is_bold
 from study.analysis.text.escaping import UNICODE_OR, latex, latex_of_mathtext
 from study.analysis.text.fitting import WIDE_AS_DIGIT, Layout, Width, as_it_is, fitted, measured, straight
+from study.analysis.text.pages import on_pages
 
 # A value, its spread, a star, an interval
 VALUE = re.compile(r"(?P<sign>[−+])?(?P<whole>\d+)(?:\.(?P<part>\d+))?(?: ± (?P<sd>[\d.]+))?(?P<after>\*?(?: \[.*\])?)")
@@ -50,7 +51,7 @@ def to_latex(table: TextTable, notes: Sequence[str], labels: Mapping[str, str], 
     kept = {column.key for column in layout.table.columns}
     if dropped := [column.header for column in table.columns if column.key not in kept]:
         notes = [*notes, f"Left out to fit: {', '.join(dropped)} ({stem}.csv has all columns)."]
-    columns = [
+    columns: Sequence[tuple[str, list[list[str]]]] = [
         _set_column(column, cells, of_column, form.siunitx)
         for column, cells, of_column in zip(layout.table.columns, layout.table.cells, layout.cells, strict=True)
     ]
@@ -61,29 +62,37 @@ def to_latex(table: TextTable, notes: Sequence[str], labels: Mapping[str, str], 
     if any(kind.startswith("S") for kind, _ in columns):
         mode = AS_TEXT if form.width and form.width.times else AS_MATHEMATICS
         size += f"\\sisetup{{{SISETUP}{mode}}}\n"
-    rows = [
-        size + f"\\begin{{tabular}}{{{ends}{''.join(kind for kind, _ in columns)}{ends}}}",
-        r"\toprule",
-        *_headers(layout, [kind for kind, _ in columns]),
-        r"\midrule",
-        *_rows([codes for _, codes in columns]),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    footer = "\n".join(map(latex, notes))
     small = r"\scriptsize" if form.width else r"\footnotesize"
-    body = "\n".join(rows) + f"\n\n\\par\\smallskip\n{{{small}\\raggedright\n{footer}\n\\par}}\n"
+    footer = "\n".join(map(latex, notes))
+    bodies = []
+    for rows in on_pages(layout, notes, form.width) if form.caption else [slice(None)]:
+        lines = [
+            size + f"\\begin{{tabular}}{{{ends}{''.join(kind for kind, _ in columns)}{ends}}}",
+            r"\toprule",
+            *_headers(layout, [kind for kind, _ in columns]),
+            r"\midrule",
+            *_rows([codes[rows] for _, codes in columns]),
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+        bodies.append("\n".join(lines) + "\n")
+    bodies[-1] += f"\n\\par\\smallskip\n{{{small}\\raggedright\n{footer}\n\\par}}\n"
     packages = "booktabs,siunitx" if form.siunitx else "booktabs"
-    page = _framed(body, form)
+    page = "".join(_framed(body, form, number) for number, body in enumerate(bodies))
     return f"% requires \\usepackage{{{packages}}}\n" + (f"{UNICODE_OR}\n{page}" if r"\unicodeor" in page else page)
 
 
-def _framed(body: str, form: Form) -> str:
-    """The body in a `table` environment, or, without a caption, in a group of its own."""
+def _framed(body: str, form: Form, part: int) -> str:
+    """The body in a `table` environment, or, without a caption, in a group of its own. `part`: of a long table."""
     if not form.caption:
         return f"{{{body}}}\n"
-    label = f"\\label{{{form.label}}}\n" if form.label else ""
-    return f"\\begin{{table}}[t]\n\\caption{{{latex(form.caption)}}}\n{label}\\centering\n{body}\\end{{table}}\n"
+    label = f"\\label{{{form.label}}}\n" if form.label and not part else ""
+    again, caption = (
+        ("\\addtocounter{table}{-1}\n", f"{form.caption.removesuffix('.')} (continued).")
+        if part
+        else ("", form.caption)
+    )
+    return f"\\begin{{table}}[tp]\n{again}\\caption{{{latex(caption)}}}\n{label}\\centering\n{body}\\end{{table}}\n"
 
 
 def _headers(layout: Layout, kinds: Sequence[str]) -> list[str]:
