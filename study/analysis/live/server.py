@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from study.errors import one_line
+
 HOST = "127.0.0.1"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -77,7 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, ("text/plain", "not found\n"))
             return
         arguments = {key: values[-1] for key, values in parse_qs(url.query).items()}
-        answer = self.server.pages[name](arguments)
+        try:
+            answer = self.server.pages[name](arguments)
+        except OSError as error:  # for example, the study has been moved
+            self._send(HTTPStatus.SERVICE_UNAVAILABLE, ("text/plain", f"{one_line(error)}\n"))
+            return
         if answer is None:
             self._send(HTTPStatus.NOT_FOUND, ("text/plain", "not found\n"))
         else:
@@ -99,8 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             **HEADERS,
         }.items():
             self.send_header(name, value)
-        self.end_headers()
         try:
+            self.end_headers()
             self.wfile.write(body)
         except ConnectionError:  # the browser has closed the page
             self.close_connection = True

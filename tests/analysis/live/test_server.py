@@ -1,6 +1,7 @@
 """Claims about who may read the live page."""
 
 import http.client
+import os
 import threading
 
 import pytest
@@ -10,7 +11,11 @@ from study.analysis.live.server import LiveServer, as_json
 
 @pytest.fixture
 def server():
-    pages = {"": lambda _: ("text/html", "<p>page"), "log": lambda given: as_json(given) if given else None}
+    pages = {
+        "": lambda _: ("text/html", "<p>page"),
+        "log": lambda given: as_json(given) if given else None,
+        "gone": lambda _: as_json(os.listdir("/no/such/study")),
+    }
     with LiveServer(pages) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
@@ -59,3 +64,7 @@ def test_it_listens_on_this_machine_alone_and_takes_only_questions(server):
     assert server.server_address[0] == "127.0.0.1"
     assert asked(server, f"/{server.token}/", method="POST")[0] == 501
     assert asked(server, f"/{server.token}/log")[0] == 404
+
+
+def test_a_study_that_cannot_be_read_is_named(server):
+    assert asked(server, f"/{server.token}/gone")[:2] == (503, "/no/such/study: No such file or directory\n")
