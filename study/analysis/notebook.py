@@ -56,6 +56,10 @@ def load(
         StudyError: there is no such folder, no usable run in it, or the runs cannot be compared.
         ConfigError: an argument is not allowed.
     """
+    if filter is not None and not isinstance(filter, Mapping):
+        raise ConfigError(f'filter={filter!r}: must map columns to values. Example: filter={{"reg": ["l1", "none"]}}')
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"config_dir={config_dir}: there is no such folder. Name your folder of options")
     folders = [*([Path(config_dir)] if config_dir is not None else []), CONF]
     options = Options(
         name=Path(folder).name,

@@ -112,6 +112,8 @@ def _zip(folder: Path) -> int:
     if not shown <= {run.published.name for run in runs}:
         raise StudyError(f"{analysis} shows runs that are left out. Give study analyze name={folder.name} again")
     target = folder.with_name(f"{folder.name}.zip")
+    if target.is_dir():
+        raise StudyError(f"{target} is a folder. Move it elsewhere, then give the same command again")
     count = write_supplement(target, folder, runs, analysis)
     size = f"{target.stat().st_size / 1e6:,.1f} MB"
     console.print(f"{target}: {len(runs)} runs, {count} files, {size}. study import checks it", markup=False)

@@ -133,6 +133,9 @@ def test_names_from_configs_cannot_add_markup(small):
         (lambda small: package.load(small).plot("nothing"), ConfigError, "there is no such figure. Allowed: "),
         (lambda small: package.load(small).plot("gap", style="x"), ConfigError, "there is no such style. Allowed: "),
         (lambda small: package.load(small).plot("curves", band=3), ConfigError, "band=3"),
+        (lambda small: package.load(small).plot("answer", most=0), ConfigError, "most=0: must be at least 1"),
+        (lambda small: package.load(small, filter="l1"), ConfigError, "filter='l1': must map columns to values"),
+        (lambda small: package.load(small, config_dir="mien"), ConfigError, "config_dir=mien: there is no such folder"),
         (lambda small: package.load(small).plot("curves", width=3), ConfigError, "width is not an option of curves"),
     ],
 )

@@ -220,6 +220,9 @@ def test_a_changed_run_is_named_and_left_out_of_the_archive(study, small):
     run = run_folders(small)[0]
     (run / "metrics.csv").write_bytes(edited((run / "metrics.csv").read_bytes()))
     assert study("analyze", "name=small", NO_FIGURES).code == 1
+    (small.parent / "small.zip").mkdir()
+    assert "outputs/small.zip is a folder. Move it elsewhere" in study("export", "zip", "name=small").err
+    (small.parent / "small.zip").rmdir()
     result = study("export", "zip", "name=small")
     assert result.code == 1
     told = "has changed since the run ended: metrics.csv (other content); left out"

@@ -17,6 +17,7 @@ from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.ridges import Ridge, draw_ridges
 from study.analysis.drawing.scaling import RAW, chosen, in_rms
 from study.analysis.drawing.view import View, shown
+from study.errors import ConfigError
 from study.measures.catalog import MAIN, MEASURES
 from study.tasks import CLASSIFICATION
 
@@ -42,8 +43,10 @@ def answer(view: View, parameters: str = "weights", most: int = MOST) -> Figure:
 
     Raises:
         StudyError: no run has a histogram.
-        ConfigError: `parameters` matches no name.
+        ConfigError: `parameters` matches no name, or `most` is below 1.
     """
+    if most < 1:
+        raise ConfigError(f"answer: most={most}: must be at least 1. Example: most: {MOST}")
     variants = shown_variants(view, most)
     size = max(view.style.size - SMALLER, 4.0)
     small: dict[Any, Any] = {
