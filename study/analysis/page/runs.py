@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.page.repeat import Conf, repeat_command
-from study.analysis.reading.study import Study
+from study.analysis.reading.study import DAMAGED, Study, Unused
 from study.analysis.text.formats import number, significant
 from study.config.run_config import RunConfig
 from study.measures.catalog import MAIN, MEASURES
@@ -86,32 +86,26 @@ def problems(study: Study, listed: Mapping[str, Any], conf: Conf) -> list[dict[s
     Returns:
         For each `run, state, reason, command`; the worst ones first.
     """
-    found, own = [], cache(partial(_own_options, study.folder))
-    reasons = {line.removeprefix(f"{study.folder}/").partition(" ")[0]: line for line in study.damaged}
-    for name, line in reasons.items():
-        reason = line.removeprefix(f"{study.folder}/{name} ")
-        found.append(_problem(study.folder / name, name, "left out", reason[:1].upper() + reason[1:], conf, own))
+    own = cache(partial(_own_options, study.folder))
     unfinished = {path.name.rpartition("@")[0]: path for path in work_folders(study.folder)}
-    for line in study.left_out:
-        name = line.removeprefix(f"{study.folder}/").partition(" ")[0]
-        state, _, rest = line.removeprefix(f"{study.folder}/{name} is ").removesuffix(": left out").partition(" (")
-        place = unfinished.get(name, study.folder / name)
-        found.append(_problem(place, name, state, rest.removesuffix(")"), conf, own))
+    found = [_problem(unused, unfinished.get(unused.place.name), conf, own) for unused in study.unused]
     for run in listed["rows"]:
         if run["state"] != "complete":
             last = run["epochs"].partition(" ")[0]
             reason = f"The loss was no longer finite after epoch {last}. Its rows are kept, and tables count it"
             found.append({**{key: run[key] for key in ("run", "state", "command")}, "reason": reason})
-    order = ("failed", "left out", "diverged")
+    order = ("failed", DAMAGED, "diverged")
     found.sort(key=lambda problem: order.index(problem["state"]) if problem["state"] in order else len(order))
     return found[:MOST_PROBLEMS]
 
 
-def _problem(
-    place: Path, name: str, state: str, reason: str, conf: Conf, own: Callable[[], Sequence[str]]
-) -> dict[str, Any]:
+def _problem(unused: Unused, unfinished: Path | None, conf: Conf, own: Callable[[], Sequence[str]]) -> dict[str, Any]:
+    place = unfinished or unused.place
+    reason = unused.reason
+    if unused.state == DAMAGED:  # a sentence without its subject
+        reason = reason[:1].upper() + reason[1:]
     config = read_config(place) if place.is_dir() else None
-    return {"run": name, "state": state, "command": _command(config, conf, own), "reason": reason}
+    return {"run": unused.place.name, "state": unused.state, "command": _command(config, conf, own), "reason": reason}
 
 
 def _command(config: RunConfig | None, conf: Conf, own: Callable[[], Sequence[str]]) -> str:

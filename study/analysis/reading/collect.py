@@ -15,9 +15,9 @@ from study.analysis.reading.csv_files import DamagedError, Rows, read_tables
 from study.analysis.reading.entries import entry_of, joined
 from study.analysis.reading.facts import facts_of
 from study.analysis.reading.index import Entry, Identity, identity_of
-from study.analysis.reading.partial import GROWING, partial_entries
+from study.analysis.reading.partial import GROWING, partial_entries, state_of
 from study.analysis.reading.seals import FITS, checking, heed_seals
-from study.analysis.reading.study import CORRECT, Study
+from study.analysis.reading.study import CORRECT, DAMAGED, Study, Unused
 from study.errors import StudyError
 from study.records.compacted import COMPACTED, compacted_runs
 from study.records.contract import ANALYSIS, CONTRACT, FILES, LEDGER, LOGGERS, STATUS
@@ -53,7 +53,7 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
             f"{folder} does not exist; {there}. Name a study with name=..., in the folder that contains outputs/"
         )
     known, entries, unread = index.load(folder), {}, []
-    left_out: list[str] = []
+    left_out: list[Unused] = []
     damaged: dict[Traversable, str | DamagedError] = {}
     compacted = compacted_runs(folder)
     for path in [*sorted(folder.iterdir()), *compacted.values()]:
@@ -90,12 +90,10 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
         under_way, unfinished = partial_entries(folder, entries, left_out)
         entries |= under_way
     for path in [] if partial else work_folders(folder):
-        state = (read_status(path) or {"state": "running"})["state"]
-        name = path.name.rpartition("@")[0]
-        left_out.append(f"{folder / name} is {state if state == 'interrupted' else 'running or stale'}: left out")
-    problems = tuple(f"{path} {damaged[path]}" for path in sorted(damaged, key=lambda path: path.name))
+        left_out.append(Unused(folder / path.name.rpartition("@")[0], state_of(path)))
+    problems = [Unused(path, DAMAGED, str(damaged[path])) for path in sorted(damaged, key=lambda path: path.name)]
     if not entries:
-        reasons = "; ".join([*problems, *left_out]) or "it is empty"
+        reasons = "; ".join(map(str, [*problems, *left_out])) or "it is empty"
         raise StudyError(f"{folder} has no run to analyze: {reasons}")
     entries = {run: entries[run] for run in sorted(entries)}
     of_task = {entry.facts["task"]: run for run, entry in entries.items()}
@@ -113,8 +111,7 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
         folder,
         table.reset_index(drop=True),
         {name: joined(entries, name) for name in TABLES},
-        tuple(left_out),
-        problems,
+        (*left_out, *problems),
         entries,
         compacted,
         known,
@@ -124,7 +121,7 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
 
 def _next_ended(
     batches: Iterator[Sequence[tuple[Traversable, Identity | None]]],
-    left_out: list[str],
+    left_out: list[Unused],
     damaged: dict[Traversable, str | DamagedError],
 ) -> list[tuple[Traversable, Identity | None, dict[str, Any]]]:
     """The runs with a result of the next batch that has any, each with its status; empty if no batch is left."""
@@ -143,7 +140,7 @@ def _next_ended(
     return ended
 
 
-def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None:
+def _read_ended(path: Traversable, left_out: list[Unused]) -> dict[str, Any] | None:
     """The status of a run; None if it has not ended, or failed."""
     status = read_status(path)
     if status is None and _is_passing(path):
@@ -156,8 +153,7 @@ def _read_ended(path: Traversable, left_out: list[str]) -> dict[str, Any] | None
         )
     state = status["state"]
     if state not in ("complete", "diverged"):
-        cause = f" ({status['cause']})" if status.get("cause") else ""
-        left_out.append(f"{path} is {state}{cause}: left out")
+        left_out.append(Unused(path, state, status.get("cause") or ""))
         return None
     return status
 

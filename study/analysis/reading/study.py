@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,29 @@ from study.measures.weights import BINS, is_histogram_epoch
 from study.records.compacted import CompactedRun
 
 CORRECT = "correct"  # in the index: the number of test images, then one bit per image: correctly classified or not
+
+
+DAMAGED = "left out"  # the state of what is not a valid run
+
+
+@dataclass(frozen=True)
+class Unused:
+    """A run or file of a study's folder that is in no table; as text, a sentence.
+
+    Attributes:
+        place: its folder or file; for a run that has not ended, outputs/<name>/<run>.
+        state: of the run, or DAMAGED.
+        reason: why; may be empty.
+    """
+
+    place: Traversable
+    state: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.state == DAMAGED:
+            return f"{self.place} {self.reason}"
+        return f"{self.place} is {self.state}{f' ({self.reason})' if self.reason else ''}: left out"
 
 
 @dataclass(frozen=True)
@@ -33,8 +57,7 @@ class Study:
         tables: the CSVs of all runs by name, with the columns `run, variant, seed` added: metrics.csv (a row per
             epoch), weights.csv and ranks.csv (a row per epoch and parameter), label_noise.csv; for complete runs also
             val.csv, test.csv, sparsity.csv, pruning.csv, pruning_curve.csv, invariants.csv and calibration.csv.
-        left_out: a line for each run that has not ended, or failed.
-        damaged: a line for each file or folder that is not a valid run.
+        unused: the runs that have not ended, or failed, and the files and folders that are not valid runs.
         entries: what was read, by run.
         compacted: the runs that have no folder, in the order of the data set.
         known: the entries that an earlier analysis read.
@@ -44,12 +67,21 @@ class Study:
     folder: Path
     runs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
-    left_out: tuple[str, ...]
-    damaged: tuple[str, ...]
+    unused: tuple[Unused, ...]
     entries: dict[str, Entry]
     compacted: Mapping[str, CompactedRun]
     known: Mapping[str, Entry]
     unfinished: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """A line for each run that has not ended, or failed."""
+        return tuple(str(unused) for unused in self.unused if unused.state != DAMAGED)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """A line for each file or folder that is not a valid run."""
+        return tuple(str(unused) for unused in self.unused if unused.state == DAMAGED)
 
     @property
     def task(self) -> str:

@@ -116,11 +116,14 @@ def test_failures_come_first_with_their_reason_and_command(study, small):
     failed, damaged, *_ = run_folders(small)
     mark_failed(failed, "out of memory <b>")
     (damaged / "metrics.csv").write_text("epoch\n")
+    (small / "my own notes").mkdir()
+    (small / "my own notes" / "text").touch()
     assert study("analyze", "name=small", "figures=[]", "allow=[pairs]").code == 1
-    first, second = data_of(small)["problems"]
+    first, second, third = sorted(data_of(small)["problems"], key=lambda problem: "notes" in problem["run"])
     assert (first["run"], first["state"], first["reason"]) == (failed.name, "failed", "out of memory <b>")
     assert (second["run"], second["state"]) == (damaged.name, "left out")
     assert "metrics.csv" in second["reason"]
+    assert (third["run"], third["reason"][:27]) == ("my own notes", "Has no readable status.json")
     assert first["command"].startswith("study reg=")
     assert "<b>" not in page_of(small)
 
