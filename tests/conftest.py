@@ -17,6 +17,7 @@ import pytest
 from study.cli import main, startup
 from study.records.contract import SEALED
 from study.records.seal import OWN, seal_of, with_own_sum
+from tests.composing import make_faster
 
 ROOT = Path(__file__).parent.parent
 # pytest-xdist gives each core a process; several threads in each would wait for one another, ten times as long.
@@ -46,6 +47,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_configure(config):
     """Keep the order of files, and compile once for all tests, before pytest-xdist's workers would all do it."""
+    make_faster()
     config.option.loadscopereorder = False  # pytest-xdist would begin with the files that have the most tests
     if config.getoption("numprocesses", None) and not Path(os.environ["NUMBA_CACHE_DIR"]).exists():
         code = [COMPILE.format(dtype) for dtype in ("torch.float32", "torch.float64")]

@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from study.errors import ConfigError, one_line
 
+PLAIN = (bool, int, float, str)  # types that OmegaConf knows
+
 
 def checked_arguments(
     group: str,
@@ -82,10 +84,11 @@ def _field(parameter: inspect.Parameter, given: bool) -> tuple[str, Any, Any]:
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     default = MISSING if parameter.default is parameter.empty else parameter.default
     made = field(default_factory=lambda: default) if isinstance(default, list | dict) else field(default=default)
-    try:
-        OmegaConf.structured(make_dataclass("probe", [(parameter.name, annotation, made)]))
-    except OmegaConfBaseException:
-        annotation = Any
+    if type(default) is not annotation or annotation not in PLAIN:
+        try:
+            OmegaConf.structured(make_dataclass("probe", [(parameter.name, annotation, made)]))
+        except OmegaConfBaseException:
+            annotation = Any
     if annotation is Any and given and isinstance(default, list | tuple):
         made = field(default=None)  # OmegaConf replaces a default list only by another list
     return parameter.name, annotation, made

@@ -1,20 +1,36 @@
 """Claims about the captions beside figures, and about which variants `answer` shows."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
 from study.analysis.figures.answer import shown_variants
 from tests.analysis.test_figures import paths, view_of  # noqa: F401
+from tests.conftest import run_here
 
 FEW = ("data=digits", "data.train_size=150", "epochs=3", "model.hidden=[20]", "workers=1", "reg=none,l1", "seeds=3")
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with outputs/s: none and l1, three seeds each."""
+    folder = tmp_path_factory.mktemp("captions")
+    assert run_here("-m", *FEW, "name=s", cwd=folder).code == 0
+    return folder
+
+
 @pytest.fixture
-def analyzed(study, tmp_path):
+def outputs(trained, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(trained / "outputs", tmp_path / "outputs")
+
+
+@pytest.fixture
+def analyzed(study, outputs):
     def with_figures(figures, *more):
-        assert study("-m", *FEW, "name=s").code == 0
         result = study("analyze", "name=s", f"figures=[{figures}]", *more)
-        return result, tmp_path / "outputs" / "s" / "analysis" / "figures"
+        return result, outputs / "s" / "analysis" / "figures"
 
     return with_figures
 
@@ -33,14 +49,13 @@ def test_a_caption_states_what_is_shown_of_how_many_seeds_with_which_bands_and_d
     assert f"L1, λ = 10⁻⁴: validation accuracy (%) {100 * runs.loc['l1-lam0.0001', 'val_accuracy']:.4g}" in alternative
 
 
-def test_a_figure_of_the_user_has_a_caption_from_its_comment_or_its_key(study, tmp_path):
-    assert study("-m", *FEW, "name=s").code == 0
+def test_a_figure_of_the_user_has_a_caption_from_its_comment_or_its_key(study, tmp_path, outputs):
     (tmp_path / "mine" / "figure").mkdir(parents=True)
     lines = "_target_: study.analysis.figures.lines.lines\nx: epoch\ny: val_loss\ncolour: variant\n"
     (tmp_path / "mine" / "figure" / "loss.yaml").write_text(f"# The loss\n# In nats.\n{lines}")
     (tmp_path / "mine" / "figure" / "named.yaml").write_text(f"# Not this\n{lines}caption: My words.\n")
     assert study("analyze", "--config-dir", "mine", "name=s", "figures=[loss,named]").code == 0
-    figures = tmp_path / "outputs" / "s" / "analysis" / "figures"
+    figures = outputs / "s" / "analysis" / "figures"
     assert (figures / "loss.txt").read_text().startswith("The loss. In nats. Bands")
     assert (figures / "named.txt").read_text().startswith("My words. Bands")
 
@@ -55,10 +70,9 @@ def test_answer_shows_the_references_and_the_best_of_each_regularizer(paths):  #
     assert shown_variants(view, most=40) == list(view.looks)
 
 
-def test_figures_from_files_that_earlier_versions_did_not_write_are_refused_with_what_to_do(study, tmp_path):
-    assert study("-m", *FEW, "name=s").code == 0
+def test_figures_from_files_that_earlier_versions_did_not_write_are_refused_with_what_to_do(study, outputs):
     for name in ("calibration.csv", "pruning_curve.csv"):
-        for file in tmp_path.glob(f"outputs/s/*/{name}"):
+        for file in outputs.glob(f"s/*/{name}"):
             file.unlink()
     for figure, name in (("reliability", "calibration.csv"), ("pruning", "pruning_curve.csv")):
         result = study("analyze", "name=s", f"figures=[{figure}]", "allow=[changed]")

@@ -31,7 +31,7 @@ def test_tables_and_figures_have_the_same_bytes(study, both):
     small, other = both
     compact(other)
     for name in ("small", "other"):
-        result = study("analyze", f"name={name}", "baseline=none")
+        result = study("analyze", f"name={name}", "baseline=none", "figures=[curves,weights]")
         assert (result.code, result.err) == (0, "")
     of_folders, of_rows = of_any_name(small), of_any_name(other)
     assert {"gap_table.csv", "significance.tex", "curves.png", "weights.pdf"} <= of_folders.keys()
