@@ -104,6 +104,16 @@ def values_of(items) -> dict:
     return {(item.key or ".".join(item.nested_key)): json.loads(item.value_json) for item in items}
 
 
+def have_every_epoch(study: Path) -> bool:
+    """Whether TensorBoard and MLflow have the validation loss of each epoch of each run, once."""
+    for run in run_folders(study):
+        losses = pd.read_csv(run / "metrics.csv").set_index("epoch")["val_loss"]
+        expected = {epoch: [pytest.approx(loss, rel=1e-6)] for epoch, loss in losses.items()}
+        assert of_tensorboard(study / LOGGERS / "tensorboard" / run.name)["val_loss"] == expected
+        assert of_mlflow(study / LOGGERS, run)["val_loss"] == expected
+    return True
+
+
 def by_step(pairs) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
     for step, value in pairs:

@@ -17,6 +17,7 @@ import pytest
 from study.records.status import read_status
 from study.sweep.launchers.ray_task import train_there
 from tests.conftest import run_command, run_folders, run_here, snapshot, under_way
+from tests.loggers.test_loggers import have_every_epoch, needs
 from tests.sweep.test_slurm import same_runs, wait_for
 
 needs_ray = pytest.mark.skipif(
@@ -148,8 +149,9 @@ def test_200_runs_end_with_the_bytes_of_a_local_sweep_although_a_node_dies(tmp_p
 
 
 @needs_ray
+@needs("tensorboard", "mlflow")
 @pytest.mark.slow
-def test_by_default_a_cluster_of_this_machine_trains_and_leaves_nothing_behind(tmp_path, environment):
+def test_by_default_a_cluster_of_this_machine_trains_with_loggers_and_leaves_nothing_behind(tmp_path, environment):
     rows = "".join(f"{x},{x % 7},{x % 2}\n" for x in range(60))
     (tmp_path / "table.csv").write_text(f"a,b,label\n{rows}")
     (tmp_path / "own" / "reg").mkdir(parents=True)
@@ -157,7 +159,8 @@ def test_by_default_a_cluster_of_this_machine_trains_and_leaves_nothing_behind(t
     (tmp_path / "own" / "reg" / "mine.yaml").write_text("_target_: mine.penalty\nlam: 1e-4\n")
     table = ("data=csv", "data.path=table.csv", "data.target=label")
     sweep = ("--config-dir", "own", "-m", "reg=mine,l1", "seeds=2", *table)
-    with started(*sweep, *RAY, "name=launched", cwd=tmp_path, environment=environment) as command:
+    logged = ("logger=[tensorboard,mlflow]", "name=launched")
+    with started(*sweep, *RAY, *logged, cwd=tmp_path, environment=environment) as command:
         said, errors = command.communicate(timeout=120)
     assert errors == ""
     assert command.returncode == 0
@@ -165,6 +168,7 @@ def test_by_default_a_cluster_of_this_machine_trains_and_leaves_nothing_behind(t
     assert os.listdir(environment["TMPDIR"]) == []
     assert run_command(*sweep, "name=own", cwd=tmp_path).code == 0
     assert same_runs(tmp_path / "outputs/launched", tmp_path / "outputs/own") == 4
+    assert have_every_epoch(tmp_path / "outputs/launched")
 
 
 @needs_ray

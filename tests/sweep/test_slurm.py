@@ -19,6 +19,7 @@ from study.sweep.freeze import recorded_tasks
 from study.sweep.launchers.slurm import packed
 from study.sweep.progress import seconds_per_epoch
 from tests.conftest import run_command, run_folders, run_here, snapshot, under_way
+from tests.loggers.test_loggers import have_every_epoch, needs
 from tests.training.test_resume import same_bytes
 
 needs_slurm = pytest.mark.skipif(
@@ -148,6 +149,17 @@ def test_jobs_wait_are_seen_and_can_be_cancelled(tmp_path):
     seen = run_command("status", "name=held", cwd=tmp_path)
     assert "4 lost" in seen.out
     assert "is gone. The study's command trains the run" in seen.out
+
+
+@needs_slurm
+@needs("tensorboard", "mlflow")
+@pytest.mark.slow
+def test_jobs_of_two_nodes_record_their_epochs_in_tensorboard_and_mlflow(tmp_path):
+    sweep = ("-m", *FEW, "reg=none,l1", "name=logged", *SLURM)
+    done = run_command(*sweep, "logger=[tensorboard,mlflow]", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert len(run_folders(tmp_path / "outputs/logged")) == 2
+    assert have_every_epoch(tmp_path / "outputs/logged")
 
 
 def test_runs_are_packed_by_number_or_by_the_time_that_complete_runs_took(finished):
