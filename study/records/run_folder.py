@@ -12,7 +12,7 @@ import numpy as np
 
 from study.config.run_config import RunConfig
 from study.measures import weights
-from study.measures.invariants import effective_rank_of
+from study.measures.described import Described
 from study.records.contract import CONFIG, CONTRACT, FILES, GROWING, LABEL_NOISE, LOG, PART, SEALED, STATUS, columns_of
 from study.records.files import append_whole, as_csv, now, write_table, write_whole
 from study.records.seal import OWN, seal_of, with_own_sum
@@ -87,20 +87,17 @@ class RunFolder:
         """Write a whole CSV, one that does not grow during training."""
         write_table(self.path, name, rows)
 
-    def append_weights(self, epoch: int, parameters: Iterable[tuple[str, np.ndarray]], histograms: bool) -> None:
-        """Add the statistics of every parameter at one epoch, and on request the histograms and effective ranks."""
+    def append_weights(self, epoch: int, parameters: Iterable[Described]) -> None:
+        """Add the statistics of every parameter at one epoch, and the histograms and effective ranks that it has."""
         statistics, bins, ranks = [], [], []
-        for name, w in parameters:
-            values = weights.ordered(w)
-            statistics.append([epoch, name, *weights.summarize(values).values()])
-            if histograms and (rank := effective_rank_of(w)) is not None:
-                ranks.append([epoch, name, rank])
-            if histograms and np.isfinite(values[[0, -1]]).all():
-                counts = weights.histogram(values)
-                occupied = np.flatnonzero(counts).tolist()
-                bins += [
-                    (epoch, name, *BIN_TEXT[i], n) for i, n in zip(occupied, counts[occupied].tolist(), strict=True)
-                ]
+        for of in parameters:
+            statistics.append([epoch, of.name, *of.summary.values()])
+            if of.rank is not None:
+                ranks.append([epoch, of.name, of.rank])
+            if of.counts is not None:
+                occupied = np.flatnonzero(of.counts).tolist()
+                counts = of.counts[occupied].tolist()
+                bins += [(epoch, of.name, *BIN_TEXT[i], n) for i, n in zip(occupied, counts, strict=True)]
         self.append("weights.csv", statistics)
         if ranks:
             self.append("ranks.csv", ranks)

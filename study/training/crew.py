@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
+from study.measures.described import Described, describe_stacked
 from study.randomness import Stream, torch_seed
 from study.training.epochs import Epochs, Outcome, Trained, Training
 from study.training.lockstep.draws import MASK
@@ -13,6 +15,7 @@ from study.training.lockstep.epoch import Lockstep
 from study.training.lockstep.inputs import Examples
 from study.training.lockstep.rules import RULES
 from study.training.lockstep.scores import Scores
+from study.training.lockstep.stack import Stack
 from study.training.loop_choice import width_of
 
 # Called with the number of a run in its crew, and how it ended.
@@ -84,13 +87,30 @@ def _train(crew: Sequence[_Member], on_end: OnEnd) -> None:
         except Exception as error:  # the user's own regularizer may raise anything
             _fail(active, error, on_end)
             return
+        described = Descriptions(lockstep.stack, [m.slot for m in active]) if lockstep.device.type != "cpu" else None
         training, scoring = (trained - began) / len(active), (time.perf_counter() - trained) / len(active)
         for member in active:
             member.random = lockstep.generators[member.slot].get_state()
             train, val, norm = scored[member.slot]
-            _go_on(member, Trained(objectives[member.slot], training, scoring, train, val, norm), on_end)
+            weights = partial(described.of, member.slot) if described else None
+            _go_on(member, Trained(objectives[member.slot], training, scoring, train, val, norm, weights), on_end)
             if member.training is None:
                 lockstep.freeze(member.slot)
+
+
+class Descriptions:
+    """The weights of all runs after an epoch, described together when the first run asks."""
+
+    def __init__(self, stack: Stack, slots: Sequence[int]):
+        self.stack, self.slots = stack, slots
+        self.known: dict[bool, dict[int, list[Described]]] = {}
+
+    def of(self, slot: int, histograms: bool) -> list[Described]:
+        """The parameters of one run. `histograms`: whether histograms and effective ranks are wanted too."""
+        if histograms not in self.known:
+            of_all = describe_stacked(self.stack.names, self.stack.values, self.slots, histograms)
+            self.known[histograms] = dict(zip(self.slots, of_all, strict=True))
+        return self.known[histograms][slot]
 
 
 def _stacked(crew: Sequence[_Member]) -> tuple[Lockstep, Scores]:

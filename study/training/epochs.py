@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 
 from study.data import Splits
 from study.loggers.following import Loggers
+from study.measures.described import Described, describe
 from study.measures.regression import ScoredRegression
 from study.measures.scoring import Score, Scored, score
 from study.measures.weights import is_histogram_epoch
@@ -50,6 +51,8 @@ class Trained:
         train: scores of the training images that are scored each epoch, if they are known.
         val: the same for the validation images.
         gradient_norm: as `general.data_gradient_norm` returns it, if it is known.
+        weights: describes the weights, if they are described together with those of other runs; called with whether
+            histograms are wanted.
     """
 
     objective: float
@@ -58,6 +61,7 @@ class Trained:
     train: Scored | ScoredRegression | None = None
     val: Scored | ScoredRegression | None = None
     gradient_norm: float | None = None
+    weights: Callable[[bool], Sequence[Described]] | None = None
 
 
 # Called with the number of an epoch and its row of metrics.csv. False stops the run there; it can be resumed later.
@@ -226,9 +230,10 @@ class Training:
         regularizer.after_epoch(epoch, row, model)
         chosen = regularizer.selects and (regularizer.chosen_epoch(epoch) == epoch or regularizer.stops)
         with self._timed("statistics"):
-            parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
             drawn = chosen or is_histogram_epoch(epoch, self.config.epochs)
-            self.folder.append_weights(epoch, parameters, drawn)
+            described = trained and trained.weights and trained.weights(drawn)
+            parameters = ((name, p.detach().cpu().numpy()) for name, p in model.named_parameters())
+            self.folder.append_weights(epoch, described or (describe(name, w, drawn) for name, w in parameters))
         self.folder.log(f"epoch {epoch}: train {in_words(train)}, val {in_words(val)}, {seconds:.2f} s")
         self.loggers.epoch(row)
         return row

@@ -13,6 +13,7 @@ from study.training.lockstep.draws import Counted, Draws, Generators
 from study.training.lockstep.inputs import Changes, Examples
 from study.training.lockstep.networks import any_logits, mlp_logits
 from study.training.lockstep.penalties import Penalties
+from study.training.lockstep.replay import Replay, Tables
 from study.training.lockstep.rules import Rule
 from study.training.lockstep.stack import Stack, column
 from study.training.state import State
@@ -72,6 +73,7 @@ class Lockstep:
         self.draws: Draws = Generators(generators)
         if self.device.type != "cpu":
             self.draws = Counted(torch.tensor([*keys, *[0] * (width - len(keys))], device=self.device))
+        self.replay: Replay | None = None
         model = states[0].model
         self.rate = [getattr(state.model, "dropout", 0.0) for state in states]
         self.rates = self._numbers(self.rate)
@@ -94,25 +96,47 @@ class Lockstep:
 
         The objective is as in `general.train_epoch`.
         """
-        orders, count = self._orders(), 0
+        order = self._orders()
         self.penalties.update()
         self.changes.update()
-        objectives = []
-        for batch in orders.split(self.batch_size, dim=1):
-            lr = self._learning_rates()
-            factors = self.rule.factors(lr, self.stack.steps + count + 1, self.exact_options)
-            self.draws.start_step(self.stack.steps.to(self.device) + count)
-            shares = self._numbers(self._shares(), idle=1.0)
-            objectives.append(
-                self._step(batch, lr.to(self.device, self.dtype), factors.to(self.device, self.dtype), shares)
-            )
-            count += 1
-            for state, alive in zip(self.states, self.stack.alive, strict=True):
-                if state.schedule is not None and alive:
-                    state.schedule.step()
+        count = -(-order.shape[1] // self.batch_size)
+        objectives = (self._by_steps if self.device.type == "cpu" else self._by_tables)(order, count)
         self.stack.note_steps(count)
-        means = torch.stack(objectives).cpu().double().mean(dim=0).tolist()
+        means = objectives.cpu().double().mean(dim=0).tolist()
         return [mean if alive else float("nan") for mean, alive in zip(means, self.stack.alive, strict=False)]
+
+    def _by_steps(self, order: Tensor, count: int) -> Tensor:
+        """Make the steps of an epoch one after the other; return the objectives, (steps, width)."""
+        objectives = []
+        for number, batch in enumerate(order.split(self.batch_size, dim=1)):
+            lr, factors = self._rates(number)
+            shares = self._numbers(self._shares(), idle=1.0)
+            objectives.append(self._step(batch, self.stack.steps + number, lr, factors, shares))
+        return torch.stack(objectives)
+
+    def _by_tables(self, order: Tensor, count: int) -> Tensor:
+        """Do the same by tables that are computed beforehand, so that no step waits for Python."""
+        rates = [self._rates(number) for number in range(count)]
+        tables = Tables(
+            order,
+            (self.stack.steps + torch.arange(count)[:, None]).to(self.device),
+            torch.stack([lr for lr, _ in rates]),
+            torch.stack([factors for _, factors in rates]),
+            torch.stack([self._numbers(self._shares(), idle=1.0) for _ in range(count)]),
+        )
+        if self.replay is None:
+            moments = [tensor for of_key in self.stack.moments for tensor in of_key]
+            self.replay = Replay(self._step, self.batch_size, tables, [*self.stack.values, *moments])
+        return self.replay.epoch(tables)
+
+    def _rates(self, number: int) -> tuple[Tensor, Tensor]:
+        """The learning rates, (width,), and the optimizer's factors, (factors, width), in a step of an epoch."""
+        lr = self._learning_rates()
+        factors = self.rule.factors(lr, self.stack.steps + number + 1, self.exact_options)
+        for state, alive in zip(self.states, self.stack.alive, strict=True):
+            if state.schedule is not None and alive:
+                state.schedule.step()
+        return lr.to(self.device, self.dtype), factors.to(self.device, self.dtype)
 
     def _orders(self) -> Tensor:
         """The order of each run's images in this epoch, int64 (width, images)."""
@@ -136,15 +160,17 @@ class Lockstep:
             shares[slot] = share
         return shares
 
-    def _step(self, batch: Tensor, lr: Tensor, factors: Tensor, shares: Tensor) -> Tensor:
+    def _step(self, batch: Tensor, numbers: Tensor, lr: Tensor, factors: Tensor, shares: Tensor) -> Tensor:
         """Make one step of all runs; return the objective of each, (width,).
 
         Args:
             batch: the index of the examples, int64 (width, n).
+            numbers: of each run's step, from 0, int64 (width,).
             lr: the learning rates, (width,).
             factors: of the rule, (factors, width).
             shares: of mixup, (width,).
         """
+        self.draws.start_step(numbers)
         images, targets = self.changes.apply(*self.train.take(batch), self.draws, shares)
         values = self.stack.values
         losses = losses_of(self.training_logits(values, images), targets, self.task)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from study.data import Part
@@ -91,9 +90,9 @@ class Changes:
 
     def update(self) -> None:
         """Read the current λ of all runs."""
-        for slot in range(len(self.states)):
-            self.smoothing[slot] = sum(self._of(slot, LabelSmoothing))
-            self.noise[slot] = sum(self._of(slot, Noise))
+        for of_runs, kind in ((self.smoothing, LabelSmoothing), (self.noise, Noise)):
+            lams = [sum(self._of(slot, kind)) for slot in range(len(self.states))]
+            of_runs[: len(lams)] = torch.tensor(lams, dtype=torch.float64)
 
     def shares(self, generators: Sequence[torch.Generator]) -> list[float]:
         """The share of its own example that mixup keeps in a step, for each run that mixes."""
@@ -113,7 +112,9 @@ class Changes:
             draws: of the step.
             shares: of mixup in this step, (width,); 1 for runs that do not mix.
         """
-        targets = F.one_hot(labels, self.classes).to(images.dtype) if self.is_classification else labels
+        targets = labels
+        if self.is_classification:  # as F.one_hot, which CUDA cannot capture
+            targets = (labels[..., None] == torch.arange(self.classes, device=labels.device)).to(images.dtype)
         if self.noisy:
             images = images + column(self.noise, images) * draws.normal(self.noisy, images)
         if self.mixing:

@@ -8,6 +8,7 @@ from study.data.digits import digits
 from study.data.splits import load_splits
 from study.models import MLP
 from study.training import general
+from study.training.lockstep.draws import Counted
 from tests.conftest import first_fast
 from tests.training.lockstep.crews import NEEDS_METRIC, OPTIMIZERS, REGULARIZERS, in_lockstep, make_run, weights
 
@@ -113,3 +114,39 @@ def test_a_frozen_run_keeps_its_weights_and_the_others_go_on(singles):
         assert torch.equal(one, other)
     expected = trained(same, "adam")
     assert [bytes_of(runs[i]) for i in (0, 2)] == [expected[i][0] for i in (0, 2)]
+
+
+@pytest.mark.parametrize("batch_size", [20, 600], ids=["", "one short batch"])
+def test_steps_from_tables_are_the_steps_one_by_one(singles, batch_size):
+    """On accelerators, an epoch is a row of steps that read what differs from tables."""
+    names = [name for name in names_for("adam") if name not in ("dropout", "mixup", "noise")]
+    results = []
+    for by_tables in (False, True):
+        runs = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(names)]
+        lockstep = in_lockstep(runs, "adam", batch_size=batch_size)
+        if by_tables:
+            lockstep._by_steps = lockstep._by_tables
+        objectives = [lockstep.train_epoch() for _ in range(2)]
+        results.append((objectives, [bytes_of(run) for run in runs]))
+    assert results[0] == results[1]
+
+
+def test_draws_by_counters_are_those_of_their_distributions_and_of_their_run_alone():
+    """What accelerators draw: of each run and step its own, with the mean and the variance that it should have."""
+    keys = torch.tensor([7, 8, 7])
+    draws, like = Counted(keys), torch.zeros(3, 400, 100)
+    draws.start_step(torch.tensor([5, 5, 6]))
+    rates = torch.tensor([0.3, 0.3, 0.0])
+    kept = draws.kept(rates.tolist(), rates, 0, like)
+    assert torch.equal(kept[2], torch.ones(400, 100))
+    assert kept[0].unique().tolist() == [0.0, pytest.approx(1 / 0.7)]
+    assert float((kept[0] == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+    normal = draws.normal([0, 1, 2], like)
+    assert float(normal[0].mean()) == pytest.approx(0, abs=0.02)
+    assert float(normal[0].std()) == pytest.approx(1, abs=0.02)
+    for one, other in ((0, 1), (0, 2)):  # of another run, and of another step
+        assert abs(float(torch.corrcoef(torch.stack([normal[one].flatten(), normal[other].flatten()]))[0, 1])) < 0.02
+    assert torch.equal(draws.order([0], 3, 50, like.device).sort(dim=1).values, torch.arange(50).repeat(3, 1))
+    alone = Counted(keys[1:2])
+    alone.start_step(torch.tensor([5]))
+    assert torch.equal(alone.normal([0], like[:1])[0], normal[1])
