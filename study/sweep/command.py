@@ -10,7 +10,7 @@ from typing import Any
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from study.config.devices import ALLOWED, KINDS, Devices, as_text, devices_here, kind_of
+from study.config.devices import ALLOWED, CUDA, KINDS, Devices, as_text, devices_here, kind_of
 from study.config.hydra_settings import OWN_LAUNCHER, RAY, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
@@ -177,9 +177,13 @@ class _Command:
             preload.tell_server(tasks, base.loop, devices.kind if devices else base.device)
         load_data_once(tasks, self._warn)
         # Here and below, not above: they import torch, while the server of the workers already loads its own.
-        from study.training.loop_choice import choose_loops
+        import torch
+
+        from study.training.loop_choice import choose_loops, narrowed
 
         tasks = tuple(choose_loops(tasks, base.loop, progress.say, base.lockstep, workers if self.own else 0))
+        if devices is not None and devices.kind == CUDA and torch.cuda.is_available():
+            tasks = tuple(narrowed(tasks, torch.cuda.mem_get_info(devices.names[0])[0], progress.say))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
         freeze.freeze(self.study_folder, tasks, self.primary, self.task)
         if self.own:

@@ -21,6 +21,7 @@ from study.tasks import CLASSIFICATION
 from study.training import general
 from study.training.compiled import any_model, mlp
 from study.training.lockstep import fits
+from study.training.lockstep.memory import width_that_fits
 from study.training.task import Task
 
 LOOPS = {loop.PATH: loop for loop in (mlp, any_model, general)}  # the fastest first
@@ -102,6 +103,25 @@ def _largest_layer(content: str) -> int:
     data, model, *_ = json.loads(content)
     with torch.device("meta"):
         return max(parameter.numel() for parameter in build_model(model, build_dataset(data)).parameters())
+
+
+def narrowed(tasks: Sequence[Task], free: int, say: Callable[[str], None]) -> list[Task]:
+    """Reduce the slots of lockstep to what fits in the memory of a card, the same number for all tasks.
+
+    Args:
+        tasks: of the sweep, with their loops.
+        free: bytes of the card that are free.
+        say: prints a line; called if there are fewer slots.
+    """
+    together = {_as_json(task.config): task for task in tasks if is_lockstep(task.path)}
+    if not together:
+        return list(tasks)
+    width = width_of(next(iter(together.values())).path)
+    fitting = min(width_that_fits(task.config, width, free) for task in together.values())
+    if fitting < width:
+        room = f"{free / 2**30:.1f} GiB free"
+        say(f"lockstep={width}: the memory of the card ({room}) has room for {fitting} runs at once")
+    return [replace(task, path=f"{LOCKSTEP}{fitting}") if is_lockstep(task.path) else task for task in tasks]
 
 
 def is_lockstep(path: str) -> bool:
