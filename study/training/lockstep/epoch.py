@@ -10,6 +10,7 @@ from study.models import MLP
 from study.tasks import CLASSIFICATION
 from study.training.general import batch_order
 from study.training.lockstep.draws import Counted, Draws, Generators
+from study.training.lockstep.fusing import fused
 from study.training.lockstep.inputs import Changes, Examples
 from study.training.lockstep.networks import any_logits, mlp_logits
 from study.training.lockstep.penalties import Penalties
@@ -73,9 +74,10 @@ class Lockstep:
         self.draws: Draws = Generators(generators)
         if self.device.type != "cpu":
             self.draws = Counted(torch.tensor([*keys, *[0] * (width - len(keys))], device=self.device))
+        self.rule_step = fused(rule.step, self.device)
         self.replay: Replay | None = None
         model = states[0].model
-        self.rate = [getattr(state.model, "dropout", 0.0) for state in states]
+        self.rate = [state.model.dropout if isinstance(state.model, MLP) else 0.0 for state in states]
         self.rates = self._numbers(self.rate)
         dropping = self._dropping if type(model) is MLP and any(self.rate) else None
         self.logits: Callable[[Sequence[Tensor], Tensor], Tensor] = partial(any_logits, model)
@@ -186,7 +188,7 @@ class Lockstep:
         columns = {w.dim(): ([column(f, w) for f in factors], self._columns(w)) for w in values}
         moments = list(zip(*self.stack.moments, strict=True))
         for w, gradient, own in zip(values, gradients, moments, strict=True):
-            self.rule.step(w.detach(), gradient, own, *columns[w.dim()])
+            self.rule_step(w.detach(), gradient, own, *columns[w.dim()])
         self.penalties.after_step(lambda number: self.rule.metric(moments[number], *columns[values[number].dim()]))
         return losses + penalty
 

@@ -15,6 +15,7 @@ from study.regularizers import Combined, Regularizer
 from study.regularizers.penalties import Penalty
 from study.regularizers.projections import shrink_groups
 from study.regularizers.scope import hidden_layers
+from study.training.lockstep.fusing import fused
 from study.training.lockstep.stack import column, total
 
 PENALTIES = ("absolute", "square", "norm")  # keys of `in_step`: Σ|w|, Σw², ‖w‖₂
@@ -72,6 +73,7 @@ class Penalties:
             values: the stacked weights.
         """
         self.width, self.values = width, values
+        self.added = fused(_with_penalty, values[0].device)
         self.acting: dict[tuple[str, int], _Acting] = {}
         self.of_forms: dict[tuple[object, int], tuple[Callable[[Tensor], Tensor], _Acting]] = {}
         names = [name for name, _ in models[0].named_parameters()]
@@ -135,11 +137,7 @@ class Penalties:
         for (kind, number), acting in self.acting.items():
             w = self.values[number].detach()
             if kind in PENALTIES:
-                amount, pull = _penalty(kind, w)
-                gradients[number] = _where(
-                    acting.on, gradients[number] + column(acting.lam, w) * pull, gradients[number]
-                )
-                value = torch.where(acting.on, value + acting.lam * amount, value)
+                gradients[number], value = self.added(kind, w, gradients[number], value, acting.lam, acting.on)
             elif kind == "decay":
                 w.copy_(_where(acting.on, w * column(1 - lr * acting.lam, w), w))
             elif kind == "soft":
@@ -196,6 +194,14 @@ class Penalties:
         if of_bias is not None and acting.with_bias is not None:
             bias = self.values[of_bias].detach()
             bias.copy_(_where(on & acting.with_bias, shrunk[..., -1], bias))
+
+
+def _with_penalty(
+    kind: str, w: Tensor, gradient: Tensor, value: Tensor, lam: Tensor, on: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Add a penalty's gradient to those of a parameter, and λR to the penalties of the runs, (width,)."""
+    amount, pull = _penalty(kind, w)
+    return _where(on, gradient + column(lam, w) * pull, gradient), torch.where(on, value + lam * amount, value)
 
 
 def _penalty(kind: str, w: Tensor) -> tuple[Tensor, Tensor]:

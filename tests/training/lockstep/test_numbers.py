@@ -6,7 +6,7 @@ import torch
 from study.data import Part
 from study.data.digits import digits
 from study.data.splits import load_splits
-from study.models import MLP
+from study.models import MLP, convolutional
 from study.training import general
 from study.training.lockstep.draws import Counted
 from tests.conftest import first_fast
@@ -69,8 +69,8 @@ def moments_of(run):
     return [value.contiguous().clone() for own in of_each for value in own.values() if isinstance(value, torch.Tensor)]
 
 
-def trained(runs, optimizer, epochs=2):
-    lockstep = in_lockstep(runs, optimizer)
+def trained(runs, optimizer, epochs=2, **how):
+    lockstep = in_lockstep(runs, optimizer, **how)
     objectives = [lockstep.train_epoch() for _ in range(epochs)]
     return {run.number: (bytes_of(run), own) for run, own in zip(runs, zip(*objectives, strict=True), strict=True)}
 
@@ -150,3 +150,26 @@ def test_draws_by_counters_are_those_of_their_distributions_and_of_their_run_alo
     alone = Counted(keys[1:2])
     alone.start_step(torch.tensor([5]))
     assert torch.equal(alone.normal([0], like[:1])[0], normal[1])
+
+
+def cnn(dropout):
+    return convolutional.cnn((8, 8), 10, dropout=dropout)
+
+
+def test_other_models_agree_with_the_general_loop_too(doubles):
+    names = ("none", "l1", "weight_decay", "label_smoothing", "max_norm")
+    alone = [make_run(i, name, "adam", doubles, cnn) for i, name in enumerate(names)]
+    together = [make_run(i, name, "adam", doubles, cnn) for i, name in enumerate(names)]
+    objectives = in_lockstep(together, "adam", width=8, batch_size=100).train_epoch()
+    for run, name, objective in zip(alone, names, objectives, strict=True):
+        assert objective == pytest.approx(general.train_epoch(run.state, run.train, 100), rel=1e-9), name
+
+
+def test_the_bytes_of_other_models_do_not_depend_on_the_slot(singles):
+    def crew(numbers):
+        names = ("l1", "none", "l2", "noise", "mixup")
+        return [make_run(number, names[number], "adam", singles, cnn) for number in numbers]
+
+    together = trained(crew(range(5)), "adam", epochs=1, width=8, batch_size=100)
+    assert trained(crew([3, 0, 4, 2, 1]), "adam", epochs=1, width=8, batch_size=100) == together
+    assert trained(crew([2]), "adam", epochs=1, width=8, batch_size=100)[2] == together[2]
