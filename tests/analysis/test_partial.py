@@ -6,6 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from study.analysis.reading.collect import collect
+from tests.analysis.page.test_page import data_of
 from tests.conftest import run_here, under_way
 from tests.sweep.test_faults import failing_disk
 
@@ -52,6 +54,17 @@ def test_all_runs_are_compared_at_the_last_epoch_that_all_have_and_every_table_s
     assert all(note in file.read_text() for file in tables)
     assert note in (analysis / "figures" / "answer.txt").read_text()
     assert not (analysis.parent / "ledger.csv").exists()
+    listed = data_of(analysis.parent)["runs"]["rows"]
+    assert {(run["state"], run["seal"]) for run in listed} == {("complete", "intact"), ("not ended", "none yet")}
+
+
+def test_a_run_that_ends_while_it_is_analyzed_is_read_from_its_final_folder(half_done):
+    folder = half_done[0].parent
+    found = collect(folder, partial=True)
+    (run, work), *_ = found.unfinished.items()
+    assert found.place(run) == work
+    work.rename(folder / run)
+    assert found.place(run) == folder / run
 
 
 def test_an_earlier_epoch_can_be_chosen_and_a_later_one_leaves_the_run_out(study, half_done):

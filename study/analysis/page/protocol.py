@@ -54,7 +54,7 @@ def terms(analysis: Analysis, listed: Mapping[str, Any]) -> list[list[str]]:
         ["Values at", AT.get(str(at), f"epoch {at}").format(words=MAIN[task].words)],
         ["Baseline", ", ".join(dict.fromkeys(analysis.compared.baselines.values())) or "none chosen: no differences"],
         ["Tuning", _tuning(analysis.compared.manifest)],
-        ["Versions", "; ".join(_version(versions) for versions in listed["versions"])],
+        ["Versions", "; ".join(filter(None, map(_version, listed["versions"])))],
     ]
     named = ("model", "optimizer", "batch_size", "epochs", "data", "data.split")
     others = [key for key in varying if not key.startswith(("model.", "optimizer.")) and key not in named]

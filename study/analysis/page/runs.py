@@ -21,6 +21,7 @@ from study.records.unfinished import work_folders
 MOST_RUNS = 1000  # that the page lists with their configs; runs.csv has all
 MOST_PROBLEMS = 500
 SEALS = {"fits": "intact", "none": "none", "changed": "files changed"}
+UNDER_WAY = "not ended"  # the state of a run whose epochs so far are analyzed
 NO_CONFIG = ("name", "seed")  # keys of a config that the list shows elsewhere
 
 
@@ -43,6 +44,7 @@ def every_run(study: Study, rows: pd.DataFrame, conf: Conf) -> dict[str, Any]:
     configs: list[dict[str, str]] = []
     versions: list[dict[str, str]] = []
     columns = ["run", "variant", "seed", "state", "epochs", "epochs_trained", "seal", "run_id"]
+    so_far = set(rows.loc[rows["partial"], "run"]) if "partial" in rows else ()
     for row in rows[columns].head(MOST_RUNS).itertuples():
         place = study.place(row.run)
         status, config = read_status(place) or {}, read_config(place)
@@ -52,12 +54,13 @@ def every_run(study: Study, rows: pd.DataFrame, conf: Conf) -> dict[str, Any]:
         configs.append(_flat(config))
         listed.append(
             {
-                **{"run": row.run, "variant": row.variant, "seed": int(row.seed), "state": row.state},
+                **{"run": row.run, "variant": row.variant, "seed": int(row.seed)},
+                "state": UNDER_WAY if row.run in so_far else row.state,
                 "epochs": f"{row.epochs_trained}"
                 if row.epochs_trained == row.epochs
                 else f"{row.epochs_trained} of {row.epochs}",
                 "scores": [texts[len(listed)] for texts in scores.values()],
-                "seal": SEALS.get(row.seal, row.seal),
+                "seal": "none yet" if row.run in so_far else SEALS.get(row.seal, row.seal),
                 "digest": str(status.get("status_sha256", ""))[:12],
                 "id": row.run_id,
                 "command": _command(config, conf, own),
@@ -90,7 +93,7 @@ def problems(study: Study, listed: Mapping[str, Any], conf: Conf) -> list[dict[s
     unfinished = {path.name.rpartition("@")[0]: path for path in work_folders(study.folder)}
     found = [_problem(unused, unfinished.get(unused.place.name), conf, own) for unused in study.unused]
     for run in listed["rows"]:
-        if run["state"] != "complete":
+        if run["state"] == "diverged":
             last = run["epochs"].partition(" ")[0]
             reason = f"The loss was no longer finite after epoch {last}. Its rows are kept, and tables count it"
             found.append({**{key: run[key] for key in ("run", "state", "command")}, "reason": reason})

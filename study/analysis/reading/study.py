@@ -100,7 +100,10 @@ class Study:
 
     def place(self, run: str) -> Path | CompactedRun:
         """Where the files of a run are: its folder, or its row among the compacted runs."""
-        return self.compacted.get(run) or self.unfinished.get(run) or self.folder / run
+        under_way = self.unfinished.get(run)
+        if under_way is not None and under_way.is_dir():  # else it has ended since, and its folder has moved
+            return under_way
+        return self.compacted.get(run) or self.folder / run
 
     def in_order(self, runs: Iterable[str]) -> list[str]:
         """Runs in the order of reading, in which each part of the data set is read once."""
