@@ -15,7 +15,7 @@ from study.analysis.page.render import PAGE, write_page
 from study.analysis.reading.seals import UNSEALED
 from study.analysis.report import TITLES, Section, column_names, print_report, write_report
 from study.analysis.text.columns import check_columns
-from study.analysis.tidy import export
+from study.analysis.tidy import check_kinds, export
 from study.config.folders import CONF
 from study.config.run_config import check_name
 from study.errors import StudyError, faults, output
@@ -36,6 +36,7 @@ def analyze_study(options: Options) -> int:
     folders = options.folders or (CONF,)
     style = style_of(options.style, folders)
     specs = read_specs(options.figures, folders)
+    check_kinds(options.export)
     folder = OUTPUTS / check_name(options.name)
     compared = compare(folder, options)
     everything, study = compared.everything, compared.study

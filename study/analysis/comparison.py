@@ -162,7 +162,9 @@ def compare(folder: Path, options: Options) -> Comparison:
             " study analyze names them."
         ]
     primary = _primary(folder, study.task, notes)
-    select(study, rows, options.variants or ())  # refuses unknown variants before a look at test scores is counted
+    # What figures need is checked before a look at test scores is counted
+    select(study, rows, options.variants or ())
+    remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,), store=False)
     return Comparison(options, everything, of_phase, study, manifest, at, rows, baselines, primary, notes)
 
 

@@ -124,16 +124,26 @@ def export(target: Path, study: Study, kinds: Sequence[str]) -> list[Path]:
     Raises:
         ConfigError: there is no such format, or the package that it needs is not installed.
     """
+    check_kinds(kinds)
     written = []
     for kind in kinds:
-        if kind not in (CSV, PARQUET):
-            raise ConfigError(f"export={kind}: allowed: {CSV}, {PARQUET}")
         folder = target / kind
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tidy(study).tables().items():
             write_whole(folder / f"{name}.{kind}", _in_format(table, kind))
         written.append(folder)
     return written
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Check the formats of `export`.
+
+    Raises:
+        ConfigError: there is no such format.
+    """
+    for kind in kinds:
+        if kind not in (CSV, PARQUET):
+            raise ConfigError(f"export={kind}: allowed: {CSV}, {PARQUET}")
 
 
 def _in_format(table: pd.DataFrame, kind: str) -> str | bytes:

@@ -137,6 +137,8 @@ def _help() -> int:
 def _train() -> int:
     """Train the runs of the command line. A single run is a sweep of one, so Hydra always calls our sweeper."""
     for word in words(sys.argv):
+        if word in ("analyze", "help", *COMMANDS):
+            raise ConfigError(f"{word}: a subcommand comes first. Write study {word} ..., and flags after it")
         raise ConfigError(
             f"{word} is neither a subcommand ({', '.join(['analyze', *COMMANDS, 'help'])}) nor a key with a value"
             " (reg=l1). study --help lists both"

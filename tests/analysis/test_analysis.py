@@ -232,6 +232,7 @@ def test_mixed_budgets_are_refused_unless_told_to(study, tmp_path):
         ),
         (["name=small", "figures=[anwser]"], "weights_rms. Did you mean answer?"),
         (["name=small", "variants=[nope]"], "nope matches no variant"),
+        (["name=small", "export=xls"], "export=xls: allowed: csv, parquet"),
         (["name=small", "spread=range"], "spread=range: allowed: sd, interval"),
         (["name=small", "typo=1"], "typo is not a key"),
         (["name=../small"], "without '/' and '..'"),

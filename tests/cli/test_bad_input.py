@@ -119,6 +119,7 @@ MISTAKES = {
     "analyze hydra.run.dir=x": "Tables and figures are written to outputs/<name>/analysis/ below the current folder",
     "analyze hydra.mode=MULTIRUN": "study sweeps with -m, and study analyze never sweeps",
     "analyze name=a,b": "name=a,b: one value is allowed here",
+    "--config-dir=. analyze name=a": "analyze: a subcommand comes first. Write study analyze ..., and flags after it",
     "analyze table=3": "table=3: it takes no value. Give the keys below it (table.siunitx, table.caption, table.label,",
     "analyze table=null": "table=null: it takes no value. Give the keys below it (table.siunitx,",
     "analyze filter=3": "filter=3: it takes no value. Give the keys below it, such as filter.reg=l1",
