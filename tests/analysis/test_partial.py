@@ -15,7 +15,7 @@ FEW = ("data=digits", "data.train_size=150", "epochs=8", "model.hidden=[20]", "w
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def stopped(tmp_path_factory):
     """outputs/s: a complete run, and one that stopped after some epochs because the disk was full."""
     folder = tmp_path_factory.mktemp("half_done")
     assert run_here(*FEW, "reg=none", cwd=folder).code == 0
@@ -25,9 +25,10 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def half_done(trained, tmp_path):
-    """The folder of its analysis, and how many epochs the run that stopped has; a copy."""
-    shutil.copytree(trained / "outputs", tmp_path / "outputs")
+def half_done(stopped, tmp_path, monkeypatch):
+    """The folder of its analysis, and how many epochs the run that stopped has; a copy, below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(stopped / "outputs", tmp_path / "outputs")
     (work,) = under_way(tmp_path / "outputs" / "s")
     return tmp_path / "outputs" / "s" / "analysis", len(pd.read_csv(work / "weights.csv")["epoch"].unique()) - 1
 

@@ -13,7 +13,7 @@ import pytest
 
 from study.cli.watch import Watched
 from tests.analysis.page.test_browser import browser  # noqa: F401
-from tests.analysis.test_partial import half_done  # noqa: F401
+from tests.analysis.test_partial import half_done, stopped  # noqa: F401
 
 FEW = ("data=digits", "data.train_size=200", "model.hidden=[8]", "workers=1", "name=live")
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from study.analysis.live.following import Following
-from tests.analysis.test_partial import half_done  # noqa: F401
+from tests.analysis.test_partial import half_done, stopped  # noqa: F401
 from tests.conftest import under_way
 
 
