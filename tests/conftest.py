@@ -32,10 +32,11 @@ COMPILE = (
 
 # The files that take longest come first, longest first: what begins last should end soon, or the other cores wait.
 LONGEST = (
-    *("sweep/test_reliability", "sweep/test_slurm", "sweep/test_ray", "config/test_everything_composes"),
-    *("test_docs", "test_install"),
-    *("sweep/test_full_disks", "config/test_fair_tuning", "analysis/test_figures", "fuzz/test_damage"),
-    *("training/test_training", "sweep/test_tuned", "analysis/test_analysis", "analysis/test_contrasts"),
+    *("sweep/test_full_disks", "sweep/test_slurm", "sweep/test_ray", "sweep/test_reliability"),
+    *("analysis/test_figures", "test_docs", "config/test_everything_composes", "sweep/test_shared_folders"),
+    *("records/test_shared_folder", "fuzz/test_damage", "training/test_training", "config/test_fair_tuning"),
+    *("fuzz/test_options", "fuzz/test_figure_files", "fuzz/test_command_lines", "sweep/test_leftovers"),
+    *("sweep/test_tuned", "analysis/test_analysis", "data/test_bad_files", "cli/test_bad_input"),
 )
 
 
