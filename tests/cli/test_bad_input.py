@@ -59,7 +59,7 @@ MISTAKES = {
     "reg=combine reg.parts=[{reg:sam},{reg:l1},{reg:sam}]": "only one part may change the gradients of a step",
     "model.dropout=1": "a number in [0, 1) is allowed",
     "model.norm=batch batch_size=1": "batches of at least 2 images",
-    "loop=quick": "allowed: common, fastest, general",
+    "loop=quick": "allowed: common, fastest, lockstep, general",
     "experiment=nope": "experiment=nope: there is no such option. Allowed: book",
     "reg=l1 reg.scope=output": "matches no parameter. Allowed: all, weights, a type of module (Linear), or a",
     "reg=l1 reg.scope=Conv2d": "this model has no such parameters. Types of its modules with parameters: Linear\n",
