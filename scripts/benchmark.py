@@ -8,6 +8,7 @@
     python scripts/benchmark.py memory        # eight workers on Fashion-MNIST; Linux only
     python scripts/benchmark.py analysis      # study analyze on 5,000 runs
     python scripts/benchmark.py general       # CNN, batch normalization, dropout: the general loop against others
+    python scripts/benchmark.py small         # small networks in lockstep, against the other loops
     python scripts/benchmark.py agreement     # accuracy of the compiled loop minus that of the general loop
 
 It writes tables and all single timings to outputs/benchmark/, and installs the other libraries into .venv-bench once.
@@ -25,6 +26,7 @@ from benchmarks import contestants, engine
 from benchmarks.agreement import agreement
 from benchmarks.analysis import analysis
 from benchmarks.race import race, summary, time_run
+from benchmarks.small import small
 
 OUT = Path(__file__).parent.parent / "outputs" / "benchmark"
 REGS = ("none", "l1", "l2", "l2_norm")
@@ -161,7 +163,7 @@ def main() -> None:
     """Run the benchmark that the command line names."""
     measures = {
         f.__name__: f
-        for f in (peers, penalties, growth, general, by_runs, engine.engine, engine.memory, analysis, agreement)
+        for f in (peers, penalties, growth, general, by_runs, engine.engine, engine.memory, analysis, agreement, small)
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=measures)

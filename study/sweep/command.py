@@ -181,7 +181,7 @@ class _Command:
 
         from study.training.loop_choice import choose_loops, narrowed
 
-        tasks = tuple(choose_loops(tasks, base.loop, progress.say, base.lockstep, workers if self.own else 0))
+        tasks = tuple(choose_loops(tasks, base.loop, progress.say, base.lockstep, workers if self.own else None))
         if devices is not None and devices.kind == CUDA and torch.cuda.is_available():
             tasks = tuple(narrowed(tasks, torch.cuda.mem_get_info(devices.names[0])[0], progress.say))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks

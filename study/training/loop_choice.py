@@ -35,7 +35,7 @@ COMPILING = "compiling the training loop, once on this machine"
 
 
 def choose_loops(
-    tasks: Sequence[Task], loop: str, say: Callable[[str], None], width: int = WIDTH, workers: int = 1
+    tasks: Sequence[Task], loop: str, say: Callable[[str], None], width: int = WIDTH, workers: int | None = 1
 ) -> list[Task]:
     """Set the loop of each task to one that can train it.
 
@@ -47,11 +47,11 @@ def choose_loops(
             lockstep where it can train a run, else the general loop. `general`: that loop.
         say: prints a line; called when something takes long or cannot be used here.
         width: the number of slots of lockstep.
-        workers: the number of processes that will train.
+        workers: the number of processes that will train; None if each run is trained in a job of its own.
     """
     if loop == "lockstep":
         return _in_lockstep(tasks, width, say)
-    if loop == "common" and _is_fastest(tasks, width, workers):
+    if loop == "common" and workers is not None and _is_fastest(tasks, width, workers):
         return [replace(task, path=f"{LOCKSTEP}{width}") for task in tasks]
     fitting = [[general.PATH] if loop == "general" else _loops_for(_as_json(task.config)) for task in tasks]
     if loop == "common":

@@ -78,6 +78,7 @@ def test_common_takes_lockstep_on_a_cpu_for_many_small_networks_that_the_compile
     assert paths(15, "reg=dropout", workers=2) == {"compiled_step"}
     assert paths(16, "reg=dropout", "model.hidden=[1000]", workers=2) == {"compiled_step"}
     assert paths(16, "reg=l1", workers=2) == {"mlp"}
+    assert paths(16, "reg=dropout", workers=None) == {"compiled_step"}  # a launcher trains each run in its own job
 
 
 def test_fewer_runs_train_at_once_where_the_memory_of_the_card_is_small():
