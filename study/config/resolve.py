@@ -23,6 +23,8 @@ from study.config.schema import StudySchema
 from study.errors import ConfigError
 from study.tasks import TASKS
 
+MOST_SLOTS = 4096  # of lockstep
+
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str], reg_option: Callable[[str], Mapping[str, Any]]) -> ResolvedRun:
     """Validate a composed config, freeze it, and compute its ids: `resolve_content` of its `content_of`."""
@@ -78,6 +80,8 @@ def resolve_content(
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")
+    if values["lockstep"] > MOST_SLOTS:
+        raise ConfigError(f"lockstep={values['lockstep']}: at most {MOST_SLOTS} runs are trained at once")
     for key, allowed in {"on_failure": ON_FAILURE, "loop": LOOPS, "budget": BUDGETS, "precision": PRECISIONS}.items():
         if values[key] not in allowed:
             raise ConfigError(f"{key}={values[key]}: allowed: {', '.join(allowed)}")

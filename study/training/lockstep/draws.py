@@ -40,8 +40,8 @@ class Generators:
         factors = torch.ones_like(like)
         for slot, generator in enumerate(self.generators):
             if rate[slot]:
-                factors[slot].bernoulli_(1 - rate[slot], generator=generator).div_(1 - rate[slot])
-        return factors
+                factors[slot].bernoulli_(1 - rate[slot], generator=generator)
+        return factors.div_((1 - rates).view(-1, 1, 1))
 
     def normal(self, slots: Sequence[int], like: Tensor) -> Tensor:
         drawn = torch.zeros_like(like)

@@ -201,7 +201,10 @@ def _with_penalty(
 ) -> tuple[Tensor, Tensor]:
     """Add a penalty's gradient to those of a parameter, and λR to the penalties of the runs, (width,)."""
     amount, pull = _penalty(kind, w)
-    return _where(on, gradient + column(lam, w) * pull, gradient), torch.where(on, value + lam * amount, value)
+    value = torch.where(on, value + lam * amount, value)
+    if kind == "absolute":  # finite whatever the weights are, so λ = 0 keeps it away without a mask
+        return torch.addcmul(gradient, pull, column(lam, w)), value
+    return _where(on, gradient + column(lam, w) * pull, gradient), value
 
 
 def _penalty(kind: str, w: Tensor) -> tuple[Tensor, Tensor]:

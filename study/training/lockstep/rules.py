@@ -104,7 +104,8 @@ class Adam(Rule):
         mean, square = moments
         mean.lerp_(gradient, options["rest1"])
         square.mul_(options["decay2"]).addcmul_(gradient, gradient * options["rest2"])
-        w.sub_(mean / (square.sqrt() / factors[1] + options["eps"]) * factors[0])
+        scale = square.sqrt().div_(factors[1]).add_(options["eps"])
+        w.sub_(torch.div(mean, scale, out=scale).mul_(factors[0]))
 
     def metric(
         self, moments: Sequence[Tensor], factors: Sequence[Tensor], options: Mapping[str, Tensor]
