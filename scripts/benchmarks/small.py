@@ -28,7 +28,7 @@ def small(options: argparse.Namespace) -> None:
         general = found[column].xs("general", level="loop")
         found[f"{column}: times general"] = general.reindex(found.index, level="network") / found[column]
     print(f"{RUNS} runs on digits (l1 and dropout), {EPOCHS} epochs, one worker; seconds per run and epoch")
-    print(found.round(5).to_markdown())
+    print(found.round(5).to_string())
 
 
 def _measure(folder: Path, hidden: int, loop: str, more: tuple[str, ...]) -> dict[str, float]:
