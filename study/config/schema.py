@@ -46,6 +46,7 @@ class StudySchema:
     dry_run: bool = MISSING
     wait: bool = MISSING
     primary: str | None = None
+    equivalence: float | None = None
     select: str | None = None
     budget: str = MISSING
     tune: Any = None

@@ -1,5 +1,6 @@
 """The measures of a run: names, units, and which direction is better."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -135,6 +136,17 @@ def check_primary(name: str | None, task: str) -> str:
         reason = f"a measure of {MEASURES[name].task}, and this is a {task}; " if name in MEASURES else ""
         raise ConfigError(f"primary={name}: {reason}allowed: {', '.join(measures_of(task))}")
     return name
+
+
+def check_equivalence(margin: float | None) -> float | None:
+    """Return the margin of equivalence of a study, in the unit of displayed differences; None: no margin.
+
+    Raises:
+        ConfigError: it is not a finite number above 0.
+    """
+    if margin is not None and not 0 < margin < math.inf:
+        raise ConfigError(f"equivalence={margin:g}: must be a finite number above 0, or null. Example: equivalence=0.3")
+    return margin
 
 
 def check_selectable(name: str | None, task: str) -> str:

@@ -5,6 +5,7 @@ A run has `{"shared": 3}` in place of the fourth of them. Otherwise the line of 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,15 @@ def _mapped(mapping: Mapping[str, Any], function: Callable[[Any], Any]) -> dict[
 def recorded_primaries(study_folder: Path) -> list[str]:
     """The primary measures named by the sweeps of a study, in order, without duplicates."""
     return list(dict.fromkeys(record["primary"] for record in _records(study_folder) if "primary" in record))
+
+
+def recorded_margins(study_folder: Path) -> list[float | None]:
+    """The margins of equivalence named by the sweeps of a study, in order, without duplicates; None: no margin.
+
+    Sweeps of earlier versions named none.
+    """
+    margins = (record.get("equivalence") for record in _records(study_folder) if "primary" in record)
+    return list(dict.fromkeys(m if isinstance(m, int | float) and 0 < m < math.inf else None for m in margins))
 
 
 def recorded_commands(study_folder: Path) -> list[list[str]]:

@@ -20,7 +20,7 @@ from study.config.run_config import ResolvedRun, check_name
 from study.config.tuning.protocol import read_tuning
 from study.errors import ConfigError, StudyError, faults
 from study.loggers import choice
-from study.measures.catalog import check_primary, check_selectable
+from study.measures.catalog import check_equivalence, check_primary, check_selectable
 from study.records import sweeps
 from study.records.contract import OUTPUTS
 from study.records.unfinished import finish_removals
@@ -84,6 +84,7 @@ class _Command:
         self.launcher = base.hydra.runtime.choices["hydra/launcher"]
         self.own = self.launcher == OWN_LAUNCHER
         self.task = self.primary = ""  # known with the first runs, whose data set has a task
+        self.margin: float | None = None
         self.states: set[str] = set()
         self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         logger: Any = base.logger
@@ -147,6 +148,7 @@ class _Command:
         runs = self.composer.compose_each(parts)
         self.task = _one_task(self.study_folder, [run.task for run in runs])
         self.primary = _primary(self.base, self.study_folder, self.task)
+        self.margin = _margin(self.base, self.study_folder)
         return runs if test else [replace(run, config=replace(run.config, test=False)) for run in runs]
 
     def _devices(self) -> Devices | None:
@@ -185,7 +187,7 @@ class _Command:
         if devices is not None and devices.kind == CUDA and torch.cuda.is_available():
             tasks = tuple(narrowed(tasks, torch.cuda.mem_get_info(devices.names[0])[0], progress.say))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
-        freeze.freeze(self.study_folder, tasks, self.primary, self.task)
+        freeze.freeze(self.study_folder, tasks, self.primary, self.task, self.margin)
         if self.own:
             from study.sweep.workers import train_all
 
@@ -257,6 +259,25 @@ def _primary(base: DictConfig, study_folder: Path, task: str) -> str:
             " chosen after seeing results. Use another study: name=..."
         )
     return primary
+
+
+def _margin(base: DictConfig, study_folder: Path) -> float | None:
+    """The margin of equivalence of a study: the one fixed before its first run, or the one of this command.
+
+    Raises:
+        ConfigError: it is not a number above 0.
+        StudyError: another margin, or none, was fixed.
+    """
+    margin, fixed = check_equivalence(base.equivalence), sweeps.recorded_margins(study_folder)
+    if not fixed or margin in fixed:
+        return margin
+    if margin is None:
+        return fixed[0]
+    as_what = "null" if fixed[0] is None else f"{fixed[0]:g}"
+    raise StudyError(
+        f"equivalence={margin:g}: it was fixed as {as_what} before the runs of {study_folder}, because it must not be"
+        " chosen after seeing results. Use another study: name=..."
+    )
 
 
 def _check_writable(study_folder: Path) -> None:

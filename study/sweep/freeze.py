@@ -13,9 +13,18 @@ from study.records.sweeps import SWEEPS, recorded_runs, with_shared
 from study.training.task import Task
 
 
-def freeze(study_folder: Path, tasks: Sequence[Task], primary: str, task: str) -> None:
-    """Record a sweep in one write: its command line, the primary measure and the task of the study, and every run."""
-    record = {"started": now(), "command": sys.argv[1:], "primary": primary, "task": task}
+def freeze(study_folder: Path, tasks: Sequence[Task], primary: str, task: str, margin: float | None) -> None:
+    """Record a sweep in one write: its command line, what is fixed for the study, and every run.
+
+    Args:
+        study_folder: outputs/<name>.
+        tasks: the runs.
+        primary: the primary measure.
+        task: classification or regression.
+        margin: the margin of equivalence, in the unit of displayed differences; None: no margin.
+    """
+    fixed = {"primary": primary, "equivalence": margin, "task": task}
+    record = {"started": now(), "command": sys.argv[1:], **fixed}
     runs = ({**vars(task), **_as_json(task)} for task in tasks)
     append_whole(study_folder / SWEEPS, (json.dumps(with_shared(record, runs)) + "\n").encode())
 

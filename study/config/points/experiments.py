@@ -23,6 +23,7 @@ ONCE = (
     "tune",
     "allow",
     "primary",
+    "equivalence",
     "select",
     "loop",
     "lockstep",

@@ -28,7 +28,7 @@ ENGINE_KEYS = (
         "lockstep",
         "dry_run",
     ),
-    *("logger", "primary", "select", "tune", "allow"),
+    *("logger", "primary", "equivalence", "select", "tune", "allow"),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
