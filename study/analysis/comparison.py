@@ -26,7 +26,7 @@ from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
 from study.records.contract import ANALYSIS
 from study.records.manifest import read_manifest
-from study.records.sweeps import recorded_primaries
+from study.records.sweeps import recorded_margins, recorded_primaries
 
 PHASES = ("fresh", "trials", "all")
 
@@ -68,6 +68,7 @@ class Comparison:
         rows: one row per run of `study`, from `gaps.at_epoch`, with `context`.
         baselines: the baseline of each variant.
         primary: the measure that was fixed before the runs.
+        margin: the margin of equivalence that was fixed before the runs; None: no margin.
         notes: sentences for every table.
     """
 
@@ -80,6 +81,7 @@ class Comparison:
     rows: pd.DataFrame
     baselines: Mapping[str, str]
     primary: str
+    margin: float | None
     notes: Sequence[str]
 
     def sections(self) -> list[Section]:
@@ -87,7 +89,7 @@ class Comparison:
         options = self.options
         try:
             sections = make_sections(
-                self.study, self.rows, self.at, self.baselines, self.primary, self.notes, options.spread
+                self.study, self.rows, self.at, self.baselines, self.primary, self.notes, options.spread, self.margin
             )
         except OSError as error:  # the ledger counts a look at test scores before the tables show them
             target = self.everything.folder / ANALYSIS
@@ -153,19 +155,19 @@ def compare(folder: Path, options: Options) -> Comparison:
         notes.append(f"Filtered ({shown}): p-values are corrected for the remaining contrasts only.")
     if not baselines and rows["variant"].nunique() > 1:
         notes.append(
-            "No differences: they need a baseline, and there is not exactly one variant without a regularizer."
-            " Name a variant with baseline=..."
+            "Differences are not computed: they need a baseline, and there is not exactly one variant without a"
+            " regularizer. Name a variant with baseline=..."
         )
     if everything.damaged:
         notes += [
             f"Left out as invalid: {len(everything.damaged)} of the runs and files in the study's folder."
             " study analyze names them."
         ]
-    primary = _primary(folder, study.task, notes)
+    primary, margin = _primary(folder, study.task, notes), _margin(folder, notes)
     # What figures need is checked before a look at test scores is counted
     select(study, rows, options.variants or ())
     remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,), store=False)
-    return Comparison(options, everything, of_phase, study, manifest, at, rows, baselines, primary, notes)
+    return Comparison(options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, notes)
 
 
 def _phase(study: Study, manifest: dict[str, Any] | None, phase: str) -> Study:
@@ -207,4 +209,13 @@ def _primary(folder: Path, task: str, notes: list[str]) -> str:
     recorded = recorded_primaries(folder) or [MAIN[task].val]
     if len(recorded) > 1:
         notes.append(f"The study's sweeps name several primary measures ({', '.join(recorded)}). The first is used.")
+    return recorded[0]
+
+
+def _margin(folder: Path, notes: list[str]) -> float | None:
+    """The margin of equivalence, which was fixed before the runs; None: no margin."""
+    recorded = recorded_margins(folder) or [None]
+    if len(recorded) > 1:
+        named = ", ".join("null" if margin is None else f"{margin:g}" for margin in recorded)
+        notes.append(f"The study's sweeps name several margins of equivalence ({named}). The first is used.")
     return recorded[0]

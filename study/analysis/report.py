@@ -10,7 +10,7 @@ import pandas as pd
 from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.ledger import look
 from study.analysis.reading.study import Study
-from study.analysis.statistics import contrasts, matched, tuning
+from study.analysis.statistics import contrasts, matched, tuning, verdicts
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.tables import (
     contrast_tables,
@@ -79,6 +79,7 @@ def make_sections(
     primary: str,
     notes: Sequence[str],
     spread: str = gap_tables.SD,
+    margin: float | None = None,
 ) -> list[Section]:
     """The gap table, the contrasts, the comparison at matched strength, and the tables of the final weights.
 
@@ -92,6 +93,7 @@ def make_sections(
         primary: the measure that was fixed before the runs.
         notes: sentences to print under every table, such as exceptions that were allowed.
         spread: the number after ± in the gap table.
+        margin: the margin of equivalence that was fixed before the runs; None: no margin.
 
     Raises:
         ConfigError: there is no such spread.
@@ -110,8 +112,11 @@ def make_sections(
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         correct = study.test_correct(tested) if task == CLASSIFICATION else {}
         compared = contrasts.contrasts(rows, baselines, primary, shares, correct)
+        if margin is not None:
+            compared = verdicts.with_verdicts(compared, primary, margin, task)
+        family, *others = contrasts.notes(compared, primary)
         lines = [
-            *contrasts.notes(compared, primary),
+            *(family, *verdicts.notes(compared, primary), *others),
             *contrast_tables.scope_notes(rows),
             *gap_notes.test_note(looks),
             *notes,
@@ -169,7 +174,8 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
 def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
     """The names that `columns=[...]` may contain: those of the columns of all tables of a study."""
     tables = [
-        *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, matched_tables.COLUMNS),
+        *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, contrast_tables.OF_EQUIVALENCE),
+        matched_tables.COLUMNS,
         *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
     ]
     if manifest is not None:

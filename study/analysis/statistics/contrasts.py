@@ -250,7 +250,7 @@ def notes(table: pd.DataFrame, primary: str) -> list[str]:
     lines = [
         f"Seed-paired differences to {to}. The paired t-test decides; the sign-flip test checks it."
         f" Primary measure: {primary}. Its p-values are corrected for"
-        f" {_counted(len(of_primary), 'contrast')} (Holm). All other measures are exploratory."
+        f" {counted(len(of_primary), 'contrast')} (Holm). All other measures are exploratory."
     ]
     if of_primary.empty or of_primary["n"].max() < 3:
         return [*lines, "Fewer than three seeds: no intervals and no tests."]
@@ -259,7 +259,7 @@ def notes(table: pd.DataFrame, primary: str) -> list[str]:
         least = min(1.0, inference.smallest_p(n) * len(of_primary))
         lines.append(
             f"No stars: with {n} seeds the sign-flip test cannot go below p = {least:.2g} after correction for"
-            f" {_counted(len(of_primary), 'contrast')}. To reach p = {LEVEL:g}, it needs"
+            f" {counted(len(of_primary), 'contrast')}. To reach p = {LEVEL:g}, it needs"
             f" {inference.seeds_for(len(of_primary))} seeds."
         )
     flips = inference.holm(of_primary["p_flip"].fillna(1.0).to_numpy(float))
@@ -286,26 +286,32 @@ def _pairing(of_primary: pd.DataFrame) -> list[str]:
 
 def _sensitivity(of_primary: pd.DataFrame, n: int) -> list[str]:
     """The note on the smallest difference that these seeds can detect."""
-    unit = of_primary["unit"].iloc[0]
-    factor, unit = (100, " points") if unit == "fraction" else (1, f" {unit}" if unit else "")
     if of_primary["detectable"].isna().all():
         return []
-    half = _range((of_primary["ci_high"] - of_primary["ci_low"]) / 2 * factor)
-    seen, upper = (_range(of_primary[key] * factor) for key in ("detectable", "detectable_upper"))
+    factor, unit = shown_unit(of_primary)
+    half = number_range((of_primary["ci_high"] - of_primary["ci_low"]) / 2 * factor)
+    seen, upper = (number_range(of_primary[key] * factor) for key in ("detectable", "detectable_upper"))
     return [
         f"Sensitivity: intervals of {of_primary['measure'].iloc[0]} are ± {half}{unit}. With {n} seeds, the smallest"
         f" difference detected with 80 % power is {seen}{unit}, corrected for"
-        f" {_counted(len(of_primary), 'contrast')} ({upper}{unit} at the upper 80 % bound of the variance)."
+        f" {counted(len(of_primary), 'contrast')} ({upper}{unit} at the upper 80 % bound of the variance)."
     ]
 
 
-def _range(values: pd.Series) -> str:
+def shown_unit(own: pd.DataFrame) -> tuple[int, str]:
+    """The factor from the stored to the displayed differences of one measure, and their unit after a space."""
+    unit = own["unit"].iloc[0]
+    return (100, " points") if unit == "fraction" else (1, f" {unit}" if unit else "")
+
+
+def number_range(values: pd.Series) -> str:
     """The smallest and the largest of some numbers, with two digits each."""
     low, high = f"{values.min():.2g}", f"{values.max():.2g}"
     return low if low == high else f"{low} to {high}"
 
 
-def _counted(count: int, word: str) -> str:
+def counted(count: int, word: str) -> str:
+    """`1 contrast` or `all 4 contrasts`."""
     return f"{count} {word}" if count == 1 else f"all {count} {word}s"
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from study.analysis.statistics import inference
 from study.analysis.statistics.contrasts import stars
+from study.analysis.statistics.verdicts import verdict_text
 from study.analysis.tables.gap_tables import VARIANT
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import interval, signed, significant
@@ -27,6 +28,10 @@ CONTRASTS = (
     Column("p_flip", "p (sign flips)", priority=6),
     Column("wins", "Wins", priority=4, preset=SHORT),
 )
+OF_EQUIVALENCE = (
+    Column("p_equivalence_holm", "p equivalent (Holm)", priority=6, also=("p_equivalence",)),
+    Column("verdict", "Verdict", priority=1, preset=SHORT, words=True, also=("margin", "provable_margin")),
+)  # with a margin of equivalence
 SHOWN_CONTRASTS = {
     CLASSIFICATION: ("val_accuracy", "test_accuracy", "accuracy_gap", "val_loss", "loss_gap", "train_accuracy"),
     REGRESSION: ("val_loss", "test_loss", "loss_gap", "val_r2", "val_mae", "train_loss"),
@@ -48,7 +53,11 @@ NAMES_OF_REGRESSION = {
 
 
 def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION) -> TextTable:
-    """The contrasts as text: the primary measure, then those of SHOWN_CONTRASTS. significance.csv has all measures."""
+    """The contrasts as text: the primary measure, then those of SHOWN_CONTRASTS. significance.csv has all measures.
+
+    With a margin of equivalence, the columns of OF_EQUIVALENCE are last.
+    """
+    columns = CONTRASTS + (OF_EQUIVALENCE if "verdict" in table else ())
     described, names = measures_of(task), NAMES if task == CLASSIFICATION else NAMES_OF_REGRESSION
     measures = list(dict.fromkeys((primary, *SHOWN_CONTRASTS[task])))
     marks = pd.Series(stars(table, primary), table.index)
@@ -73,9 +82,11 @@ def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION)
                     "p_holm": _p(row["p_holm"]),
                     "p_flip": _p(row["p_flip"]),
                     "wins": "–" if pd.isna(row["wins"]) else f"{row['wins']:g} of {row['n']}",
+                    "p_equivalence_holm": _p(row.get("p_equivalence_holm", float("nan"))),
+                    "verdict": verdict_text(row, factor),
                 }
             )
-    return TextTable(CONTRASTS, [[line[column.key] for line in lines] for column in CONTRASTS])
+    return TextTable(columns, [[line[column.key] for line in lines] for column in columns])
 
 
 def _p(value: float) -> str:
