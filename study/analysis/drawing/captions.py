@@ -1,14 +1,16 @@
 """The caption of each figure as text: what it shows, of how many seeds, which intervals, which protocol; alt text."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from study.analysis.drawing.bands import INTERVAL, RANGE
 from study.analysis.drawing.specs import Spec
 from study.analysis.drawing.view import View, in_sentence, label, shown
+from study.analysis.statistics.verdicts import margin_text, verdict_text
 from study.analysis.text.escaping import plain
 from study.analysis.text.protocol import listed, protocol
-from study.measures.catalog import MAIN
+from study.measures.catalog import MAIN, in_task
 from study.tasks import CLASSIFICATION
 
 BANDS = {
@@ -27,8 +29,11 @@ def caption_of(spec: Spec, view: View, selection: str) -> str:
         view: what it shows.
         selection: a line that states which variants are shown; empty if all are.
     """
-    band = {**_defaults(spec), **spec.options}.get("band")
-    sentences = [spec.description, BANDS.get(str(band), ""), f"The figure shows {selection}." if selection else ""]
+    options = {**_defaults(spec), **spec.options}
+    sentences = [spec.description, BANDS.get(str(options.get("band")), "")]
+    sentences.append(f"The figure shows {selection}." if selection else "")
+    if spec.shows_differences:
+        sentences += _verdicts(view, options.get("measures", ()))
     caption = " ".join(sentence for sentence in [*sentences, *_protocol(view), *view.notes] if sentence)
     return f"{caption}\n\n{ALT}{_alternative(spec, view)}\n"
 
@@ -50,6 +55,23 @@ def _protocol(view: View) -> list[str]:
         trials = view.trials.groupby(["context", "reg"])["trial"].nunique()
         lines.append(f"Trials of each regularizer in tuning: {listed(trials)}, on other seeds than these.")
     return lines
+
+
+def _verdicts(view: View, measures: str | Sequence[str]) -> list[str]:
+    """Return sentences on the margin of equivalence and the verdicts; none if the figure does not show them."""
+    shown_measures = {in_task(name, view.task) for name in ([measures] if isinstance(measures, str) else measures)}
+    if view.margin is None or view.primary not in shown_measures:
+        return []
+    own = view.contrasts[view.contrasts["measure"] == view.primary]
+    factor = view.measures[view.primary].factor
+    each = [
+        f"{plain(view.looks[row['variant']].label)} {verdict_text(row, factor)}"
+        for row in own.to_dict("records")
+        if row["variant"] in view.looks
+    ]
+    more = f" and {len(each) - MOST_IN_WORDS} more" if len(each) > MOST_IN_WORDS else ""
+    band = f"The grey band is the margin of equivalence, {margin_text(own)}."
+    return [band, f"Verdicts: {'; '.join(each[:MOST_IN_WORDS])}{more}."]
 
 
 def _alternative(spec: Spec, view: View) -> str:

@@ -42,6 +42,11 @@ class Spec:
         """Whether the figure is drawn from histogram.csv."""
         return getattr(sys.modules[self.draw.__module__], "READS_HISTOGRAMS", False)
 
+    @property
+    def shows_differences(self) -> bool:
+        """Whether the figure shows differences to the baseline, on which there may be verdicts."""
+        return self.draw.__name__ in getattr(sys.modules[self.draw.__module__], "OF_DIFFERENCES", ())
+
 
 def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
     """Read the figures with the given names.

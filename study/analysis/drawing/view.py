@@ -97,6 +97,14 @@ class View:
         values = list(self.study.runs[column].unique()) if values is None else values
         return group_looks(values, column, self.study.runs, self.options)
 
+    @property
+    def margin(self) -> float | None:
+        """The margin of equivalence of the primary measure, in displayed units; None if the study has none."""
+        if "margin" not in self.contrasts:
+            return None
+        margins = self.contrasts.loc[self.contrasts["measure"] == self.primary, "margin"]
+        return None if margins.empty else float(margins.iloc[0]) * self.measures[self.primary].factor
+
     def complete(self) -> pd.DataFrame:
         """Return one row per complete run."""
         return self.rows[self.rows["state"] == "complete"]

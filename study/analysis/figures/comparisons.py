@@ -14,6 +14,8 @@ from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
 
+OF_DIFFERENCES = ("forest",)  # figures whose captions state the verdicts on differences
+
 
 def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> Figure:
     """Draw the means of two measures with 95 % intervals, and a small mark for each seed.
@@ -94,7 +96,8 @@ def _equal_gaps(axis: plt.Axes, unit: str, sign: int) -> None:
 def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap")) -> Figure:
     """Draw seed-paired differences to the baseline, one row per variant, with two intervals.
 
-    The thick interval covers the variation over seeds. The thin one also covers new data or new images.
+    The thick interval covers the variation over seeds. The thin one also covers new data or new images. A grey band is
+    the margin of equivalence of the primary measure, if the study has one.
 
     Args:
         view: the runs.
@@ -125,6 +128,8 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
             for low, high, width in _intervals(row):
                 axis.plot([factor * low, factor * high], [place, place], color=look.colour, linewidth=width)
             axis.plot(factor * row["mean_difference"], place, look.marker, color=look.colour)
+        if measure == view.primary and (margin := view.margin) is not None:
+            axis.axvspan(-margin, margin, color="#777777", alpha=0.15, linewidth=0, zorder=0)
         axis.axvline(0, color="#777777", linewidth=0.8, zorder=1)
         axis.set_xlabel(difference_label(measure, separator, view.task))
         axis.xaxis.set_major_locator(MaxNLocator(4))

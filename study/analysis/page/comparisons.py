@@ -10,6 +10,7 @@ from study.analysis.drawing.view import View, difference_label, shown
 from study.analysis.page.appearance import appearance
 from study.analysis.page.rounding import rounded
 from study.analysis.statistics.tuning import TRIAL_KEYS
+from study.analysis.statistics.verdicts import verdict_text
 from study.analysis.text.escaping import plain
 from study.measures.catalog import MAIN, MEASURES
 
@@ -94,9 +95,9 @@ def differences(view: View) -> dict[str, Any] | None:
     """Return the differences to the baseline with their intervals; None without a baseline.
 
     Returns:
-        `measures` (`name, label, better`: 1 if larger is better), `primary`, and `rows`: `measure, variant, baseline,
-        n, difference, seeds` (the ends of the interval over seeds, or None), `wide` (those of the interval that also
-        covers new data or images, or None).
+        `measures` (`name, label, better`: 1 if larger is better, `margin`: that of equivalence, or None), `primary`,
+        and `rows`: `measure, variant, baseline, n, difference, seeds` (the ends of the interval over seeds, or None),
+        `wide` (those of the interval that also covers new data or images, or None), `verdict` (text, or None).
     """
     table = view.contrasts
     if table.empty:
@@ -114,11 +115,17 @@ def differences(view: View) -> dict[str, Any] | None:
                 "difference": rounded([factor * row["mean_difference"]])[0],
                 "seeds": _ends(row["ci_low"], row["ci_high"], factor),
                 "wide": _ends(row[f"{wide}_low"], row[f"{wide}_high"], factor),
+                "verdict": None if pd.isna(row.get("verdict")) else verdict_text(row, factor),
             }
         )
     names = dict.fromkeys(table["measure"])
     described = [
-        {"name": name, "label": plain(difference_label(name, task=view.task)), "better": known[name].better}
+        {
+            "name": name,
+            "label": plain(difference_label(name, task=view.task)),
+            "better": known[name].better,
+            "margin": view.margin if name == view.primary else None,
+        }
         for name in names
     ]
     return {"measures": described, "primary": view.primary, "rows": found}

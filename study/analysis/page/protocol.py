@@ -51,8 +51,13 @@ def terms(analysis: Analysis, listed: Mapping[str, Any]) -> list[list[str]]:
         ["Seeds", _each(sorted(rows["seed"].unique()))],
         ["Variants", _counted(analysis)],
         ["Primary measure", _measure(analysis.view.primary, task)],
+        ["Margin of equivalence", _margin(analysis)],
         ["Values at", AT.get(str(at), f"epoch {at}").format(words=MAIN[task].words)],
-        ["Baseline", ", ".join(dict.fromkeys(analysis.compared.baselines.values())) or "none chosen: no differences"],
+        [
+            "Baseline",
+            ", ".join(dict.fromkeys(analysis.compared.baselines.values()))
+            or "none chosen, so differences are not computed",
+        ],
         ["Tuning", _tuning(analysis.compared.manifest)],
         ["Versions", "; ".join(filter(None, map(_version, listed["versions"])))],
     ]
@@ -103,6 +108,15 @@ def _counted(analysis: Analysis) -> str:
 def _measure(name: str, task: str) -> str:
     measure = measures_of(task).get(name, MEASURES.get(name))
     return f"{measure.label} ({name}), fixed before the first run" if measure else name
+
+
+def _margin(analysis: Analysis) -> str:
+    """Return the margin of equivalence with its unit; empty if the study has none."""
+    margin, name = analysis.compared.margin, analysis.view.primary
+    if margin is None:
+        return ""
+    unit = measures_of(analysis.compared.study.task)[name].difference_unit
+    return f"±{margin:.6g}{f' {unit}' if unit else ''} in {name}, fixed before the first run"
 
 
 def _tuning(manifest: Mapping[str, Any] | None) -> str:

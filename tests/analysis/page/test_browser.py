@@ -261,3 +261,19 @@ def test_names_from_configs_stand_as_text(open_page):
     labels = page.locator("#curves .boxes label").all_inner_texts()
     assert any(SCRIPT in label for label in labels), labels
     assert SCRIPT in json.dumps(page.evaluate("data"))
+
+
+def test_differences_with_a_margin_have_a_band_and_verdicts(browser, tmp_path):
+    variants = "variants=[{reg: none}, {reg: l1, lam: 1e-9}]"
+    assert run_here(*FEW, variants, "seeds=6", "equivalence=5", cwd=tmp_path).code == 0
+    assert run_here("analyze", "name=seen", "figures=[]", cwd=tmp_path).code == 0
+    context = browser.new_context(viewport={"width": 1500, "height": 900})
+    page = context.new_page()
+    page.goto((tmp_path / "outputs" / "seen" / "analysis" / "report.html").as_uri())
+    forest = page.locator("table.forest")
+    assert "equivalent within ±5" in forest.inner_text()
+    assert forest.locator("rect.margin").count() == 1
+    page.locator("#differences select").select_option("val_loss")
+    assert "Verdict" not in forest.inner_text()
+    assert forest.locator("rect.margin").count() == 0
+    context.close()

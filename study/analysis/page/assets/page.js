@@ -347,13 +347,16 @@ function showDifferences(body) {
 
 /** Show each difference as a row: its value, and a line for its intervals. */
 function showForest(body, measure, rows) {
-  const ends = rows.flatMap((row) => [row.difference, 0, ...(row.seeds || []), ...(row.wide || [])]).filter((end) => end !== null);
+  const margin = measure.margin ?? null;
+  const verdicts = rows.some((row) => row.verdict);
+  const ends = rows.flatMap((row) => [row.difference, 0, ...(row.seeds || []), ...(row.wide || []), ...(margin === null ? [] : [-margin, margin])]).filter((end) => end !== null);
   const [low, high] = limits(ends);
   const percent = (value) => `${(100 * (value - low)) / (high - low)}%`;
   const size = Math.max(...ends.map(Math.abs));
   const decimals = Math.max(0, Math.min(5, 2 - Math.floor(Math.log10(size || 1))));
   const ticks = uPlotTicks(low, high);
   const grid = () => ticks.map((tick) => s("line", { x1: percent(tick), x2: percent(tick), y1: 0, y2: "100%", class: tick === 0 ? "zero" : "grid" }));
+  const band = () => (margin === null ? null : s("rect", { x: percent(-margin), width: `${(200 * margin) / (high - low)}%`, y: 0, height: "100%", class: "margin" }));
   const lines = rows.map((row) => {
     const variant = known.get(row.variant);
     const mark = (ends, width) => {
@@ -363,16 +366,17 @@ function showForest(body, measure, rows) {
     };
     const point = s("circle", { cx: percent(row.difference), cy: "50%", r: 4 });
     point.style.fill = tone(variant.colour);
-    const picture = s("svg", { class: "interval", "aria-hidden": "true" }, ...grid(), row.wide ? mark(row.wide, 1) : null, row.seeds ? mark(row.seeds, 3) : null, point);
+    const picture = s("svg", { class: "interval", "aria-hidden": "true" }, band(), ...grid(), row.wide ? mark(row.wide, 1) : null, row.seeds ? mark(row.seeds, 3) : null, point);
     const interval = row.seeds ? `[${signed(row.seeds[0], decimals)}, ${signed(row.seeds[1], decimals)}]` : "–";
-    return h("tr", {}, h("th", { scope: "row" }, named(variant)), h("td", { class: "picture" }, picture), h("td", { class: "number" }, signed(row.difference, decimals)), h("td", { class: "number" }, interval), h("td", { class: "number" }, String(row.n)));
+    return h("tr", {}, h("th", { scope: "row" }, named(variant)), h("td", { class: "picture" }, picture), h("td", { class: "number" }, signed(row.difference, decimals)), h("td", { class: "number" }, interval), h("td", { class: "number" }, String(row.n)), verdicts ? h("td", {}, row.verdict || "–") : null);
   });
   const scale = s("svg", { class: "scale", "aria-hidden": "true" }, ...ticks.map((tick) => s("text", { x: percent(tick), y: 12, "text-anchor": "middle" }, shown(tick, 3))));
-  const head = h("tr", {}, h("th", { scope: "col" }, "Variant"), h("td", { class: "picture" }, scale), h("th", { scope: "col", class: "number" }, measure.label), h("th", { scope: "col", class: "number" }, "95 % interval over seeds"), h("th", { scope: "col", class: "number" }, "Seeds"));
+  const head = h("tr", {}, h("th", { scope: "col" }, "Variant"), h("td", { class: "picture" }, scale), h("th", { scope: "col", class: "number" }, measure.label), h("th", { scope: "col", class: "number" }, "95 % interval over seeds"), h("th", { scope: "col", class: "number" }, "Seeds"), verdicts ? h("th", { scope: "col" }, "Verdict") : null);
   const scroll = part(body, "forest", () => h("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": "Differences to the baseline, table" }));
   scroll.replaceChildren(h("table", { class: "forest" }, h("caption", {}, `Differences to the baseline: ${measure.label}`), h("thead", {}, head), h("tbody", {}, ...lines)));
   const wide = rows.some((row) => row.wide) ? " The thin line also covers new data." : "";
-  showNote(body, "forest-note", rows.some((row) => row.seeds) ? `Thick line: 95 % interval over seeds.${wide} ${measure.better > 0 ? "Larger" : "Smaller"} is better.` : `Fewer than three seeds: no intervals. ${measure.better > 0 ? "Larger" : "Smaller"} is better.`);
+  const grey = margin === null ? "" : " Grey band: margin of equivalence.";
+  showNote(body, "forest-note", rows.some((row) => row.seeds) ? `Thick line: 95 % interval over seeds.${wide}${grey} ${measure.better > 0 ? "Larger" : "Smaller"} is better.` : `Fewer than three seeds: no intervals. ${measure.better > 0 ? "Larger" : "Smaller"} is better.`);
 }
 
 /** Return round numbers between two ends, zero among them if it is between. */
