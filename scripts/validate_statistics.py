@@ -7,7 +7,9 @@ A/A comparisons: several variants train on digits. Those of one seed share the s
 and batch order, so no variant is better. Each group of seeds is one study, and groups have no seed in common. For the
 first n seeds of each group, the table has the rate at which each test rejects at 5 %, beside the level that the test
 can attain with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several
-contrasts gets a star after Holm's correction. Coverage and power are simulated.
+contrasts gets a star after Holm's correction, and the rate at which one gets the verdict better or worse with a margin
+of equivalence. Coverage and power are simulated. So is equivalence where the true difference is exactly the margin, so
+that each claim of equivalence is false.
 
 Rates have an exact 99 % interval. `too often` marks a rate whose whole interval is above its level; then the script
 exits with 1. Writes outputs/validation/validation.md.
@@ -19,10 +21,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from study import optimizers
-from study.analysis.statistics import inference
+from study.analysis.statistics import inference, verdicts
 from study.data import load_splits
 from study.data.digits import digits
 from study.measures.scoring import score
@@ -30,6 +33,7 @@ from study.models import MLP
 from study.randomness import Stream, global_stream, torch_generator
 from study.records.files import write_whole
 from study.regularizers import Combined
+from study.tasks import CLASSIFICATION
 from study.training.compiled import mlp
 from study.training.process import prepare_process
 from study.training.state import State
@@ -39,6 +43,7 @@ SEEDS, VARIANTS, EPOCHS = 10, 5, 5  # seeds per group; variants per seed, the fi
 SIZES = (3, 5, 6, 7, 10)
 DRAWS = 4_000  # simulated studies
 LEVEL = 0.05
+MARGIN = 0.3  # of equivalence, in points
 TRAIN_IMAGES, VAL_IMAGES = 1249, 249  # of digits
 
 
@@ -102,6 +107,63 @@ def same_and_same(groups: int) -> list[list[str]]:
             lines.append(
                 [f"A/A, n = {n}: a star among {VARIANTS - 1} contrasts (Holm)", *rate(np.array(starred), LEVEL)]
             )
+            for margin in (MARGIN, 10 * MARGIN):
+                each = [verdicts_on(100 * (group[:n, 1:] - group[:n, :1]), margin) for group in val]
+                what = f"A/A, n = {n}: among {VARIANTS - 1} contrasts with margin {margin:g} points:"
+                false = np.array([not {verdicts.BETTER, verdicts.WORSE}.isdisjoint(found) for found in each])
+                lines.append([f"{what} better or worse", *rate(false, LEVEL)])
+                lines.append([f"{what} equivalent", *rate(np.array([verdicts.EQUIVALENT in found for found in each]))])
+    return lines
+
+
+def verdicts_on(differences: np.ndarray, margin: float = MARGIN) -> list[str]:
+    """Return the verdict on each contrast of a study.
+
+    Args:
+        differences: in points, (seeds, contrasts).
+        margin: the margin of equivalence, in points.
+    """
+    each = differences.T / 100
+    p = [inference.sign_flip(d) if inference.no_spread(d) else inference.paired_t(d)[1] for d in each]
+    table = pd.DataFrame({"measure": "val_accuracy", "n": len(differences), "p_holm": inference.holm(np.array(p))})
+    table["mean_difference"] = each.mean(axis=1)
+    table["sd"] = [0.0 if inference.no_spread(d) else d.std(ddof=1) for d in each]
+    return list(verdicts.with_verdicts(table, "val_accuracy", margin, CLASSIFICATION)["verdict"])
+
+
+def equivalence(generator: np.random.Generator, sd: float) -> list[list[str]]:
+    """Return rows with the rates of false and of true claims of equivalence."""
+
+    def found(draws: np.ndarray, margin: float) -> np.ndarray:
+        each = zip(draws.mean(axis=1), draws.std(axis=1, ddof=1), strict=True)
+        return np.array([inference.equivalence(mean, own, draws.shape[1], margin) < LEVEL for mean, own in each])
+
+    lines = []
+    for n in SIZES:
+        for spread in (sd / 3, sd, 3 * sd):
+            draws = generator.normal(MARGIN, spread, size=(DRAWS, n))
+            what = f"True difference = margin, n = {n}, sd {spread:g} points: equivalent"
+            lines.append([what, *rate(found(draws, MARGIN), LEVEL)])
+        for sign, tail in ((1, "towards zero"), (-1, "away from zero")):
+            draws = MARGIN - sign * sd * (generator.exponential(size=(DRAWS, n)) - 1)
+            what = f"True difference = margin, n = {n}, skewed {tail}, sd {sd:g} points: equivalent"
+            lines.append([what, *rate(found(draws, MARGIN))])
+        margin = inference.provable_margin(sd, n)
+        draws = generator.normal(0, sd, size=(DRAWS, n))
+        what = f"No true difference, n = {n}, sd {sd:g} points, margin {margin:.2f} points: equivalent"
+        lines.append([what, *rate(found(draws, margin)), "0.800", ""])
+    for n in (6, 7, 10):
+        for name, shifts in (
+            ("all at the margin", np.full(VARIANTS - 1, MARGIN)),
+            ("half at the margin, half without a difference", MARGIN * (np.arange(VARIANTS - 1) % 2)),
+        ):
+            false = []
+            for _ in range(DRAWS // 2):  # variants share the baseline, so contrasts are correlated
+                scores = generator.normal(0, sd / np.sqrt(2), size=(n, VARIANTS))
+                said = verdicts_on(scores[:, 1:] - scores[:, :1] + shifts)
+                false.append(any(v == verdicts.EQUIVALENT and s > 0 for v, s in zip(said, shifts, strict=True)))
+            what = f"{VARIANTS - 1} contrasts, {name}, n = {n}: false equivalent (Holm)"
+            lines.append([what, *rate(np.array(false), LEVEL)])
     return lines
 
 
@@ -145,7 +207,7 @@ def main() -> int:
     parser.add_argument("--groups", type=int, default=400, help="number of studies of the A/A comparison")
     groups = parser.parse_args().groups
     generator = np.random.default_rng(0)
-    lines = [*same_and_same(groups), *coverage(generator), *power(generator, 0.3)]
+    lines = [*same_and_same(groups), *coverage(generator), *power(generator, 0.3), *equivalence(generator, 0.3)]
     header = ["What", "Rate and 99 % interval", "Level, or power by formula", ""]
     rows = [line + [""] * (len(header) - len(line)) for line in lines]
     page = "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]) + "\n"
