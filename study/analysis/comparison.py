@@ -18,6 +18,7 @@ from study.analysis.report import Section, make_sections, tuned_sections
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.partial import at_common_epoch
+from study.analysis.statistics.sensitivity import check_within
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.gap_tables import SD
 from study.analysis.text.columns import SHORT
@@ -45,6 +46,7 @@ class Options:
     figures: Sequence[str] = ()
     variants: Sequence[str] | Mapping[str, str] | None = None
     spread: str = SD
+    lam_within: float | None = None
     columns: Any = SHORT  # short, full, or a list of names
     table: Mapping[str, Any] = field(default_factory=dict)  # the form of tables in LaTeX
     style: str | Mapping[str, Any] = "plain"  # name of a file of conf/style/, or its content
@@ -89,7 +91,15 @@ class Comparison:
         options = self.options
         try:
             sections = make_sections(
-                self.study, self.rows, self.at, self.baselines, self.primary, self.notes, options.spread, self.margin
+                self.study,
+                self.rows,
+                self.at,
+                self.baselines,
+                self.primary,
+                self.notes,
+                options.spread,
+                self.margin,
+                options.lam_within,
             )
         except OSError as error:  # the ledger counts a look at test scores before the tables show them
             target = self.everything.folder / ANALYSIS
@@ -135,6 +145,7 @@ def compare(folder: Path, options: Options) -> Comparison:
         StudyError: there is nothing to compare, or the runs cannot be compared.
         ConfigError: an option is not allowed.
     """
+    check_within(options.lam_within)
     everything = collect(folder, CHANGED in options.allow, options.partial)
     manifest = read_manifest(folder)
     study = of_phase = _phase(everything, manifest, options.phase)

@@ -10,7 +10,7 @@ import pandas as pd
 from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.ledger import look
 from study.analysis.reading.study import Study
-from study.analysis.statistics import contrasts, matched, tuning, verdicts
+from study.analysis.statistics import contrasts, matched, sensitivity, tuning, verdicts
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.tables import (
     contrast_tables,
@@ -18,6 +18,7 @@ from study.analysis.tables import (
     gap_notes,
     gap_tables,
     matched_tables,
+    sensitivity_tables,
     tuned_tables,
 )
 from study.analysis.text import latex, terminal
@@ -33,6 +34,7 @@ TITLES = {
     "gap_table": "Training and validation",
     "significance": "Against the baseline",
     "matched": "At matched strength",
+    "sensitivity": "Sensitivity to λ",
     "label_noise": "Training accuracy by kind of labels",
     "sparsity": "Sparsity and pruning",
     "invariants": "Invariants",
@@ -80,8 +82,9 @@ def make_sections(
     notes: Sequence[str],
     spread: str = gap_tables.SD,
     margin: float | None = None,
+    lam_within: float | None = None,
 ) -> list[Section]:
-    """The gap table, the contrasts, the comparison at matched strength, and the tables of the final weights.
+    """Gap table, contrasts, comparison at matched strength, sensitivity to λ, and the tables of final weights.
 
     If there are test scores, this records a look at them in the ledger.
 
@@ -94,6 +97,7 @@ def make_sections(
         notes: sentences to print under every table, such as exceptions that were allowed.
         spread: the number after ± in the gap table.
         margin: the margin of equivalence that was fixed before the runs; None: no margin.
+        lam_within: how close to the best score a λ must be in the table of sensitivity; None: the task's default.
 
     Raises:
         ConfigError: there is no such spread.
@@ -132,6 +136,11 @@ def make_sections(
         printed = int((at_equal_strength["measure"] == first).sum())
         lines = [*matched.NOTES, *notes]
         found.append(Section("matched", at_equal_strength, text, lines, printed))
+    ranges = sensitivity.sensitivity(rows, lam_within)
+    if len(ranges):
+        text = sensitivity_tables.sensitivity_text(ranges, task)
+        lines = [*sensitivity_tables.sensitivity_notes(ranges, task, lam_within), *notes]
+        found.append(Section("sensitivity", ranges, text, lines, len(text)))
     return found + _of_results(study, rows, variants, notes)
 
 
@@ -175,7 +184,7 @@ def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
     """The names that `columns=[...]` may contain: those of the columns of all tables of a study."""
     tables = [
         *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, contrast_tables.OF_EQUIVALENCE),
-        matched_tables.COLUMNS,
+        *(matched_tables.COLUMNS, sensitivity_tables.COLUMNS),
         *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
     ]
     if manifest is not None:

@@ -103,6 +103,7 @@ class AnalysisSchema:
     variants: Any = None
     filter: dict[str, Any] = field(default_factory=dict)
     spread: str = MISSING
+    lam_within: float | None = None
     columns: Any = MISSING
     table: TableSchema = field(default_factory=TableSchema)
     style: Any = MISSING

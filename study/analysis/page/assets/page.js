@@ -261,8 +261,8 @@ function interval(weights, at) {
 
 function showPath(body) {
   const path = data.path;
-  const matched = tableOf("matched");
-  if (!path && !matched) return false;
+  const tables = ["sensitivity", "matched"].map(tableOf).filter(Boolean);
+  if (!path && !tables.length) return false;
   if (path) {
     const names = path.measures.map((measure) => measure.name);
     const titles = new Map(path.measures.map((measure) => [measure.name, measure.label]));
@@ -305,7 +305,7 @@ function showPath(body) {
       rows: [...path.lines, ...path.references].flatMap((line) => line.lam.map((lam, place) => [line.label, lam ? shown(lam) : "–", String(line.runs[place]), ...state.strengths.flatMap((name) => ["mean", "low", "high"].map((which) => shown(line.values[name][which][place])))])),
     }));
   }
-  if (matched) showTable(body, matched, { heading: true });
+  for (const table of tables) showTable(body, table, { heading: true });
 }
 
 /** Return the powers of ten on an axis, at most about eight of them; between few of them also 2 and 5 times a power. */
@@ -435,7 +435,7 @@ function drawTrials(pair, tuning, key, at) {
 }
 
 function showMore(body) {
-  const placed = ["gap_table", "matched", "significance", "tuned", "best_of_n", "trials"];
+  const placed = ["gap_table", "matched", "sensitivity", "significance", "tuned", "best_of_n", "trials"];
   const tables = data.tables.filter((table) => !placed.includes(table.stem));
   for (const table of tables) showTable(body, table, { heading: true });
   keepParts(body, new Set(tables.map((table) => table.stem)));
