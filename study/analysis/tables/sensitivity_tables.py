@@ -13,10 +13,10 @@ from study.tasks import CLASSIFICATION
 
 COLUMNS = (
     replace(VARIANT, header="Regularizer", also=("reg",)),
-    Column("best_lam", "Best λ", priority=2, preset=SHORT),
+    Column("best_lam", "Best λ", priority=2, preset=SHORT, words=True),
     Column("best", "", priority=4, preset=SHORT, also=("measure",)),
-    Column("lam_low", "Lowest λ", priority=1, preset=SHORT),
-    Column("lam_high", "Highest λ", priority=1, preset=SHORT),
+    Column("lam_low", "Lowest λ", priority=1, preset=SHORT, words=True),
+    Column("lam_high", "Highest λ", priority=1, preset=SHORT, words=True),
     Column("decades", "Decades", priority=0, preset=SHORT),
     Column("inside", "λ inside", priority=3, preset=SHORT, also=("tried",)),
     Column("touches", "Touches", priority=5, preset=SHORT, words=True),
