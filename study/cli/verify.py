@@ -13,7 +13,8 @@ from study.records.existing import read_config
 from study.records.status import read_status
 from study.sweep.progress import console
 from study.sweep.temporary import remove_abandoned, temporary_folder
-from study.training.run import train_run
+from study.training.crew import train_alone
+from study.training.run import begin_run
 from study.training.task import Task
 
 
@@ -46,7 +47,7 @@ def study_verify(arguments: list[str]) -> int:
         work = place / folder.name
         alone = replace(run, config=replace(config, keep_checkpoint=False, keep_model=False))
         task = Task.of(alone, status["variant"], Path(str(folder)), path=status["path"])
-        outcome = train_run(task, work, lambda epoch, row: _progress(epoch, config.epochs))
+        outcome = train_alone(begin_run(task, work, lambda epoch, row: _progress(epoch, config.epochs)))
         if outcome.state not in WITH_RESULT:
             raise StudyError(f"{folder}: training it again failed: {outcome.cause}")
         files = differing(folder, work)

@@ -41,6 +41,13 @@ class _Member:
     slot: int = 0
 
 
+def train_alone(run: Epochs) -> Outcome:
+    """Train one run, as `run.begin_run` returns it; return how it ended. The errors are those of `train_together`."""
+    outcomes: list[Outcome] = []
+    train_together([run], lambda _, outcome: outcomes.append(outcome))
+    return outcomes[0]
+
+
 def train_together(runs: Sequence[Epochs], on_end: OnEnd) -> None:
     """Train runs until all have ended: one after the other, or together if they are in lockstep.
 

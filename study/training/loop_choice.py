@@ -30,7 +30,6 @@ WIDTH = 32  # slots of lockstep
 LEAST_SHARE = 0.25  # of the slots of each worker that must be filled, for lockstep to be faster on a CPU
 SMALL = 10_000  # weights of the largest layer of a network for which lockstep is faster on a CPU
 PLAIN_STEPS = [CONSTANT["_target_"], CONSTANT["warmup"], None, "float32"]  # of the compiled loops
-_reasons: dict[str, str | None] = {}
 COMPILING = "compiling the training loop, once on this machine"
 
 
@@ -68,7 +67,7 @@ def choose_loops(
 
 
 def _in_lockstep(tasks: Sequence[Task], width: int, say: Callable[[str], None]) -> list[Task]:
-    reasons = [_reason_against(task.config) for task in tasks]
+    reasons = [fits.reason_against(task.config) for task in tasks]
     for reason, count in Counter(filter(None, reasons)).items():
         say(f"{count} of {len(tasks)} runs cannot be trained in lockstep: {reason}. The general loop trains them")
     paths = [f"{LOCKSTEP}{width}" if reason is None else general.PATH for reason in reasons]
@@ -87,14 +86,7 @@ def _is_fastest(tasks: Sequence[Task], width: int, workers: int) -> bool:
             return False
         if any(_largest_layer(_as_json(task.config)) > SMALL for task in tasks):
             return False
-    return all(_reason_against(task.config) is None for task in tasks)
-
-
-def _reason_against(config: RunConfig) -> str | None:
-    key = _as_json(config)
-    if key not in _reasons:
-        _reasons[key] = fits.reason_against(config)
-    return _reasons[key]
+    return all(fits.reason_against(task.config) is None for task in tasks)
 
 
 @lru_cache(maxsize=1_000)

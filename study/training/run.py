@@ -26,7 +26,6 @@ from study.records.contract import LOG
 from study.records.files import append_whole, now
 from study.records.run_folder import RunFolder
 from study.training import checkpoint
-from study.training.crew import train_together
 from study.training.epochs import Epochs, OnEpoch, Outcome, Training
 from study.training.loop_choice import devices_for
 from study.training.model_regularizers import model_regularizers
@@ -35,20 +34,6 @@ from study.training.process import prepare_process
 from study.training.results import may_score_later, score_later
 from study.training.state import State, never
 from study.training.task import Task
-
-
-def train_run(
-    task: Task,
-    work: Path,
-    on_epoch: OnEpoch,
-    pause: Callable[[], bool] = never,
-    device: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> Outcome:
-    """Train one run and write its files. The arguments, the outcome and the errors are those of `begin_run`."""
-    outcomes: list[Outcome] = []
-    train_together([begin_run(task, work, on_epoch, pause, device, say)], lambda _, ended: outcomes.append(ended))
-    return outcomes[0]
 
 
 def begin_run(

@@ -7,8 +7,9 @@ import pytest
 from study.config.folders import CONF
 from study.errors import ConfigError
 from study.records.comparison import differing
+from study.training.crew import train_alone
 from study.training.loop_choice import choose_loops
-from study.training.run import train_run
+from study.training.run import begin_run
 from study.training.task import Task
 from tests.config.test_identity import config, resolved
 
@@ -170,11 +171,11 @@ def test_it_trains_and_an_interrupted_run_ends_with_the_same_bytes(place, choice
     (task,) = choose_loops([task], choice["loop"], print)
     folder = place / f"{run.run_id[:12]}-{choice['loop']}"
     if not folder.exists():  # two choices may mean one run
-        whole = train_run(task, folder, lambda epoch, row: True)
+        whole = train_alone(begin_run(task, folder, lambda epoch, row: True))
         assert whole.state == "complete", whole.cause
         broken = place / f"{folder.name}-broken"
-        assert train_run(task, broken, lambda epoch, row: epoch < 1).state == "interrupted"
-        assert train_run(task, broken, lambda epoch, row: True).state == "complete"
+        assert train_alone(begin_run(task, broken, lambda epoch, row: epoch < 1)).state == "interrupted"
+        assert train_alone(begin_run(task, broken, lambda epoch, row: True)).state == "complete"
         assert differing(folder, broken) == []
 
 

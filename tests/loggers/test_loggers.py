@@ -16,7 +16,8 @@ from study.errors import ConfigError
 from study.loggers.choice import TOOLS, chosen
 from study.records.contract import LOGGERS
 from study.sweep.freeze import recorded_task
-from study.training.run import train_run
+from study.training.crew import train_alone
+from study.training.run import begin_run
 from tests.conftest import run_command, run_folders, run_here
 from tests.training.test_resume import same_bytes
 
@@ -151,8 +152,8 @@ def followed(tmp_path_factory) -> Path:
         task = replace(task, folder=elsewhere / run.name)
         work = elsewhere / run.name
         with pytest.raises(KeyboardInterrupt):  # epoch 2 is recorded, and trained again from the checkpoint of epoch 1
-            train_run(task, work, stopped_at_once)
-        assert train_run(task, work, lambda *_: True).state == "complete"
+            train_alone(begin_run(task, work, stopped_at_once))
+        assert train_alone(begin_run(task, work, lambda *_: True)).state == "complete"
     return run
 
 
@@ -251,7 +252,7 @@ def test_a_store_that_breaks_during_a_run_costs_one_warning(study, tmp_path, pla
         return True
 
     said: list[str] = []
-    assert train_run(task, tmp_path / "again", break_it, say=said.append).state == "complete"
+    assert train_alone(begin_run(task, tmp_path / "again", break_it, say=said.append)).state == "complete"
     same_bytes(tmp_path / "again", plain)
     assert len(said) == 1
     assert "logger=mlflow failed and is off for this run, which goes on" in said[0]

@@ -13,7 +13,8 @@ from study.errors import ConfigError
 from study.models import MLP
 from study.regularizers.augmentation import Augment, CutMix, Cutout, moved, resized
 from study.regularizers.data_side import GradientPenalty
-from study.training.run import train_run
+from study.training.crew import train_alone
+from study.training.run import begin_run
 from study.training.task import Task
 from tests.config.test_identity import config, resolved
 from tests.regularizers.regularizing import combined
@@ -197,7 +198,7 @@ def test_cutmix_of_lam_0_mixes_nothing(images):
 def trained(tmp_path, *overrides):
     run = resolved("model.hidden=[8]", "model.dropout=0.3", "data.train_size=100", "epochs=2", *overrides)
     folder = tmp_path / run.run_id
-    outcome = train_run(Task.of(run, "variant", folder), folder, lambda epoch, row: True)
+    outcome = train_alone(begin_run(Task.of(run, "variant", folder), folder, lambda epoch, row: True))
     assert outcome.state == "complete", outcome.cause
     return (folder / "weights.csv").read_bytes()
 

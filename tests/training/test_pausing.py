@@ -6,7 +6,8 @@ from itertools import count
 import pytest
 
 from study.sweep.freeze import recorded_task
-from study.training.run import train_run
+from study.training.crew import train_alone
+from study.training.run import begin_run
 from tests.conftest import run_folders
 from tests.training.test_resume import same_bytes
 
@@ -32,7 +33,7 @@ def test_it_goes_on_within_the_epoch_with_the_same_bytes(study, tmp_path, path, 
     work.mkdir()
     while True:
         steps = count(1)
-        outcome = train_run(task, work, lambda *_: True, lambda: next(steps) % 3 == 0)  # noqa: B023  the third time it is asked
+        outcome = train_alone(begin_run(task, work, lambda *_: True, lambda: next(steps) % 3 == 0))  # noqa: B023  the third time it is asked
         if outcome.state != "interrupted":
             break
         causes.append(outcome.cause)

@@ -17,9 +17,10 @@ from study.regularizers import Combined, Scoped
 from study.regularizers import Part as One
 from study.regularizers.data_side import GradientPenalty, Mixup
 from study.regularizers.penalties import L2
+from study.training.crew import train_alone
 from study.training.general import data_gradient_norm, penalty_and_gradient_ratio, train_epoch
 from study.training.loop_choice import choose_loops
-from study.training.run import train_run
+from study.training.run import begin_run
 from study.training.state import State
 from study.training.task import Task
 from tests.config.test_identity import resolved
@@ -38,7 +39,7 @@ def task_of(folder, *overrides):
 
 def trained(folder, *overrides):
     task = task_of(folder, *overrides)
-    assert train_run(task, task.folder, lambda epoch, row: True).state == "complete"
+    assert train_alone(begin_run(task, task.folder, lambda epoch, row: True)).state == "complete"
     return task.folder
 
 
@@ -110,8 +111,8 @@ def test_the_files_of_a_run_hold_its_scores(tmp_path):
 @pytest.mark.parametrize("overrides", [["reg=l1"], ["reg=mixup", "lam=1"], ["reg=early_stopping", "reg.patience=3"]])
 def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path, overrides):
     whole, broken = trained(tmp_path / "whole", *overrides), task_of(tmp_path / "broken", *overrides)
-    assert train_run(broken, broken.folder, lambda epoch, row: epoch < 2).state == "interrupted"
-    assert train_run(broken, broken.folder, lambda epoch, row: True).state == "complete"
+    assert train_alone(begin_run(broken, broken.folder, lambda epoch, row: epoch < 2)).state == "interrupted"
+    assert train_alone(begin_run(broken, broken.folder, lambda epoch, row: True)).state == "complete"
     assert differing(whole, broken.folder) == []
 
 

@@ -109,35 +109,39 @@ class Lockstep:
 
     def _by_steps(self, order: Tensor, count: int) -> Tensor:
         """Make the steps of an epoch one after the other; return the objectives, (steps, width)."""
+        lr, factors = self._rates(count)
         objectives = []
         for number, batch in enumerate(order.split(self.batch_size, dim=1)):
-            lr, factors = self._rates(number)
             shares = self._numbers(self._shares(), idle=1.0)
-            objectives.append(self._step(batch, self.stack.steps + number, lr, factors, shares))
+            objectives.append(self._step(batch, self.stack.steps + number, lr[number], factors[number], shares))
         return torch.stack(objectives)
 
     def _by_tables(self, order: Tensor, count: int) -> Tensor:
         """Do the same by tables that are computed beforehand, so that no step waits for Python."""
-        rates = [self._rates(number) for number in range(count)]
-        tables = Tables(
-            order,
-            (self.stack.steps + torch.arange(count)[:, None]).to(self.device),
-            torch.stack([lr for lr, _ in rates]),
-            torch.stack([factors for _, factors in rates]),
-            torch.stack([self._numbers(self._shares(), idle=1.0) for _ in range(count)]),
-        )
+        numbers = self.stack.steps + torch.arange(count)[:, None]
+        shares = torch.ones(count, self.width, dtype=torch.float64)
+        if self.changes.mixing:
+            shares[:, : len(self.states)] = torch.tensor([self._shares() for _ in range(count)], dtype=torch.float64)
+        tables = Tables(order, numbers.to(self.device), *self._rates(count), shares.to(self.device, self.dtype))
         if self.replay is None:
             moments = [tensor for of_key in self.stack.moments for tensor in of_key]
             self.replay = Replay(self._step, self.batch_size, tables, [*self.stack.values, *moments])
         return self.replay.epoch(tables)
 
-    def _rates(self, number: int) -> tuple[Tensor, Tensor]:
-        """The learning rates, (width,), and the optimizer's factors, (factors, width), in a step of an epoch."""
-        lr = self._learning_rates()
-        factors = self.rule.factors(lr, self.stack.steps + number + 1, self.exact_options)
-        for state, alive in zip(self.states, self.stack.alive, strict=True):
-            if state.schedule is not None and alive:
+    def _rates(self, count: int) -> tuple[Tensor, Tensor]:
+        """The learning rates, (steps, width), and the optimizer's factors, (steps, factors, width), of an epoch."""
+        lr = torch.zeros(count, self.width, dtype=torch.float64)
+        for slot, (state, alive) in enumerate(zip(self.states, self.stack.alive, strict=True)):
+            if not alive:
+                continue
+            if state.schedule is None:
+                lr[:, slot] = state.optimizer.param_groups[0]["lr"]
+                continue
+            for number in range(count):
+                lr[number, slot] = state.optimizer.param_groups[0]["lr"]
                 state.schedule.step()
+        steps = self.stack.steps + torch.arange(1, count + 1)[:, None]
+        factors = self.rule.factors(lr, steps, self.exact_options)
         return lr.to(self.device, self.dtype), factors.to(self.device, self.dtype)
 
     def _orders(self) -> Tensor:
@@ -150,11 +154,6 @@ class Lockstep:
                 orders.append(torch.zeros(self.images or len(self.train), dtype=torch.int64))
         idle = self.width - len(self.states)
         return torch.stack(orders + [torch.zeros_like(orders[0])] * idle).to(self.device)
-
-    def _learning_rates(self) -> Tensor:
-        rates = [float(state.optimizer.param_groups[0]["lr"]) for state in self.states]
-        rates = [rate if alive else 0.0 for rate, alive in zip(rates, self.stack.alive, strict=True)]
-        return torch.tensor([*rates, *[0.0] * (self.width - len(rates))], dtype=torch.float64)
 
     def _shares(self) -> list[float]:
         shares = [1.0] * len(self.states)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
-from torch import nn
 
 from study.config.build import build_dataset, build_model, build_regularizer, reg_parts
 from study.config.devices import CUDA, kind_here
 from study.config.run_config import RunConfig
+from study.models import MLP
 from study.regularizers import Regularizer
 from study.regularizers.data_side import LabelSmoothing
 from study.regularizers.early_stopping import EarlyStopping
@@ -36,14 +37,14 @@ def reason_against(config: RunConfig) -> str | None:
         return "precision=bfloat16 is not supported"
     if config.optimizer["_target_"] not in RULES:
         return f"optimizer={config.optimizer['option']} has no batched form"
-    dataset = build_dataset(config.data)
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(config.model, dataset)
     regularizers = [build_regularizer(part) for part in reg_parts(config)]
     for part, regularizer in zip(reg_parts(config), regularizers, strict=True):
         if (reason := _reason_against(regularizer)) is not None:
             return f"reg={part['option']} {reason}"
-    return _reason_together(regularizers) or _of_model(config, model, dataset.image_shape)
+    if (reason := _reason_together(regularizers)) is not None:
+        return reason
+    reason = _of_model(json.dumps([config.data, config.model], default=str), kind)
+    return reason and f"model={config.model['option']}: {reason}"
 
 
 def group_of(config: RunConfig) -> str:
@@ -85,6 +86,13 @@ def _reason_together(regularizers: Sequence[Regularizer]) -> str | None:
     return None
 
 
-def _of_model(config: RunConfig, model: nn.Module, image_shape: tuple[int, ...]) -> str | None:
-    reason = networks.reason_against(model, image_shape)
-    return reason and f"model={config.model['option']}: {reason}"
+@lru_cache(maxsize=100)
+def _of_model(content: str, kind: str) -> str | None:
+    """Why a model cannot be trained in lockstep on a kind of device, given its config and that of its data as JSON."""
+    data, model = json.loads(content)
+    dataset = build_dataset(data)
+    with torch.random.fork_rng(devices=[]):
+        built = build_model(model, dataset)
+    if type(built) is not MLP and kind == "cpu":
+        return "on a CPU, only mlp and linear have bytes that do not depend on their companions"
+    return networks.reason_against(built, dataset.image_shape)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from study.models import MLP
 from study.training.lockstep.products import linear
+from study.training.lockstep.stack import UNIT
 
 # Maps stacked weights (width, *shape), and images (width, n, *image_shape), to logits (width, n, classes).
 Forward = Callable[[Sequence[Tensor], Tensor], Tensor]
@@ -30,10 +31,23 @@ def mlp_logits(model: MLP, values: Sequence[Tensor], images: Tensor, dropping: D
         if model.norms:
             units = nn.functional.layer_norm(units, units.shape[2:])
             units = units * of[f"norms.{i}.weight"][:, None] + of[f"norms.{i}.bias"][:, None]
-        units = activation(units)
+        units = _activated(activation, units)
         if dropping is not None:
             units = dropping(i, units)
     return _linear(of, "output", units)
+
+
+def _activated(activation: nn.Module, units: Tensor) -> Tensor:
+    """The activations, (width, n, units).
+
+    A CPU computes the last numbers of a tensor one by one, and rounds tanh and the like in another way there. So these
+    get numbers of padding, such that all of a slot's own are computed alike, also in the backward pass.
+    """
+    size = units[0].numel()
+    if isinstance(activation, nn.ReLU) or size % UNIT == 0:  # which is exact, or needs none
+        return activation(units)
+    padded = nn.functional.pad(units.flatten(1), (0, -size % UNIT))
+    return activation(padded)[:, :size].view(units.shape)
 
 
 def _linear(of: dict[str, Tensor], layer: str, units: Tensor) -> Tensor:

@@ -6,6 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+Tensors = Sequence[Tensor]
+Options = Mapping[str, Tensor]
+MOMENTUM = "momentum_buffer"  # torch's optimizers keep none without momentum
+
 
 class Rule:
     """The step of an optimizer. Options and learning rates of runs are numbers (width,).
@@ -31,34 +35,25 @@ class Rule:
             if not state:
                 if self.with_steps:
                     state["step"] = torch.zeros((), dtype=torch.float32, device=self._place(optimizer, parameter))
-                state.update({key: torch.zeros_like(parameter) for key in self._kept(optimizer)})
+                kept = [key for key in self.moments if key != MOMENTUM or optimizer.param_groups[0]["momentum"]]
+                state.update({key: torch.zeros_like(parameter) for key in kept})
         return optimizer.state
-
-    def _kept(self, optimizer: torch.optim.Optimizer) -> Sequence[str]:
-        return self.moments
 
     @staticmethod
     def _place(optimizer: torch.optim.Optimizer, parameter: Tensor) -> torch.device:
         return parameter.device if optimizer.param_groups[0].get("fused") else torch.device("cpu")
 
-    def factors(self, lr: Tensor, steps: Tensor, options: Mapping[str, Tensor]) -> Tensor:
-        """What depends on the number of the step: (factors, width), float64 on the CPU.
+    def factors(self, lr: Tensor, steps: Tensor, options: Options) -> Tensor:
+        """What depends on the number of the step, by default the learning rate: (steps, factors, width), float64, CPU.
 
         Args:
-            lr: the learning rates, float64 (width,).
-            steps: the numbers of the step, from 1, int64 (width,).
+            lr: the learning rates, float64 (steps, width).
+            steps: the numbers of the steps, from 1, int64 (steps, width).
             options: of the runs, float64 (width,) each.
         """
-        raise NotImplementedError
+        return lr[:, None]
 
-    def step(
-        self,
-        w: Tensor,
-        gradient: Tensor,
-        moments: Sequence[Tensor],
-        factors: Sequence[Tensor],
-        options: Mapping[str, Tensor],
-    ) -> None:
+    def step(self, w: Tensor, gradient: Tensor, moments: Tensors, factors: Tensors, options: Options) -> None:
         """Make one step for a stacked parameter, in place.
 
         Args:
@@ -70,9 +65,7 @@ class Rule:
         """
         raise NotImplementedError
 
-    def metric(
-        self, moments: Sequence[Tensor], factors: Sequence[Tensor], options: Mapping[str, Tensor]
-    ) -> tuple[Tensor, bool]:
+    def metric(self, moments: Tensors, factors: Tensors, options: Options) -> tuple[Tensor, bool]:
         """The step for each unit of gradient (see `regularizers.metric`), and whether it is one number for each run."""
         raise NotImplementedError
 
@@ -89,65 +82,41 @@ class Adam(Rule):
         first, second = map(float, group["betas"])
         return [first, 1 - first, second, 1 - second, float(group["eps"])]
 
-    def factors(self, lr: Tensor, steps: Tensor, options: Mapping[str, Tensor]) -> Tensor:
-        first, second = 1 - options["decay1"] ** steps, 1 - options["decay2"] ** steps
-        return torch.stack([lr / first, second.sqrt(), lr])
+    def factors(self, lr: Tensor, steps: Tensor, options: Options) -> Tensor:
+        first, second = (1 - _powers(options[key], steps) for key in ("decay1", "decay2"))
+        return torch.stack([lr / first, second.sqrt(), lr], dim=1)
 
-    def step(
-        self,
-        w: Tensor,
-        gradient: Tensor,
-        moments: Sequence[Tensor],
-        factors: Sequence[Tensor],
-        options: Mapping[str, Tensor],
-    ) -> None:
+    def step(self, w: Tensor, gradient: Tensor, moments: Tensors, factors: Tensors, options: Options) -> None:
         mean, square = moments
         mean.lerp_(gradient, options["rest1"])
         square.mul_(options["decay2"]).addcmul_(gradient, gradient * options["rest2"])
         scale = square.sqrt().div_(factors[1]).add_(options["eps"])
         w.sub_(torch.div(mean, scale, out=scale).mul_(factors[0]))
 
-    def metric(
-        self, moments: Sequence[Tensor], factors: Sequence[Tensor], options: Mapping[str, Tensor]
-    ) -> tuple[Tensor, bool]:
+    def metric(self, moments: Tensors, factors: Tensors, options: Options) -> tuple[Tensor, bool]:
         return factors[2] / (moments[1].sqrt() / factors[1] + options["eps"]), False
 
 
 class SGD(Rule):
     """Gradient descent with momentum as torch defines it, also Nesterov's. Without momentum, a run keeps no moment."""
 
-    moments = ("momentum_buffer",)
+    moments = (MOMENTUM,)
     options = ("momentum", "nesterov")
 
-    def _kept(self, optimizer: torch.optim.Optimizer) -> Sequence[str]:
-        return self.moments if optimizer.param_groups[0]["momentum"] else ()
-
-    def factors(self, lr: Tensor, steps: Tensor, options: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([lr])
-
-    def step(
-        self,
-        w: Tensor,
-        gradient: Tensor,
-        moments: Sequence[Tensor],
-        factors: Sequence[Tensor],
-        options: Mapping[str, Tensor],
-    ) -> None:
+    def step(self, w: Tensor, gradient: Tensor, moments: Tensors, factors: Tensors, options: Options) -> None:
         buffer, momentum = moments[0], options["momentum"]
         buffer.mul_(momentum).add_(gradient)
         ahead = torch.where(options["nesterov"] > 0, gradient + momentum * buffer, buffer)
         w.sub_(ahead * factors[0])
 
-    def metric(
-        self, moments: Sequence[Tensor], factors: Sequence[Tensor], options: Mapping[str, Tensor]
-    ) -> tuple[Tensor, bool]:
+    def metric(self, moments: Tensors, factors: Tensors, options: Options) -> tuple[Tensor, bool]:
         return factors[0] / (1 - options["momentum"]), True
 
 
 class RMSprop(Rule):
     """RMSprop (Hinton 2012) as torch defines it. Without momentum, a run keeps no second moment."""
 
-    moments = ("square_avg", "momentum_buffer")
+    moments = ("square_avg", MOMENTUM)
     options = ("alpha", "rest", "eps", "momentum")
     with_steps = True
 
@@ -155,24 +124,27 @@ class RMSprop(Rule):
         group = optimizer.param_groups[0]
         return [float(group["alpha"]), 1 - float(group["alpha"]), float(group["eps"]), float(group["momentum"])]
 
-    def _kept(self, optimizer: torch.optim.Optimizer) -> Sequence[str]:
-        return self.moments if optimizer.param_groups[0]["momentum"] else self.moments[:1]
-
-    def factors(self, lr: Tensor, steps: Tensor, options: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([lr])
-
-    def step(
-        self,
-        w: Tensor,
-        gradient: Tensor,
-        moments: Sequence[Tensor],
-        factors: Sequence[Tensor],
-        options: Mapping[str, Tensor],
-    ) -> None:
+    def step(self, w: Tensor, gradient: Tensor, moments: Tensors, factors: Tensors, options: Options) -> None:
         square, buffer = moments
         square.mul_(options["alpha"]).addcmul_(gradient, gradient * options["rest"])
         buffer.mul_(options["momentum"]).add_(gradient / (square.sqrt() + options["eps"]))
         w.sub_(buffer * factors[0])
+
+
+def _powers(base: Tensor, exponents: Tensor) -> Tensor:
+    """base ** exponents, float64 (steps, width), by Python: torch rounds a power by its place in memory.
+
+    Args:
+        base: float64 (width,).
+        exponents: int64 (steps, width).
+    """
+    known: dict[tuple[float, int], float] = {}
+    rows = []
+    for row in exponents.tolist():
+        pairs = list(zip(base.tolist(), row, strict=True))
+        known.update({pair: pair[0] ** pair[1] for pair in pairs if pair not in known})
+        rows.append([known[pair] for pair in pairs])
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 RULES: Mapping[str, Rule] = {

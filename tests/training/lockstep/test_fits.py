@@ -2,6 +2,8 @@
 
 import pytest
 
+from study.models import convolutional
+from study.training.lockstep import networks
 from study.training.lockstep.fits import group_of, reason_against
 from study.training.lockstep.memory import needed_bytes, width_that_fits
 from study.training.loop_choice import choose_loops, narrowed
@@ -29,7 +31,6 @@ WITH_FORMULA = (
         ["optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "clip_norm=1.0", "precision=float64"],
         ["reg=combine", "reg.parts=[{reg: l1, lam: 1e-5}, {reg: dropout, lam: 0.25}]"],
         ["data=mnist1d"],
-        ["model=cnn"],
     ],
     ids=" ".join,
 )
@@ -45,7 +46,7 @@ def test_lockstep_trains(overrides):
         (["reg=weight_decay", "reg.independent=true"], "reg=weight_decay has no batched form"),
         (["reg=batch_norm"], "reg=batch_norm has no batched form"),
         (["model.norm=batch"], "model=mlp: it has batch normalization"),
-        (["model=cnn", "reg=dropout"], "model=cnn: vmap cannot run it"),
+        (["model=cnn"], "model=cnn: on a CPU, only mlp and linear"),
         (["precision=bfloat16"], "precision=bfloat16 is not supported"),
         (["threads=2"], "threads=2: several threads"),
         (["reg=combine", "reg.parts=[{reg: noise, lam: 0.1}, {reg: mixup, lam: 0.25}]"], "an order of their own"),
@@ -54,6 +55,12 @@ def test_lockstep_trains(overrides):
 )
 def test_lockstep_does_not_train(overrides, reason):
     assert reason in reason_against(config(*overrides))
+
+
+def test_on_accelerators_other_models_fit_unless_they_draw_or_have_buffers():
+    assert networks.reason_against(convolutional.cnn((8, 8), 10), (8, 8)) is None
+    assert "vmap cannot run it" in networks.reason_against(convolutional.cnn((8, 8), 10, dropout=0.5), (8, 8))
+    assert "it has buffers" in networks.reason_against(convolutional.cnn((8, 8), 10, norm="batch"), (8, 8))
 
 
 def test_runs_that_differ_in_regularizer_rate_noise_and_seed_train_together():

@@ -95,6 +95,21 @@ def test_the_bytes_of_a_run_are_the_same_alone_and_with_other_companions_in_anot
         assert trained(crew([number]), optimizer)[number] == together[number], names[number]
 
 
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "silu"])
+def test_an_odd_number_of_slots_and_units_makes_no_difference_between_slots(singles, activation):
+    """Where vectors of the CPU end within a slot, torch computes the rest in another way."""
+
+    def crew(numbers):
+        model = lambda dropout: MLP(64, [13], 10, activation=activation, dropout=dropout)  # noqa: E731
+        names = ("l1", "none", "dropout", "l2", "l2")
+        return [make_run(number, names[number], "adam", singles, model) for number in numbers]
+
+    how = {"epochs": 2, "width": 5, "batch_size": 7}
+    together = trained(crew([0, 1, 2, 3, 4]), "adam", **how)
+    assert trained(crew([4, 3, 2, 1, 0]), "adam", **how) == together
+    assert trained(crew([4]), "adam", **how)[4] == together[4]
+
+
 def test_a_run_that_diverges_does_not_disturb_its_companions(singles):
     runs = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(("l2", "none", "l1"))]
     broken = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(("l2", "none", "l1"))]
