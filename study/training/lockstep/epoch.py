@@ -1,5 +1,6 @@
 """Train several runs for an epoch, step by step together."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -137,9 +138,11 @@ class Lockstep:
             if state.schedule is None:
                 lr[:, slot] = state.optimizer.param_groups[0]["lr"]
                 continue
-            for number in range(count):
-                lr[number, slot] = state.optimizer.param_groups[0]["lr"]
-                state.schedule.step()
+            with warnings.catch_warnings():  # torch misses the steps of its optimizer
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                for number in range(count):
+                    lr[number, slot] = state.optimizer.param_groups[0]["lr"]
+                    state.schedule.step()
         steps = self.stack.steps + torch.arange(1, count + 1)[:, None]
         factors = self.rule.factors(lr, steps, self.exact_options)
         return lr.to(self.device, self.dtype), factors.to(self.device, self.dtype)

@@ -9,6 +9,7 @@ from torch import nn
 
 from study import optimizers
 from study.data import Part
+from study.optimizers.schedules import cosine
 from study.regularizers import Combined, Regularizer
 from study.regularizers.combined import Part as PartOfRegularizer
 from study.regularizers.data_side import LabelSmoothing, Mixup, Noise
@@ -75,23 +76,22 @@ def make_run(
     model: Callable[[float], nn.Module],
     scope: str = "all",
     clip_norm: float | None = None,
-    seed: int | None = None,
+    schedule: bool = False,
 ) -> Run:
-    """A run whose seed, split and learning rate follow from its number."""
+    """A run whose seed, split and learning rate follow from its number. Its schedule is over after three epochs."""
     make, lam = REGULARIZERS[regularizer]
-    seed = number if seed is None else seed
-    torch.manual_seed(100 + seed)
+    torch.manual_seed(100 + number)
     network = model(lam if regularizer == "dropout" else 0.0).to(all_images.all_images.dtype)
     own = make()
     own.attach(network, in_scope(network, scope) if own.takes_scope else [], 10)
     combined = Combined([PartOfRegularizer(own, lam)])
     combined.start_epoch(1)
-    rows = torch.randperm(len(all_images), generator=torch.Generator().manual_seed(seed))[:510]
+    rows = torch.randperm(len(all_images), generator=torch.Generator().manual_seed(number))[:510]
     part = Part(all_images.all_images, all_images.all_labels, rows)
-    made = OPTIMIZERS[optimizer](list(network.parameters()), 1e-3 * (1 + seed % 3))
-    order = torch.Generator().manual_seed(200 + seed)
-    state = State(network, combined, made, order, clip_norm=clip_norm)
-    return Run(state, part, torch.Generator().manual_seed(300 + seed), number)
+    made = OPTIMIZERS[optimizer](list(network.parameters()), 1e-3 * (1 + number % 3))
+    order = torch.Generator().manual_seed(200 + number)
+    state = State(network, combined, made, order, cosine(made, 78) if schedule else None, clip_norm)
+    return Run(state, part, torch.Generator().manual_seed(300 + number), number)
 
 
 def in_lockstep(runs: Sequence[Run], optimizer: str, width: int = 32, batch_size: int = 20) -> Lockstep:

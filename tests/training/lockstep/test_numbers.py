@@ -64,6 +64,29 @@ def test_each_run_agrees_with_the_general_loop_over_200_steps(doubles, optimizer
             assert float((q - p).abs().max()) <= 1e-9 * float(p.abs().max()), name
 
 
+@pytest.mark.filterwarnings("error")
+def test_runs_have_schedules_limits_of_the_gradient_and_scopes_of_their_own(doubles):
+    """Some have, and others have not; none disturbs the user with a warning of torch's."""
+
+    def crew():
+        return [
+            make_run(0, "l1", "adam", doubles, mlp, schedule=True),
+            make_run(1, "l2", "adam", doubles, mlp, scope="weights", clip_norm=0.3),
+            make_run(2, "l1", "adam", doubles, mlp, scope="output.*", schedule=True, clip_norm=0.5),
+            make_run(3, "group_lasso", "adam", doubles, mlp, scope="weights"),
+            make_run(4, "none", "adam", doubles, mlp),
+        ]
+
+    alone, together = crew(), crew()
+    lockstep = in_lockstep(together, "adam")
+    for _ in range(2):
+        objectives = lockstep.train_epoch()
+        for run, objective in zip(alone, objectives, strict=True):
+            assert objective == pytest.approx(general.train_epoch(run.state, run.train, 20), rel=1e-9)
+    for one, other in zip(alone, together, strict=True):
+        assert other.state.optimizer.param_groups[0]["lr"] == one.state.optimizer.param_groups[0]["lr"]
+
+
 def bytes_of(run):
     return b"".join(weight.numpy().tobytes() for weight in weights(run))
 
