@@ -4,7 +4,9 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,8 @@ class RunFolder:
             rows: the initial content of a new run's growing CSVs; the default is their header.
         """
         self.path = path
+        self._writer: Executor | None = None
+        self._pending: list[Future[None]] = []
         self.growing = GROWING + ((LABEL_NOISE,) if config.data["label_noise"] else ())
         self.began = time.perf_counter()
         path.mkdir(parents=True, exist_ok=True)
@@ -71,17 +75,43 @@ class RunFolder:
             else:
                 os.truncate(path / name, sizes[name])
 
+    def write_beside(self, writer: Executor) -> None:
+        """Add rows in a thread from now on, in their order. A write that fails raises its error at a later call."""
+        self._writer = writer
+
+    def flush(self) -> None:
+        """Wait until all rows are written.
+
+        Raises:
+            OSError: a write failed.
+        """
+        pending, self._pending = self._pending, []
+        wait(pending)
+        for write in pending:
+            write.result()
+
+    def _write(self, write: Callable[[], None]) -> None:
+        if self._writer is None:
+            write()
+            return
+        done, self._pending = [w for w in self._pending if w.done()], [w for w in self._pending if not w.done()]
+        for earlier in done:
+            earlier.result()
+        self._pending.append(self._writer.submit(write))
+
     def sizes(self) -> dict[str, int]:
         """The current size of each growing CSV in bytes."""
+        self.flush()
         return {name: (self.path / name).stat().st_size for name in self.growing}
 
     def log(self, line: str) -> None:
         """Add a line to run.log."""
-        append_whole(self.path / LOG, f"{now()}  {line}\n".encode())
+        entry = f"{now()}  {line}\n".encode()
+        self._write(lambda: append_whole(self.path / LOG, entry))
 
     def append(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a CSV."""
-        append_whole(self.path / name, as_csv(rows).encode())
+        self._write(lambda: append_whole(self.path / name, as_csv(rows).encode()))
 
     def write_table(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Write a whole CSV, one that does not grow during training."""
@@ -89,8 +119,12 @@ class RunFolder:
 
     def append_weights(self, epoch: int, parameters: Iterable[Described]) -> None:
         """Add the statistics of every parameter at one epoch, and the histograms and effective ranks that it has."""
+        described = list(parameters)
+        self._write(lambda: self._append_weights(epoch, described))
+
+    def _append_weights(self, epoch: int, described: Sequence[Described]) -> None:
         statistics, bins, ranks = [], [], []
-        for of in parameters:
+        for of in described:
             statistics.append([epoch, of.name, *of.summary.values()])
             if of.rank is not None:
                 ranks.append([epoch, of.name, of.rank])
@@ -98,11 +132,9 @@ class RunFolder:
                 occupied = np.flatnonzero(of.counts).tolist()
                 counts = of.counts[occupied].tolist()
                 bins += [(epoch, of.name, *BIN_TEXT[i], n) for i, n in zip(occupied, counts, strict=True)]
-        self.append("weights.csv", statistics)
-        if ranks:
-            self.append("ranks.csv", ranks)
-        if bins:
-            self.append("histogram.csv", bins)
+        for name, rows in (("weights.csv", statistics), ("ranks.csv", ranks), ("histogram.csv", bins)):
+            if rows:
+                append_whole(self.path / name, as_csv(rows).encode())
 
     def note(self, **facts: Any) -> None:
         """Keep entries for status.json; they are written when the run ends, or by `write_notes`."""
@@ -117,6 +149,9 @@ class RunFolder:
 
         A run with a result (complete or diverged) also gets the seal of its files.
         """
+        has_result = state in ("complete", "diverged")
+        with nullcontext() if has_result else suppress(OSError):  # the checkpoint says which rows count
+            self.flush()
         self._status |= {"state": state, "ended": now()}
         if cause:
             self._status["cause"] = cause
@@ -124,7 +159,7 @@ class RunFolder:
             self._status["traceback"] = traceback
         for key in ("seal", OWN):  # from an earlier call whose write failed
             self._status.pop(key, None)
-        if state in ("complete", "diverged"):
+        if has_result:
             self._status = with_own_sum({**self._status, "seal": seal_of(self.path, SEALED)})
         self._write_status()
 

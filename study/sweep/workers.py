@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from study.config.devices import CUDA, Devices
-from study.errors import MachineFaultError
 from study.records import claims
 from study.records.claims import Claim
 from study.sweep.pool import Pool
@@ -83,7 +82,7 @@ class Alone(Trainer):
                     for claim in taken.values():
                         stack.enter_context(claim.ownership.heartbeat())
                     self._train(taken)
-            except (KeyboardInterrupt, MachineFaultError):
+            except BaseException:
                 for claim in taken.values():
                     claim.give_back()
                 raise

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,19 +61,20 @@ def train_together(runs: Sequence[Epochs], on_end: OnEnd) -> None:
         KeyboardInterrupt, MachineFaultError: the runs have been stopped; each that had begun is marked as interrupted.
     """
     members = [_Member(number, epochs, torch.get_rng_state()) for number, epochs in enumerate(runs)]
-    try:
-        for member in members:
-            _go_on(member, None, on_end)
-        crew = [member for member in members if member.training is not None]
-        if crew:
-            _train(crew, on_end)
-    except BaseException as error:
-        for member in members:
-            _stop(member, error, on_end)
-        raise
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        try:
+            for member in members:
+                _go_on(member, None, on_end)
+            crew = [member for member in members if member.training is not None]
+            if crew:
+                _train(crew, on_end, writer)
+        except BaseException:
+            for member in members:
+                _stop(member, on_end)
+            raise
 
 
-def _train(crew: Sequence[_Member], on_end: OnEnd) -> None:
+def _train(crew: Sequence[_Member], on_end: OnEnd, writer: Executor) -> None:
     """Train the runs that have begun, epoch by epoch."""
     for slot, member in enumerate(crew):
         member.slot = slot
@@ -83,6 +85,10 @@ def _train(crew: Sequence[_Member], on_end: OnEnd) -> None:
     except Exception as error:  # no memory for all of them, say
         _fail(crew, error, on_end)
         return
+    if computes_beside(lockstep.device):
+        for member in crew:
+            if member.training is not None:
+                member.training.folder.write_beside(writer)
     while active := [member for member in crew if member.training is not None]:
         began = time.perf_counter()
         for member in active:
@@ -94,7 +100,8 @@ def _train(crew: Sequence[_Member], on_end: OnEnd) -> None:
         except Exception as error:  # the user's own regularizer may raise anything
             _fail(active, error, on_end)
             return
-        described = Descriptions(lockstep.stack, [m.slot for m in active]) if lockstep.device.type != "cpu" else None
+        beside = computes_beside(lockstep.device)
+        described = Descriptions(lockstep.stack, [member.slot for member in active]) if beside else None
         training, scoring = (trained - began) / len(active), (time.perf_counter() - trained) / len(active)
         for member in active:
             member.random = lockstep.generators[member.slot].get_state()
@@ -103,6 +110,11 @@ def _train(crew: Sequence[_Member], on_end: OnEnd) -> None:
             _go_on(member, Trained(objectives[member.slot], training, scoring, train, val, norm, weights), on_end)
             if member.training is None:
                 lockstep.freeze(member.slot)
+
+
+def computes_beside(device: torch.device) -> bool:
+    """Whether a device computes beside the CPU: it then describes weights, and files are written while it trains."""
+    return device.type != "cpu"
 
 
 class Descriptions:
@@ -174,7 +186,7 @@ def _fail(members: Sequence[_Member], error: Exception, on_end: OnEnd) -> None:
                 on_end(member.number, end.value)
 
 
-def _stop(member: _Member, error: BaseException, on_end: OnEnd) -> None:
+def _stop(member: _Member, on_end: OnEnd) -> None:
     """Stop a run because another one was stopped at once, or met a fault of the machine."""
     if member.training is None:
         return

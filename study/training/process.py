@@ -36,6 +36,8 @@ def prepare_process(threads: int, device: str) -> torch.device:
     if chosen.type != "cpu" or threads > 1:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS is not deterministic
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # A pass over memory that only finds mistakes. torch has no type for it.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return chosen
 
 

@@ -1,5 +1,6 @@
 """Sweeps whose runs train in lockstep: the files of each run are the same alone, with companions, and after a kill."""
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,10 @@ import time
 import pandas as pd
 import pytest
 
+from study.records import run_folder
 from study.records.comparison import differing
+from study.records.files import append_whole
+from study.training import crew
 from tests.conftest import run_folders, run_here, under_way
 
 FEW = ("data=digits", "model.hidden=[12]", "data.train_size=300", "epochs=3")
@@ -50,6 +54,36 @@ def test_the_scores_are_those_of_the_general_loop_up_to_rounding(study, together
         own, reference = (pd.read_csv(folder / "metrics.csv") for folder in (together[name], run))
         same = ["epoch", "train_loss", "val_loss", "penalty", "objective", "gradient_ratio", "lam", "learning_rate"]
         pd.testing.assert_frame_equal(own[same], reference[same], rtol=1e-3)
+
+
+def test_files_written_beside_the_training_are_the_same(study, together, tmp_path, monkeypatch):
+    """As on accelerators, where the weights of all runs are described at once too, up to rounding."""
+    monkeypatch.setattr(crew, "computes_beside", lambda device: True)
+    result = study(*SWEEP, "name=beside")
+    assert result.code == 0, result
+    for name, run in by_name(tmp_path / "outputs" / "beside").items():
+        assert set(differing(run, together[name])) <= {"weights.csv"}
+        own, reference = (pd.read_csv(folder / "weights.csv") for folder in (run, together[name]))
+        pd.testing.assert_frame_equal(own, reference, rtol=1e-9)
+
+
+def test_rows_that_cannot_be_written_beside_the_training_stop_the_sweep(study, tmp_path, monkeypatch):
+    def full(file, content):
+        if file.name == "weights.csv" and b"\n2," in content:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        return append_whole(file, content)
+
+    monkeypatch.setattr(crew, "computes_beside", lambda device: True)
+    monkeypatch.setattr(run_folder, "append_whole", full)
+    result = study(*SWEEP, "name=full")
+    assert result.code == 1
+    assert "No space left on device" in result.err
+    assert "Traceback" not in result.err
+    states = [json.loads((run / "status.json").read_text())["state"] for run in under_way(tmp_path / "outputs/full")]
+    assert states == ["interrupted"] * 6
+    monkeypatch.setattr(run_folder, "append_whole", append_whole)
+    assert study(*SWEEP, "name=full").code == 0
+    assert len(run_folders(tmp_path / "outputs" / "full")) == 6
 
 
 @pytest.mark.slow
