@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from study import optimizers
-from study.analysis.statistics import inference, verdicts
+from study.analysis.statistics import inference, tost, verdicts
 from study.data import load_splits
 from study.data.digits import digits
 from study.measures.scoring import score
@@ -136,7 +136,7 @@ def equivalence(generator: np.random.Generator, sd: float) -> list[list[str]]:
 
     def found(draws: np.ndarray, margin: float) -> np.ndarray:
         each = zip(draws.mean(axis=1), draws.std(axis=1, ddof=1), strict=True)
-        return np.array([inference.equivalence(mean, own, draws.shape[1], margin) < LEVEL for mean, own in each])
+        return np.array([tost.p_value(mean, own, draws.shape[1], margin) < LEVEL for mean, own in each])
 
     lines = []
     for n in SIZES:
@@ -148,7 +148,7 @@ def equivalence(generator: np.random.Generator, sd: float) -> list[list[str]]:
             draws = MARGIN - sign * sd * (generator.exponential(size=(DRAWS, n)) - 1)
             what = f"True difference = margin, n = {n}, skewed {tail}, sd {sd:g} points: equivalent"
             lines.append([what, *rate(found(draws, MARGIN))])
-        margin = inference.provable_margin(sd, n)
+        margin = tost.provable_margin(sd, n)
         draws = generator.normal(0, sd, size=(DRAWS, n))
         what = f"No true difference, n = {n}, sd {sd:g} points, margin {margin:.2f} points: equivalent"
         lines.append([what, *rate(found(draws, margin)), "0.800", ""])

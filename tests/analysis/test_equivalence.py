@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from study.analysis.statistics import contrasts, inference, verdicts
+from study.analysis.statistics import contrasts, inference, tost, verdicts
 from study.analysis.tables.contrast_tables import contrast_text
 from study.measures.catalog import measures_of
 from tests.conftest import run_here
@@ -36,7 +36,7 @@ def compared(differences, margin, primary="val_accuracy", seeds=7):
 
 
 def equivalence(differences, margin):
-    return inference.equivalence(differences.mean(), differences.std(ddof=1), len(differences), margin)
+    return tost.p_value(differences.mean(), differences.std(ddof=1), len(differences), margin)
 
 
 def spread(mean, sd, n=7):
@@ -71,15 +71,15 @@ def test_equivalence_at_5_percent_is_a_90_percent_interval_within_the_margin():
 
 @pytest.mark.parametrize(("value", "p"), [(0.0, 2**-7), (0.29, 2**-7), (-0.31, 1.0), (0.3, 1.0)])
 def test_equal_differences_count_with_one_sided_sign_flips(value, p):
-    assert inference.equivalence(value, 0.0, 7, 0.3) == p
+    assert tost.p_value(value, 0.0, 7, 0.3) == p
 
 
 def test_one_seed_tests_nothing():
-    assert np.isnan(inference.equivalence(0.1, np.nan, 1, 0.3))
+    assert np.isnan(tost.p_value(0.1, np.nan, 1, 0.3))
 
 
 def test_the_provable_margin_has_the_power_that_it_names():
-    margin = inference.provable_margin(0.2, 7, level=0.0125)
+    margin = tost.provable_margin(0.2, 7, level=0.0125)
     draws = np.random.default_rng(0).normal(0, 0.2, size=(4000, 7))
     found = np.mean([equivalence(d, margin) < 0.0125 for d in draws])
     assert found == pytest.approx(0.8, abs=0.02)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.analysis.statistics import inference
+from study.analysis.statistics import inference, tost
 from study.analysis.statistics.contrasts import FEW, LEVEL, counted, number_range, shown_unit
 from study.measures.catalog import measures_of
 
@@ -42,8 +42,8 @@ def with_verdicts(table: pd.DataFrame, primary: str, margin: float, task: str) -
     lines: list[dict[str, Any]] = []
     for row in found.itertuples():
         tested = row.n >= inference.INTERVALS_FROM
-        p = inference.equivalence(row.mean_difference, row.sd, row.n, own) if tested else np.nan
-        provable = inference.provable_margin(row.sd, row.n, level=level) if tested and row.sd > 0 else np.nan
+        p = tost.p_value(row.mean_difference, row.sd, row.n, own) if tested else np.nan
+        provable = tost.provable_margin(row.sd, row.n, level=level) if tested and row.sd > 0 else np.nan
         lines.append({"margin": own, "p_equivalence": p, "provable_margin": provable})
     new = pd.DataFrame(lines, found.index, columns=list(COLUMNS))
     p = new["p_equivalence"].astype(float)
