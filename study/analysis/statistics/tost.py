@@ -1,4 +1,4 @@
-"""Two one-sided tests (TOST): whether differences are smaller than a margin, and which margin so many seeds can show."""
+"""Two one-sided tests (TOST): whether differences are smaller than a margin, and which margins seeds can show."""
 
 import math
 from functools import lru_cache
