@@ -4,6 +4,7 @@ What differs between steps is read from tables on the device by the number of th
 So an epoch is a row of replays, and nothing is read back before its end.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Replay:
         self.full, self.rest = divmod(tables.order.shape[1], batch_size)
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
         if self.device.type == "cuda":
-            self._capture(changed)
+            self._try_to_capture(changed)
 
     def epoch(self, tables: Tables) -> Tensor:
         """Make all steps of an epoch; return the objectives, (steps, width)."""
@@ -83,8 +84,20 @@ class Replay:
         self.objectives.index_copy_(0, at, objective[None])
         self.at.add_(1)
 
-    def _capture(self, changed: list[Tensor]) -> None:
+    def _try_to_capture(self, changed: list[Tensor]) -> None:
+        """Capture the steps; where that fails, they are made one by one, and a warning says so."""
         before = [tensor.detach().clone() for tensor in changed]
+        try:
+            self._capture()
+        except RuntimeError as error:  # a user's penalty may do what a graph cannot
+            self.graphs = {}
+            first = (str(error).splitlines() or [""])[0]
+            warnings.warn(f"a step cannot be captured as a CUDA graph, and lockstep is slower: {first}", stacklevel=2)
+        with torch.no_grad():
+            for tensor, kept in zip(changed, before, strict=True):
+                tensor.copy_(kept)
+
+    def _capture(self) -> None:
         for size in [self.batch_size] * bool(self.full) + ([self.rest] if self.rest else []):
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
@@ -98,6 +111,3 @@ class Replay:
             with torch.cuda.graph(graph):
                 self._one(size)
             self.graphs[size] = graph
-        with torch.no_grad():
-            for tensor, kept in zip(changed, before, strict=True):
-                tensor.copy_(kept)

@@ -9,6 +9,7 @@ from study.data.splits import load_splits
 from study.models import MLP, convolutional
 from study.training import general
 from study.training.lockstep.draws import Counted
+from study.training.lockstep.replay import Replay
 from tests.training.lockstep.crews import NEEDS_METRIC, OPTIMIZERS, REGULARIZERS, in_lockstep, make_run, weights
 
 SLOW = pytest.mark.slow
@@ -170,6 +171,35 @@ def test_steps_from_tables_are_the_steps_one_by_one(singles, batch_size):
             lockstep._by_steps = lockstep._by_tables
         objectives = [lockstep.train_epoch() for _ in range(2)]
         results.append((objectives, [bytes_of(run) for run in runs]))
+    assert results[0] == results[1]
+
+
+def test_steps_that_cannot_be_captured_are_made_one_by_one(singles, monkeypatch):
+    """Steps in which libraries warm up leave no trace in the weights and moments."""
+
+    def broken(replay):
+        replay._one(20)
+        raise RuntimeError("operation not permitted when stream is capturing\nmore lines")
+
+    names, results = ("l1", "l2"), []
+    monkeypatch.setattr(Replay, "_capture", broken)
+    for capturing in (False, True):
+        runs = [make_run(i, name, "adam", singles, mlp) for i, name in enumerate(names)]
+        lockstep = in_lockstep(runs, "adam")
+        if capturing:
+            make = Replay.__init__
+
+            def capturing_here(self, *given):
+                make(self, *given)  # noqa: B023
+                self._try_to_capture(given[-1])
+
+            monkeypatch.setattr(Replay, "__init__", capturing_here)
+            lockstep._by_steps = lockstep._by_tables
+            with pytest.warns(UserWarning, match="slower: operation not permitted when stream is capturing$"):
+                lockstep.train_epoch()
+        else:
+            lockstep.train_epoch()
+        results.append([bytes_of(run) for run in runs])
     assert results[0] == results[1]
 
 
