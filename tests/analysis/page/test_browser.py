@@ -219,7 +219,9 @@ def test_charts_have_their_numbers_as_tables(open_page):
     page = open_page()
     for section, rows in (("curves", RUNS - 1), ("weights", 5), ("path", 4)):
         page.locator(f"#{section} details.numbers > summary").first.click()
-        assert page.locator(f"#{section} details.numbers tbody tr").count() == rows
+        found = page.locator(f"#{section} details.numbers tbody tr")
+        found.first.wait_for()  # they come after the click
+        assert found.count() == rows
     assert page.locator("#answer img").get_attribute("alt")
 
 
