@@ -132,7 +132,7 @@ def make_sections(
         found.append(Section("significance", compared, text, lines, printed))
     at_equal_strength = matched.matched(rows)
     if len(at_equal_strength):
-        text, first = matched_tables.matched_text(at_equal_strength), at_equal_strength["measure"].iloc[0]
+        text, first = matched_tables.matched_text(at_equal_strength, task), at_equal_strength["measure"].iloc[0]
         printed = int((at_equal_strength["measure"] == first).sum())
         lines = [*matched.NOTES, *notes]
         found.append(Section("matched", at_equal_strength, text, lines, printed))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from study.analysis.statistics.matched import LEVELS, branch, matched
+from study.analysis.tables.matched_tables import matched_text
 
 LAM = [1e-4, 1e-3, 1e-2, 1e-1]
 
@@ -35,6 +36,15 @@ def test_only_the_range_that_all_share_is_compared():
     found = matched(rows(0.0, reg_loss={"l2": [0.3, 0.4, 0.5, 0.9]})).query("measure == 'val_accuracy'")
     assert [found["level"].min(), found["level"].max()] == pytest.approx([0.3, 0.6])
     assert matched(rows(0.0, reg_loss={"l2": [1.3, 1.4, 1.5, 1.9]})).query("matched_on == 'train_loss'").empty
+
+
+def test_the_table_names_measures_levels_and_regularizers_in_words():
+    text = matched_text(matched(rows(0.02)), "classification")
+    assert text.rows[0][:2] == ("Validation accuracy (%) at training loss 0.1 nats", "L1 − L2")
+    of_weights = next(row for row in text.rows if "‖w‖₂" in row[0])
+    assert of_weights[0] == "‖w‖₂ at training loss 0.1 nats"
+    of_zeros = next(row for row in text.rows if "|w| < 0.001" in row[0])
+    assert of_zeros[0].startswith("|w| < 0.001 (%) at validation accuracy 8")  # percent, as in all tables
 
 
 def test_the_branch_is_the_longest_one_that_is_monotone():

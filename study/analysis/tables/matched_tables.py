@@ -2,8 +2,10 @@
 
 import pandas as pd
 
+from study.analysis.drawing.labels import option_label
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import interval, signed
+from study.measures.catalog import Measure, measures_of
 
 COLUMNS = (
     Column("measure", "Measure", priority=0, preset=SHORT, words=True, also=("matched_on", "level")),
@@ -16,21 +18,32 @@ COLUMNS = (
 )
 
 
-def matched_text(table: pd.DataFrame) -> TextTable:
-    """The table from `matched.matched` as text."""
-    units = {"val_accuracy": (100, 2), "near_zero_fraction": (100, 1), "zero_fraction": (100, 1)}
-    lines = []
+def matched_text(table: pd.DataFrame, task: str) -> TextTable:
+    """The table from `matched.matched` as text.
+
+    Args:
+        table: the comparisons.
+        task: of the study, which gives the losses their unit.
+    """
+    measures, lines = measures_of(task), []
     for row in table.itertuples():
-        factor, decimals = units.get(row.measure, (1, 4 if row.measure.endswith("loss") else 1))
+        measure, on = measures[row.measure], measures[row.matched_on]
+        decimals = 4 if row.measure.endswith("loss") else 2 if row.measure == "val_accuracy" else 1
+        level = f"{on.factor * row.level:.4g} {on.shown_unit}".rstrip()
         lines.append(
             (
-                f"{row.measure} at {row.matched_on} {row.level:.4g}",
-                f"{row.reg} − {row.other}",
+                f"{_in_unit(measure)} at {on.label[0].lower()}{on.label[1:]} {level}",
+                f"{option_label(row.reg)} − {option_label(row.other)}",
                 str(row.n),
-                f"{factor * row.mean:.{decimals}f}",
-                f"{factor * row.other_mean:.{decimals}f}",
-                signed(factor * row.mean_difference, decimals),
-                interval(row.ci_low, row.ci_high, factor, decimals),
+                f"{measure.factor * row.mean:.{decimals}f}",
+                f"{measure.factor * row.other_mean:.{decimals}f}",
+                signed(measure.factor * row.mean_difference, decimals),
+                interval(row.ci_low, row.ci_high, measure.factor, decimals),
             )
         )
     return TextTable(COLUMNS, list(zip(*lines, strict=True)))
+
+
+def _in_unit(measure: Measure) -> str:
+    """The label of a measure with its displayed unit: `Validation accuracy (%)`."""
+    return f"{measure.label} ({measure.shown_unit})" if measure.shown_unit else measure.label
