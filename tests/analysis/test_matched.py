@@ -38,9 +38,9 @@ def test_only_the_range_that_all_share_is_compared():
     assert matched(rows(0.0, reg_loss={"l2": [1.3, 1.4, 1.5, 1.9]})).query("matched_on == 'train_loss'").empty
 
 
-def test_the_table_names_measures_levels_and_regularizers_in_words():
+def test_the_table_names_measures_and_levels_in_words():
     text = matched_text(matched(rows(0.02)), "classification")
-    assert text.rows[0][:2] == ("Validation accuracy (%) at training loss 0.1 nats", "L1 − L2")
+    assert text.rows[0][:2] == ("Validation accuracy (%) at training loss 0.1 nats", "l1 − l2")
     of_weights = next(row for row in text.rows if "‖w‖₂" in row[0])
     assert of_weights[0] == "‖w‖₂ at training loss 0.1 nats"
     of_zeros = next(row for row in text.rows if "|w| < 0.001" in row[0])

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from study.analysis.drawing.labels import option_label
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import interval, signed
 from study.measures.catalog import Measure, measures_of
@@ -33,7 +32,7 @@ def matched_text(table: pd.DataFrame, task: str) -> TextTable:
         lines.append(
             (
                 f"{_in_unit(measure)} at {on.label[0].lower()}{on.label[1:]} {level}",
-                f"{option_label(row.reg)} − {option_label(row.other)}",
+                f"{row.reg} − {row.other}",
                 str(row.n),
                 f"{measure.factor * row.mean:.{decimals}f}",
                 f"{measure.factor * row.other_mean:.{decimals}f}",
