@@ -7,8 +7,9 @@ from study.config.run_config import check_name
 from study.errors import StudyError
 from study.records.changes import MEND
 from study.records.compacted import COMPACTED, parts_of
-from study.records.compacting import compact, expand
+from study.records.compacting import compact
 from study.records.contract import OUTPUTS
+from study.records.expanding import expand
 from study.sweep.progress import console
 
 SHOWN = 5  # names that are printed for one reason

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
-from study.records import claims, compacted, compacting
+from study.records import claims, compacted, compacting, set_aside
 from study.records.compacted import COMPACTED, compacted_runs, located, rows_of
-from study.records.compacting import ASIDE, EQUAL, HIDDEN, compact, expand
+from study.records.compacting import compact
 from study.records.existing import existing_runs
+from study.records.expanding import expand
+from study.records.set_aside import ASIDE, EQUAL, HIDDEN
 from study.records.status import is_ended, read_status
 from tests.conftest import ROOT, reseal, run_folders, snapshot
 from tests.records.test_seal import flip
@@ -88,7 +90,7 @@ def test_what_cannot_be_folded_stays_a_folder_and_is_named(small):
 
 KILLS = [
     *((compacting, "_sync", count) for count in (0, 1)),  # the file is written; is renamed
-    *((compacting, "_delete_aside", count) for count in (0, 3)),  # a folder is aside
+    *((compacting, "delete_aside", count) for count in (0, 3)),  # a folder is aside
     *((shutil, "rmtree", count) for count in (1, 4)),  # and compared
     *((os, "rename", count) for count in (0, 1, 2)),
 ]
@@ -98,7 +100,7 @@ KILLS = [
 def test_no_run_is_lost_or_doubled_by_a_kill_while_compacting(small, monkeypatch, module, name, count):
     before, ids = snapshot(small), sorted(existing_runs(small))
     with monkeypatch.context() as patch:
-        patch.setattr(compacting, "_remove_written", lambda folder: None)
+        patch.setattr(set_aside, "remove_written", lambda folder: None)
         kill_at(patch, module, name, count)
         with pytest.raises(KilledError):
             compact(small)
@@ -138,7 +140,7 @@ def test_no_run_is_lost_or_doubled_by_a_kill_while_expanding(small, monkeypatch,
     before, ids = snapshot(small), sorted(existing_runs(small))
     compact(small)
     with monkeypatch.context() as patch:
-        patch.setattr(compacting, "_remove_written", lambda folder: None)
+        patch.setattr(set_aside, "remove_written", lambda folder: None)
         kill_at(patch, os, name, count)
         with pytest.raises(KilledError):
             expand(small)
@@ -151,8 +153,8 @@ def test_no_run_is_lost_or_doubled_by_a_kill_while_expanding(small, monkeypatch,
 def test_a_real_kill_at_a_random_moment_loses_nothing(small):
     before = snapshot(small)
     code = (
-        "import sys; from pathlib import Path; from study.records import compacting as c; c.GROUP_RUNS = 2;"
-        " c.PART_RUNS = 2; f = Path(sys.argv[1]); print(flush=True)\nwhile True: c.compact(f); c.expand(f)"
+        "import sys; from pathlib import Path; from study.records import compacting as c, expanding as e;"
+        " c.GROUP_RUNS = 2; c.PART_RUNS = 2; f = Path(sys.argv[1]); print(flush=True)\nwhile True: c.compact(f); e.expand(f)"
     )
     for moment in (0.02, 0.11, 0.3):
         process = subprocess.Popen([sys.executable, "-c", code, str(small)], cwd=ROOT, stdout=subprocess.PIPE)
@@ -242,7 +244,7 @@ def test_a_damaged_file_is_named_and_nothing_is_deleted(small, place):
 
 
 def test_two_commands_at_once_are_refused(small):
-    with compacting._alone(small), pytest.raises(StudyError, match="another command compacts or expands"):
+    with set_aside.alone(small), pytest.raises(StudyError, match="another command compacts or expands"):
         expand(small)
 
 
