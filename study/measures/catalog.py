@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from study.errors import ConfigError
+from study.measures.weights import STATISTICS
 from study.tasks import CLASSIFICATION, REGRESSION
 
 NATS, MSE = "nats", "MSE"  # units of the loss of a classification and of a regression
@@ -19,7 +20,7 @@ class Measure:
         name: a column of `gaps.at_epoch`.
         label: name for axes and headers.
         unit: unit of the stored values. `nats` stands for the unit of the loss; see `measures_of`.
-        better: 1 if larger is better, -1 if smaller is better.
+        better: 1 if larger is better, -1 if smaller is better, 0 if neither is.
         selectable: whether a choice may use it. Test scores are not allowed, and neither are gaps: fitting less
             shrinks a gap.
         task: the only task that has the measure; empty if both have it.
@@ -78,6 +79,13 @@ MEASURES = {
         Measure("support_recall", "Support recall", "fraction", 1),
     )
 }
+_MARGINS = ("margin_q10", "margin_median")
+RANKS = ("stable_rank", "effective_rank")  # of each weight matrix
+INVARIANTS = (  # of the whole network
+    *("path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
+    *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
+)
+OF = " of "  # between a statistic and its parameter: `kurtosis of hidden.0.weight`
 # What a regression has in place of a measure of classification.
 COUNTERPART = {
     **{f"{split}_accuracy": f"{split}_loss" for split in ("train", "val", "test")},
@@ -136,6 +144,31 @@ def check_primary(name: str | None, task: str) -> str:
         reason = f"a measure of {MEASURES[name].task}, and this is a {task}; " if name in MEASURES else ""
         raise ConfigError(f"primary={name}: {reason}allowed: {', '.join(measures_of(task))}")
     return name
+
+
+def check_described(name: str, task: str, key: str) -> str:
+    """Return the name of something that describes a run: a measure, an invariant, or a statistic of one parameter.
+
+    Args:
+        name: such as `val_accuracy`, `path_norm_l2` or `kurtosis of hidden.0.weight`.
+        task: classification or regression.
+        key: the key of the config that names it, for the message.
+
+    Raises:
+        ConfigError: there is no such thing.
+    """
+    statistic, of, parameter = name.partition(OF)
+    if (of and parameter and statistic in (*STATISTICS, *RANKS)) or name in (*measures_of(task), *INVARIANTS):
+        return name
+    raise ConfigError(
+        f"{key}={name}: allowed: {', '.join((*measures_of(task), *INVARIANTS))}; or a column of weights.csv of one"
+        " parameter. Example: kurtosis of hidden.0.weight"
+    )
+
+
+def described(name: str, task: str) -> Measure:
+    """What `check_described` allows, as a measure. Of an invariant or a statistic, neither direction is better (0)."""
+    return measures_of(task).get(name) or Measure(name, name.replace("_", " "), "", 0)
 
 
 def check_equivalence(margin: float | None) -> float | None:

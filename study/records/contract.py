@@ -40,11 +40,6 @@ OF_REGRESSION: dict[str, tuple[str, ...]] = {
 }
 # Columns at the end that files of earlier versions lack; they are read as empty.
 ADDED = {"sparsity.csv": ("support_precision", "support_recall")}
-_MARGINS = ("margin_q10", "margin_median")
-INVARIANTS = (  # measures of invariants.csv
-    *("stable_rank", "effective_rank", "path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
-    *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
-)
 GROWING = (
     "metrics.csv",
     "weights.csv",

@@ -11,8 +11,9 @@ import pandas as pd
 from study.analysis.reading import index
 from study.analysis.reading.csv_files import AGAIN, WORDS, DamagedError, Rows
 from study.analysis.reading.index import Entry
+from study.measures.catalog import INVARIANTS, RANKS
 from study.measures.weights import ALL, BINS
-from study.records.contract import COLUMNS, INVARIANTS, STATUS, columns_of
+from study.records.contract import COLUMNS, STATUS, columns_of
 from study.tasks import CLASSIFICATION
 
 COUNTED = ("epoch", "count", "removed", "effective_parameters")  # columns of integers
@@ -46,7 +47,12 @@ def _texts(words: Iterable[str]) -> pd.api.extensions.ExtensionArray:
 
 def _words(facts: Mapping[str, Any], column: str) -> list[str]:
     """The words of a column, by their codes."""
-    known = {"parameter": [*facts["parameters"], ALL, ""], "split": SPLITS, "labels": LABELS, "measure": INVARIANTS}
+    known = {
+        "parameter": [*facts["parameters"], ALL, ""],
+        "split": SPLITS,
+        "labels": LABELS,
+        "measure": (*RANKS, *INVARIANTS),
+    }
     return list(known[column])
 
 

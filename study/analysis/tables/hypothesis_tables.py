@@ -1,0 +1,63 @@
+"""The answers to a study's questions, as text."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from study.analysis.text.columns import SHORT, Column, TextTable
+from study.analysis.text.formats import interval, number, signed
+from study.config.hypotheses import Hypothesis
+from study.measures.catalog import described
+
+COLUMNS = (
+    Column("question", "Question", priority=1, preset=SHORT, words=True, also=("hypothesis",)),
+    Column("compared", "Compared", priority=0, preset=SHORT, words=True, also=("measure",)),
+    Column("settings", "Settings", priority=3, preset=SHORT),
+    Column("estimate", "Estimate", priority=0, preset=SHORT, also=("unit",)),
+    Column("ci_low", "95 % interval", priority=0, preset=SHORT, also=("ci_high",)),
+    Column("above", "Above, below 0", priority=2, preset=SHORT, also=("below",)),
+    Column("p", "p", priority=5),
+    Column("p_holm", "p (Holm)", priority=1, preset=SHORT),
+    Column("margin", "Margin", priority=4),
+    Column("answer", "Answer", priority=0, preset=SHORT, words=True),
+)
+NOTES = (
+    "The questions were fixed before the first run. A contrast of several settings is tested over settings, each with"
+    " its mean over seeds (paired t-test); of one setting, over seeds. P-values are corrected for the contrasts of a"
+    " question (Holm), not for the number of questions.",
+)
+OF_ASSOCIATION = (
+    "An estimate without unit is Spearman's rank correlation over the variants of a setting, averaged over settings. Its"
+    " p-value is that of permutations of the variants within settings."
+)
+
+
+def hypothesis_text(table: pd.DataFrame, task: str) -> TextTable:
+    """The table from `hypotheses.answers` as text; a question stands in its first row only."""
+    lines, before = [], ""
+    for row in table.itertuples():
+        measure = described(row.measure, task)
+        is_contrast = " − " in row.compared
+        factor, unit = (measure.factor, measure.difference_unit) if is_contrast else (1, "")
+        of_what = f"{row.compared}, {measure.label[0].lower()}{measure.label[1:]}" if is_contrast else row.compared
+        lines.append(
+            (
+                row.question if row.hypothesis != before else "",
+                of_what,
+                str(row.settings),
+                f"{signed(factor * row.estimate, 2)} {unit}".rstrip() if pd.notna(row.estimate) else "–",
+                interval(row.ci_low, row.ci_high, factor, 2),
+                f"{row.above:.0f}, {row.below:.0f}" if pd.notna(row.above) else "–",
+                number(row.p, 3) if pd.notna(row.p) else "–",
+                number(row.p_holm, 3) if pd.notna(row.p_holm) else "–",
+                f"±{factor * row.margin:g}" if pd.notna(row.margin) else "–",
+                row.answer,
+            )
+        )
+        before = row.hypothesis
+    return TextTable(COLUMNS, list(zip(*lines, strict=True)))
+
+
+def hypothesis_notes(hypotheses: Sequence[Hypothesis]) -> list[str]:
+    """The notes below the answers, as sentences."""
+    return [*NOTES, *([OF_ASSOCIATION] if any(one.other for one in hypotheses) else [])]
