@@ -84,4 +84,6 @@ def _read(name: str, own: Any, task: str) -> Hypothesis:
         raise ConfigError(f"{where}.equivalence={margin}: must be a number above 0. Example: 0.3")
     if matched is not None:
         matched = check_described(str(matched), task, f"{where}.matched")
-    return Hypothesis(name, own["question"], measure, *contrast, matched or "", "", margin)
+    return Hypothesis(
+        name, own["question"], measure, contrast[0], contrast[1], matched=matched or "", equivalence=margin
+    )

@@ -169,9 +169,6 @@ def _answered(lines: Sequence[Mapping[str, Any]], one: Hypothesis, direction: in
     above, below = (RISES, FALLS) if one.other else of_contrast
     found = []
     for line, p_holm, p_same in zip(lines, p, same, strict=True):
-        words = (
-            (RISES, FALLS) if one.other else {1: (BETTER, WORSE), -1: (WORSE, BETTER), 0: (LARGER, SMALLER)}[direction]
-        )
         if np.isnan(p_holm):
             answer = NOT_TESTED
         elif not one.other and line["n"] < inference.STARS_FROM:

@@ -27,8 +27,8 @@ NOTES = (
     " question (Holm), not for the number of questions.",
 )
 OF_ASSOCIATION = (
-    "An estimate without unit is Spearman's rank correlation over the variants of a setting, averaged over settings. Its"
-    " p-value is that of permutations of the variants within settings."
+    "An estimate without unit is Spearman's rank correlation over the variants of a setting, averaged over settings."
+    " Its p-value is that of permutations of the variants within settings."
 )
 
 

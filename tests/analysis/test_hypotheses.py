@@ -1,0 +1,99 @@
+"""Answers to questions: over settings or over seeds, and nothing claimed from too little."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from study.analysis.statistics.hypotheses import answers
+from study.analysis.tables.hypothesis_tables import hypothesis_text
+from study.config.hypotheses import Hypothesis
+
+HELPS = Hypothesis("helps", "Does L1 help?", "val_accuracy", "l1", "none", equivalence=1.0)
+EACH = Hypothesis("any", "Does any help?", "val_accuracy", "each", "none")
+PREDICTS = Hypothesis("gap", "Does the gap predict?", "val_accuracy", other="accuracy_gap")
+EMPTY = SimpleNamespace(
+    tables={"invariants.csv": pd.DataFrame({"run": [], "measure": [], "parameter": [], "value": []})},
+    weights=pd.DataFrame({"run": [], "epoch": [], "parameter": [], "kurtosis": []}),
+)
+
+
+def rows(effects, settings, seeds=4, sd=0.001, gap=lambda val: 1 - val):
+    """Runs in which each regularizer adds an effect to an accuracy that depends on setting and seed."""
+    generator, lines = np.random.default_rng(1), []
+    for setting in range(settings):
+        for seed in range(seeds):
+            shared = 0.8 + 0.02 * setting + 0.005 * seed
+            for reg, effect in {"none": 0.0, **effects}.items():
+                val = shared + effect + sd * generator.normal()
+                lines.append((f"data {setting}", reg, f"{reg}-lam{setting}", seed, val, gap(val)))
+    table = pd.DataFrame(lines, columns=["context", "reg", "variant", "seed", "val_accuracy", "accuracy_gap"])
+    return table.assign(state="complete", task="classification", epoch=1, run=[f"r{i}" for i in range(len(table))])
+
+
+def test_several_settings_are_tested_over_settings():
+    table = rows({"l1": 0.01}, settings=8)
+    (found,) = answers(EMPTY, table, [HELPS]).to_dict("records")
+    each = table.pivot_table(index=["context", "seed"], columns="reg", values="val_accuracy")
+    means = (each["l1"] - each["none"]).groupby("context").mean()
+    assert (found["settings"], found["n"], found["above"], found["answer"]) == (8, 8, 8, "better")
+    assert found["estimate"] == pytest.approx(means.mean())
+    assert found["p"] == pytest.approx(stats.ttest_1samp(means, 0).pvalue)
+
+
+def test_one_setting_is_tested_over_seeds_and_a_small_effect_is_equivalent():
+    (found,) = answers(EMPTY, rows({"l1": 0.0001}, settings=1, seeds=7), [HELPS]).to_dict("records")
+    assert (found["settings"], found["n"], found["answer"]) == (1, 7, "equivalent")
+    assert found["margin"] == pytest.approx(0.01)  # a point, as a fraction
+
+
+def test_few_settings_leave_a_question_open():
+    (found,) = answers(EMPTY, rows({"l1": 0.05}, settings=4), [HELPS]).to_dict("records")
+    assert found["p"] < 0.001
+    assert found["answer"] == "undecided"
+    (alone,) = answers(EMPTY, rows({"l2": 0.05}, settings=4), [HELPS]).to_dict("records")
+    assert (alone["settings"], alone["answer"]) == (0, "not tested")
+
+
+def test_each_compares_every_regularizer_and_corrects_for_all_of_them():
+    found = answers(EMPTY, rows({"l1": 0.0, "l2": -0.03, "dropout": 0.02}, settings=8), [EACH])
+    assert found["compared"].tolist() == ["l1 − none", "l2 − none", "dropout − none"]
+    assert found["answer"].tolist() == ["undecided", "worse", "better"]
+    assert found["p_holm"].tolist() == pytest.approx(multipletests(found["p"], method="holm")[1])
+
+
+def test_an_association_is_that_of_ranks_within_settings():
+    effects = {"l1": 0.01, "l2": 0.02, "dropout": 0.03, "sam": 0.04}
+    (found,) = answers(EMPTY, rows(effects, settings=6), [PREDICTS]).to_dict("records")
+    assert (found["estimate"], found["answer"], found["below"]) == (pytest.approx(-1), "falls with it", 6)
+    generator = np.random.default_rng(2)
+    noise = rows(effects, settings=6, gap=lambda val: generator.normal())
+    (none,) = answers(EMPTY, noise, [PREDICTS]).to_dict("records")
+    per_setting = [
+        stats.spearmanr(*own.groupby("variant")[["accuracy_gap", "val_accuracy"]].mean().to_numpy().T).statistic
+        for _, own in noise.groupby("context")
+    ]
+    assert none["estimate"] == pytest.approx(np.mean(per_setting))
+    assert none["answer"] == "undecided"
+
+
+def test_the_permutation_test_keeps_its_level():
+    generator, found = np.random.default_rng(3), []
+    for _ in range(60):
+        table = rows(dict.fromkeys(("l1", "l2", "sam", "noise"), 0.0), 3, 2, gap=lambda val: generator.normal())
+        found += answers(EMPTY, table, [PREDICTS])["p"].tolist()
+    assert 0 < np.mean(np.array(found) < 0.05) < 0.15
+
+
+def test_a_question_stands_once_and_differences_are_in_points():
+    text = hypothesis_text(
+        answers(EMPTY, rows({"l1": 0.01, "l2": 0.0}, settings=8), [EACH, PREDICTS]), "classification"
+    )
+    first, second = text.rows[:2]
+    assert (first[0], second[0]) == ("Does any help?", "")
+    assert first[1] == "l1 − none, validation accuracy"
+    assert first[3].endswith(" points")
+    assert text.rows[2][3] == "–"  # two variants with a regularizer and none are too few for ranks
