@@ -154,7 +154,8 @@ def test_a_real_kill_at_a_random_moment_loses_nothing(small):
     before = snapshot(small)
     code = (
         "import sys; from pathlib import Path; from study.records import compacting as c, expanding as e;"
-        " c.GROUP_RUNS = 2; c.PART_RUNS = 2; f = Path(sys.argv[1]); print(flush=True)\nwhile True: c.compact(f); e.expand(f)"
+        " c.GROUP_RUNS = 2; c.PART_RUNS = 2; f = Path(sys.argv[1]); print(flush=True)\n"
+        "while True: c.compact(f); e.expand(f)"
     )
     for moment in (0.02, 0.11, 0.3):
         process = subprocess.Popen([sys.executable, "-c", code, str(small)], cwd=ROOT, stdout=subprocess.PIPE)
