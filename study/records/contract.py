@@ -13,6 +13,7 @@ ANALYSIS, LEDGER = "analysis", "ledger.csv"  # in a study's folder: tables and f
 LOGGERS = "loggers"  # in a study's folder: the records of TensorBoard, MLflow and W&B
 TWICE = "twice.jsonl"  # in a study's folder: one line for each run that was trained once more than needed
 WITH_RESULT = ("complete", "diverged")  # states: divergence is a result, so the run is not trained again
+PRUNED = "pruned"  # state: a search stopped the run before its last epoch. It may continue from its checkpoint
 PART = ".part"  # suffix of incomplete files
 COLUMNS: dict[str, tuple[str, ...]] = {
     "metrics.csv": (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.config.tuning.protocol import LEARNING_RATE, Tuning, inequalities
+from study.config.tuning.tpe import optuna_version
 from study.errors import StudyError
 from study.records.files import write_whole
 
@@ -27,7 +28,8 @@ def write_manifest(
         tuning: the protocol.
         begun: ids of the first candidate's runs. They change if any other setting changes.
         trials: for each candidate `reg, trial, values, context, runs` (ids by seed) and `scores` (by seed; null if the
-            run diverged); empty until all have ended.
+            run diverged), `epochs` (by seed) and `pruned` (whether a search stopped it early); empty until all have
+            ended.
         winners: for each choice `reg, trial, values, context`, and `runs`, the ids of its fresh runs by seed.
     """
     content = {
@@ -35,11 +37,20 @@ def write_manifest(
         "begun": list(begun),
         "fixed_learning_rate": LEARNING_RATE not in tuning.shared,
         "unequal": inequalities(tuning),
+        "budgets": _budgets(tuning),
         "trials": list(trials),
         "winners": list(winners),
     }
+    if tuning.is_adaptive:
+        content["optuna"] = optuna_version()
     study_folder.mkdir(parents=True, exist_ok=True)
     write_whole(study_folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+
+def _budgets(tuning: Tuning) -> dict[str, dict[str, int]]:
+    """The trials of each regularizer in each context, and the epochs that they have together with all tuning seeds."""
+    each = {reg: tuning.search_of(reg, {}) for reg in tuning.spaces}
+    return {reg: {"trials": own.trials, "epochs": own.epochs * tuning.seeds} for reg, own in each.items()}
 
 
 def read_manifest(study_folder: Path) -> dict[str, Any] | None:
@@ -60,6 +71,7 @@ def read_manifest(study_folder: Path) -> dict[str, Any] | None:
     if "unequal" not in content:
         content["unequal"] = ["tune: an earlier version tuned the learning rate of none alone"]
         content["tuning"] = {"shared": {}, "search": "grid", "trials": None, "seed": 0, **content["tuning"]}
+    content["tuning"].setdefault("epochs", 0)
     return content
 
 
@@ -86,12 +98,18 @@ def check_fixed(study_folder: Path, tuning: Tuning, begun: Sequence[str]) -> boo
     if earlier is None:
         return False
     elsewhere = "must not be chosen after seeing results. Use another study: name=..."
-    for key in Tuning.__dataclass_fields__:
+    for key in [key for key in Tuning.__dataclass_fields__ if key != "epochs"]:  # a setting of the first runs
         if earlier["tuning"][key] != json.loads(json.dumps(getattr(tuning, key))):
             name = key if key == "select" else f"tune.{key}"
             raise StudyError(
                 f"{name} was fixed at {earlier['tuning'][key]} when {study_folder} started, because it {elsewhere}"
             )
+    made_by = earlier.get("optuna")
+    if tuning.is_adaptive and made_by not in (None, optuna_version()):
+        raise StudyError(
+            f"{study_folder} was started with Optuna {made_by}, and {optuna_version()} may ask for other trials. Give"
+            f" pip install optuna=={made_by} first, or use another study: name=..."
+        )
     if earlier["begun"] != list(begun):
         raise StudyError(f"the settings of {study_folder} were fixed when it started, because they {elsewhere}")
     return True

@@ -15,7 +15,20 @@ import numpy as np
 from study.config.run_config import RunConfig
 from study.measures import weights
 from study.measures.described import Described
-from study.records.contract import CONFIG, CONTRACT, FILES, GROWING, LABEL_NOISE, LOG, PART, SEALED, STATUS, columns_of
+from study.records.contract import (
+    CONFIG,
+    CONTRACT,
+    FILES,
+    GROWING,
+    LABEL_NOISE,
+    LOG,
+    PART,
+    PRUNED,
+    SEALED,
+    STATUS,
+    WITH_RESULT,
+    columns_of,
+)
 from study.records.files import append_whole, as_csv, now, write_table, write_whole
 from study.records.seal import OWN, seal_of, with_own_sum
 from study.records.status import read_status, versions
@@ -147,9 +160,9 @@ class RunFolder:
     def finish(self, state: str, cause: str | None = None, traceback: str | None = None) -> None:
         """Write to status.json how the run ended. Only this write makes a run complete.
 
-        A run with a result (complete or diverged) also gets the seal of its files.
+        A run with a result (complete or diverged), or a pruned one, also gets the seal of its files.
         """
-        has_result = state in ("complete", "diverged")
+        has_result = state in (*WITH_RESULT, PRUNED)
         with nullcontext() if has_result else suppress(OSError):  # the checkpoint says which rows count
             self.flush()
         self._status |= {"state": state, "ended": now()}

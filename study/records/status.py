@@ -12,7 +12,7 @@ from typing import Any
 from study import __version__
 from study.errors.faults import is_fault
 from study.records.compacted import located
-from study.records.contract import STATUS, STATUS_KINDS
+from study.records.contract import PRUNED, STATUS, STATUS_KINDS, WITH_RESULT
 from study.records.files import now, write_whole
 
 CHECKOUT = Path(__file__).parents[2]  # the project's checkout, unless `study` is installed from a wheel
@@ -90,10 +90,10 @@ def mark_failed(folder: Path, cause: str) -> None:
         write_whole(folder / STATUS, json.dumps(status, indent=2) + "\n")
 
 
-ENDED = ("complete", "diverged", "failed")
+ENDED = (*WITH_RESULT, PRUNED, "failed")
 
 
 def is_ended(folder: Path) -> bool:
-    """Whether the run has ended according to the status.json in its folder."""
+    """Whether the run has ended, at least for now, according to the status.json in its folder."""
     status = read_status(folder)
     return status is not None and status["state"] in ENDED

@@ -116,21 +116,33 @@ class _Command:
         """Return the resolved runs of points. `test`: whether they score the test set."""
         return self._compose([(self.base, points)], test)
 
-    def train(self, points: Sequence[grid.Point], test: bool = True) -> list[str]:
+    def train(
+        self, points: Sequence[grid.Point], test: bool = True, until: Sequence[int | None] | None = None
+    ) -> list[str]:
         """Train the missing runs of some points; return the id of each point's run.
+
+        Args:
+            points: the runs.
+            test: whether they score the test set.
+            until: for each point the epoch after which its run is pruned; None: it is trained to its end.
 
         Raises:
             KeyboardInterrupt: runs were stopped before their end.
         """
-        return self.train_each([(self.base, points)], test)
+        return self.train_each([(self.base, points)], test, until)
 
-    def train_each(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool = True) -> list[str]:
+    def train_each(
+        self,
+        parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]],
+        test: bool = True,
+        until: Sequence[int | None] | None = None,
+    ) -> list[str]:
         """Do the same as `train` for the points of several experiments, each with its base config."""
         base, count = self.base, sum(len(points) for _, points in parts)
         if self.own and not base.dry_run and _worker_count(base.workers, base.threads, count) > 1:
             preload.start_server()
         runs = self._compose(parts, test)
-        plan = plan_runs(self.study_folder, runs, base.retry_failed)
+        plan = plan_runs(self.study_folder, runs, base.retry_failed, _longest(runs, until))
         devices = self._devices()
         workers = _worker_count(base.workers, base.threads, len(plan.tasks), len(devices.names) if devices else 1)
         progress.say_plan(self.study_folder, plan)
@@ -214,6 +226,15 @@ class _Command:
         """Exit with 1 if a run failed, now or in an earlier sweep."""
         if "failed" in self.states:
             raise SystemExit(1)
+
+
+def _longest(runs: Sequence[ResolvedRun], until: Sequence[int | None] | None) -> dict[str, int | None]:
+    """By run id, the epoch after which a run is pruned. Trials with equal values share a run: the longest counts."""
+    longest: dict[str, int | None] = {}
+    for run, last in zip(runs, until or [None] * len(runs), strict=True):
+        other = longest.get(run.run_id, last)
+        longest[run.run_id] = None if last is None or other is None else max(last, other)
+    return longest
 
 
 def _one_task(study_folder: Path, tasks: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from study.config.names import run_folder_name, settings, variant_key, varying_keys
 from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.errors import StudyError
-from study.records.contract import CHECKPOINT, FILES, PART, WITH_RESULT
+from study.records.contract import CHECKPOINT, FILES, PART, PRUNED, WITH_RESULT
 from study.records.existing import Existing, existing_runs
 from study.training.task import Task
 
@@ -21,7 +21,7 @@ class Plan:
     Attributes:
         tasks: runs to train, in the order of the sweep, interrupted runs included.
         resumed: how many of the tasks resume from a checkpoint.
-        ended: runs that are complete or diverged.
+        ended: runs that are complete or diverged, or were pruned after the epoch to which they would be trained.
         failed: runs that failed earlier and are not trained again.
     """
 
@@ -31,7 +31,12 @@ class Plan:
     failed: tuple[Existing, ...]
 
 
-def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: bool = False) -> Plan:
+def plan_runs(
+    study_folder: Path,
+    runs: Sequence[ResolvedRun],
+    retry_failed: bool = False,
+    until: Mapping[str, int | None] | None = None,
+) -> Plan:
     """Find out which runs to train, and which runs the study already has.
 
     Points with the same run id are one run. Runs are found by their id, never by their name. A variant keeps the key
@@ -41,6 +46,7 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         study_folder: outputs/<name>.
         runs: one for each point of the sweep.
         retry_failed: whether runs that failed earlier are trained again.
+        until: by run id, the epoch after which a run is pruned; None, or no entry: it is trained to its end.
 
     Raises:
         StudyError: the folder of a new run exists and holds something else; or a run must be scored, and is compacted.
@@ -70,8 +76,11 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
                 f"{run.folder} is compacted, and its test set is not scored yet. Give study expand"
                 f" name={study_folder.name} first, then the same command again"
             )
-        if run is not None and ((state in WITH_RESULT and not untested) or (state == "failed" and not retry_failed)):
-            (ended if state in WITH_RESULT else failed).append(run)
+        last = (until or {}).get(run_id) or config.epochs
+        reached = state == PRUNED and run is not None and run.status["epochs_trained"] >= last
+        has_result = reached or (state in WITH_RESULT and not untested)
+        if run is not None and (has_result or (state == "failed" and not retry_failed)):
+            (ended if has_result else failed).append(run)
             continue
         variant = resolved.variant_id
         if variant not in key_of:
@@ -89,7 +98,8 @@ def plan_runs(study_folder: Path, runs: Sequence[ResolvedRun], retry_failed: boo
         failed_under_way = run is not None and run.status["state"] == "failed" and retry_failed
         leftover = run is None and folder.is_dir()  # of a run that an earlier version was killed in at its start
         retry = state == "failed" or failed_under_way or untested or leftover
-        tasks.append(Task.of(resolved, key_of[variant], folder, extends=extends, retry=retry))
+        how = {"extends": extends, "retry": retry, "until": last if last < config.epochs else None}
+        tasks.append(Task.of(resolved, key_of[variant], folder, **how))
         resumed += run is not None and (run.folder / CHECKPOINT).is_file()
     return Plan(tuple(tasks), resumed, tuple(ended), tuple(failed))
 

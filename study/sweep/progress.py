@@ -53,7 +53,7 @@ def say_dry_run(plan: Plan, workers: int) -> None:
         console.out("\n".join(f"would train {task.folder}" for task in plan.tasks), highlight=False)
     seconds = seconds_per_epoch(plan.ended)
     if seconds and plan.tasks:
-        epochs = sum(task.config.epochs for task in plan.tasks)
+        epochs = sum(task.last_epoch for task in plan.tasks)
         left = duration(sum(seconds) / len(seconds) * epochs / workers)
         console.print(f"about {left} with {workers} runs at a time, estimated from {len(seconds)} complete runs")
 
@@ -99,7 +99,7 @@ class Display:
             console=console,
             disable=not console.is_terminal,
         )
-        self.total = sum(task.config.epochs for task in tasks)
+        self.total = sum(task.last_epoch for task in tasks)
         self.row = self.bar.add_task("", total=self.total, left="time left unknown")
         self.rows: dict[int, TaskID] = {}  # of the runs in training, as far as there is room
 
@@ -115,7 +115,7 @@ class Display:
         self.running.add(number)
         task = self.tasks[number]
         if len(self.tasks) > 1 and len(self.rows) < console.size.height - ROOM:
-            self.rows[number] = self.bar.add_task(f"  {task.folder.name}", total=task.config.epochs, left="")
+            self.rows[number] = self.bar.add_task(f"  {task.folder.name}", total=task.last_epoch, left="")
         if not console.is_terminal and len(self.tasks) > 1:
             self._print(f"started {task.folder}")
         self._refresh()
@@ -139,7 +139,7 @@ class Display:
         self.running.discard(number)
         if number in self.rows:
             self.bar.remove_task(self.rows.pop(number))
-        self._count(number, task.config.epochs)
+        self._count(number, task.last_epoch)
         self.count[outcome.state if outcome.state in self.count else "done"] += 1
         if outcome.state == "failed":
             self.failed = task.folder.name

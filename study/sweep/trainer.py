@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from study.config.names import ID_DIGITS
 from study.records import claims
 from study.records.claims import Claim, LostClaimError
 from study.records.comparison import differing
-from study.records.contract import TWICE
+from study.records.contract import PRUNED, TWICE
 from study.records.files import append_whole, now
 from study.records.status import read_status
 from study.sweep.plan import lacks_test
@@ -19,6 +20,23 @@ from study.training.loop_choice import is_lockstep, width_of
 from study.training.task import Task
 
 NOT_STARTED = Outcome("interrupted", "not started")
+
+
+def goes_on(task: Task, folder: Path) -> bool:
+    """Whether a run that has ended is trained on, or again.
+
+    It was pruned before the epoch that the task asks for. Or the task is to retry it, and it failed or lacks its test
+    score.
+
+    Args:
+        task: the run.
+        folder: where the files of the run are.
+    """
+    status = read_status(folder) or {"state": "failed"}
+    if status["state"] == PRUNED:
+        return int(status["epochs_trained"]) < task.last_epoch
+    untested = status["state"] == "complete" and lacks_test(task.config, folder, status)
+    return task.retry and (status["state"] == "failed" or untested)
 
 
 class Trainer:
@@ -67,25 +85,21 @@ class Trainer:
     def _claim(self, number: int, pid: int) -> Claim | None:
         """Claim a run; None if it has ended or another command owns it."""
         task = self.tasks[number]
-        if claims.is_ended(task.folder) and not self._to_retry(task):
+        if claims.is_ended(task.folder) and not goes_on(task, task.folder):
             self.waiting.remove(number)
             self._ended_elsewhere(number)
             return None
-        claim = claims.claim(task.folder, task.run_id[:ID_DIGITS], pid, again=self._to_retry(task))
+        claim = claims.claim(task.folder, task.run_id[:ID_DIGITS], pid, again=goes_on(task, task.folder))
         if claim is None:
             return None
         self.waiting.remove(number)
-        if claims.is_ended(claim.work) and not task.retry:  # its process was killed before it published the run
+        # Its process was killed before it published the run. Or another command has ended it at this moment.
+        if claims.is_ended(claim.work) and not goes_on(task, claim.work):
             self._publish(claim)
             self._ended_elsewhere(number)
             return None
         self.display.started(number)
         return claim
-
-    def _to_retry(self, task: Task) -> bool:
-        status = read_status(task.folder) or {"state": "failed"}
-        untested = status["state"] == "complete" and lacks_test(task.config, task.folder, status)
-        return task.retry and (status["state"] == "failed" or untested)
 
     def _ended_elsewhere(self, number: int) -> None:
         status = read_status(self.tasks[number].folder) or {}

@@ -1,9 +1,7 @@
-"""The two sweeps of a tuned study: the trials, then the choices on fresh seeds."""
+"""The sweeps of a tuned study: the rounds of its trials, then the choices on fresh seeds."""
 
-import csv
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,16 +9,14 @@ import numpy as np
 
 from study.config.points.grid import Point
 from study.config.run_config import ResolvedRun
-from study.config.tuning.protocol import Candidate, Tuning, candidates, choose
+from study.config.tuning.protocol import Candidate, Tuning, at_the_ends, choose
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import check_selectable
-from study.records.changes import refuse_changed
-from study.records.contract import CONFIG
-from study.records.existing import Existing, existing_runs
+from study.records.existing import existing_runs
 from study.records.manifest import check_fixed, write_manifest
-
-# By measure, the column of val.csv, and −1 if lower is better.
-COLUMNS = {"val_accuracy": ("accuracy", 1), "val_loss": ("loss", -1), "val_r2": ("r2", 1), "val_mae": ("mae", -1)}
+from study.records.trial_database import TrialDatabase
+from study.sweep.searching import Trial, VariantSearch
+from study.sweep.trial_scores import score_of, sign_of
 
 
 class Command(Protocol):
@@ -33,18 +29,11 @@ class Command(Protocol):
 
     def compose(self, points: Sequence[Point], test: bool = True) -> list[ResolvedRun]: ...
 
-    def train(self, points: Sequence[Point], test: bool = True) -> list[str]: ...
+    def train(
+        self, points: Sequence[Point], test: bool = True, until: Sequence[int | None] | None = None
+    ) -> list[str]: ...
 
     def say(self, line: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A candidate, the ids of its runs by tuning seed, and their scores. Higher is better; −∞ for a diverged run."""
-
-    candidate: Candidate
-    runs: Mapping[str, str]
-    scores: np.ndarray
 
 
 def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str]) -> None:
@@ -62,22 +51,28 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     from study.sweep.official import refuse_official_test  # imports torch, and --help does not need it
 
     _refuse_tuned_keys(tuning, fixed)
-    tried = candidates(tuning)
-    points = tried[0].points(tuning.tuning_seeds, fixed)
-    points += [point for candidate in tried[1:] for point in candidate.points(tuning.tuning_seeds[:1], fixed)]
+    each = [
+        VariantSearch(reg, context, tuning.search_of(reg, context))
+        for context in tuning.contexts
+        for reg in tuning.spaces
+    ]
+    first = [candidate for tuned in each for candidate, _ in tuned.ask()]
+    points = first[0].points(tuning.tuning_seeds, fixed)
+    ends = at_the_ends(tuning) if tuning.is_adaptive else []
+    points += [point for candidate in [*first[1:], *ends] for point in candidate.points(tuning.tuning_seeds[:1], fixed)]
     runs = command.compose(points, test=False)  # so that mistakes are refused before the protocol is fixed
     refuse_official_test(runs[0].config)
     tuning = replace(tuning, select=check_selectable(tuning.select or None, runs[0].task))
     begun = [run.run_id for run in runs[: tuning.seeds]]
     known = check_fixed(command.study_folder, tuning, begun)
-    command.say(_summary(tuning, tried))
+    command.say(_summary(tuning, each))
     if not known and not command.dry_run:
         write_manifest(command.study_folder, tuning, begun)  # the protocol is fixed before the first run
-    trials = _train(command, tuning, tried, fixed)
+    trials = _tune(command, tuning, each, fixed)
     if command.dry_run:
-        command.say(f"then {tuning.fresh} fresh seeds of each choice")
+        command.say(f"{_later_rounds(each)}then {tuning.fresh} fresh seeds of each choice")
         return
-    winners = [_best(own) for own in _by_choice(trials)]
+    winners = [_best(own, tuning) for own in _by_choice(trials)]
     points = [point for winner in winners for point in winner.points(tuning.fresh_seeds, fixed)]
     fresh = _by_seed([run.run_id for run in command.compose(points)], tuning.fresh_seeds)
     write_manifest(
@@ -103,49 +98,70 @@ def _refuse_tuned_keys(tuning: Tuning, fixed: Mapping[str, str]) -> None:
             raise ConfigError(f"{override}: tune.{tuned[key]} sets {key} in each run. Leave {key} out")
 
 
-def _summary(tuning: Tuning, tried: Sequence[Candidate]) -> str:
+def _summary(tuning: Tuning, each: Sequence[VariantSearch]) -> str:
     """Describe the trials in one line."""
-    counts = Counter(candidate.reg for candidate in tried)
-    contexts = len({str(candidate.context) for candidate in tried})
-    each = sorted({count // contexts for count in counts.values()})
+    trials, epochs = (
+        " or ".join(map(str, sorted(set(numbers))))
+        for numbers in ([t.search.trials for t in each], [t.search.epochs * tuning.seeds for t in each])
+    )
     return (
-        f"tuning: {len(counts)} variants with {' or '.join(map(str, each))} trials of {tuning.seeds} seeds each"
-        + (f" in {contexts} settings" if contexts > 1 else "")
-        + f", search={tuning.search}, chosen by {tuning.select}"
+        f"tuning: {len(tuning.spaces)} variants with {trials} trials of {tuning.seeds} seeds each"
+        + (f" in {len(tuning.contexts)} settings" if tuning.per else "")
+        + f", search={tuning.search}, chosen by {tuning.select}. Each variant has {epochs} epochs"
     )
 
 
-def _train(command: Command, tuning: Tuning, tried: Sequence[Candidate], fixed: Mapping[str, str]) -> list[Trial]:
+def _later_rounds(each: Sequence[VariantSearch]) -> str:
+    """Describe in one line the rounds that a dry run cannot list; empty if there are none."""
+    longest = max((t.search.rounds for t in each), key=len)
+    if len(longest) == 1:
+        return ""
+    sizes = ", ".join(map(str, longest[1:]))
+    return f"then {len(longest) - 1} more rounds, by the scores of earlier ones: {sizes} trials of each variant\n"
+
+
+def _tune(command: Command, tuning: Tuning, each: Sequence[VariantSearch], fixed: Mapping[str, str]) -> list[Trial]:
+    """Train all rounds, those of all variants together; a dry run shows the first round and returns no trials.
+
+    Returns:
+        Each trial as it is after its last epoch, by variant and number.
+    """
+    if tuning.is_adaptive and not command.dry_run:
+        command.study_folder.mkdir(parents=True, exist_ok=True)
+        database = TrialDatabase(command.study_folder, sign_of(tuning.select) > 0)
+    else:
+        database = None
+    while any(not tuned.has_ended for tuned in each):
+        asked = [tuned.ask() for tuned in each]
+        trials = _train(command, tuning, [pair for own in asked for pair in own], fixed)
+        if command.dry_run:
+            return []
+        for tuned, own in zip(each, asked, strict=True):
+            tuned.tell(trials[: len(own)])
+            trials = trials[len(own) :]
+        if database is not None:
+            for tuned in each:
+                database.add(tuned.name, tuning.space_of(tuned.reg), tuned.take_ended(tuning))
+            database.write()
+    return [trial for tuned in each for _, trial in sorted(tuned.latest.items())]
+
+
+def _train(
+    command: Command, tuning: Tuning, asked: Sequence[tuple[Candidate, int]], fixed: Mapping[str, str]
+) -> list[Trial]:
     """Train candidates with all tuning seeds; a dry run returns no trials."""
-    points = [point for candidate in tried for point in candidate.points(tuning.tuning_seeds, fixed)]
-    ids = command.train(points, test=False)
+    points = [point for candidate, _ in asked for point in candidate.points(tuning.tuning_seeds, fixed)]
+    until = [None if tuning.is_whole(epochs) else epochs for _, epochs in asked for _ in tuning.tuning_seeds]
+    ids = command.train(points, test=False, until=until)
     if command.dry_run:
         return []
     existing = existing_runs(command.study_folder)
-    column, sign = COLUMNS[tuning.select]
-    scores = np.array([_score(existing.get(run_id), column, sign) for run_id in ids])
-    by_candidate = zip(tried, _by_seed(ids, tuning.tuning_seeds), scores.reshape(len(tried), -1), strict=True)
-    return [Trial(*parts) for parts in by_candidate]
-
-
-def _score(run: Existing | None, column: str, sign: int) -> float:
-    """The score of a trial's run from its val.csv; higher is better, −∞ for a diverged run."""
-    state = run.status["state"] if run else "missing"
-    if state == "diverged":
-        return -np.inf
-    if run and state == "complete":
-        refuse_changed(run.folder, run.status, ("val.csv", CONFIG))
-        try:
-            with (run.folder / "val.csv").open() as rows:
-                return sign * float(next(csv.DictReader(rows))[column])
-        except (StopIteration, KeyError, TypeError, ValueError):
-            raise StudyError(
-                f"{run.folder} has no valid val.csv. Delete the folder, then give the same command again"
-            ) from None
-    raise StudyError(
-        f"a trial is {state}, so no choice can be made. Give the same command again, with retry_failed=true for failed"
-        " trials. study status shows details"
-    )
+    scored = [score_of(existing.get(i), tuning.select, last) for i, last in zip(ids, until, strict=True)]
+    runs = _by_seed(ids, tuning.tuning_seeds)
+    scores = np.array([score for score, _ in scored]).reshape(len(asked), -1)
+    epochs = np.array([trained for _, trained in scored]).reshape(len(asked), -1).tolist()
+    each = zip(asked, runs, scores, epochs, strict=True)
+    return [Trial(candidate, last, *own) for (candidate, last), *own in each]  # type: ignore[arg-type]
 
 
 def _by_choice(trials: Sequence[Trial]) -> list[list[Trial]]:
@@ -156,8 +172,15 @@ def _by_choice(trials: Sequence[Trial]) -> list[list[Trial]]:
     return list(found.values())
 
 
-def _best(trials: Sequence[Trial]) -> Candidate:
-    return choose([(trial.candidate, trial.scores.mean()) for trial in trials])
+def _best(trials: Sequence[Trial], tuning: Tuning) -> Candidate:
+    """Choose among the trials of a variant that were trained to their end."""
+    whole = [(trial.candidate, trial.score) for trial in trials if tuning.is_whole(trial.until)]
+    if not whole:
+        raise StudyError(
+            f"all trials of {trials[0].candidate.reg} diverged before their last epoch, so no choice can be made. Use"
+            " another study with other ranges: name=..."
+        )
+    return choose(whole)
 
 
 def _by_seed(ids: Sequence[str], seeds: Sequence[int]) -> list[dict[str, str]]:
@@ -176,10 +199,12 @@ def _described(candidate: Candidate) -> dict[str, Any]:
 
 
 def _described_trial(trial: Trial, tuning: Tuning) -> dict[str, Any]:
-    sign = COLUMNS[tuning.select][1]
+    sign = sign_of(tuning.select)
     scores = [sign * float(score) if np.isfinite(score) else None for score in trial.scores]
     return {
         **_described(trial.candidate),
         "runs": dict(trial.runs),
         "scores": dict(zip(trial.runs, scores, strict=True)),
+        "epochs": dict(zip(trial.runs, trial.epochs, strict=True)),
+        "pruned": not tuning.is_whole(trial.until),
     }

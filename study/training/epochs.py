@@ -31,8 +31,9 @@ from study.training.task import Task
 class Outcome:
     """How a run ended: its state, the cause, and its last metrics.
 
-    The state is `complete`, `diverged`, `failed`, `interrupted` or `elsewhere`. `elsewhere` means that the run has not
-    ended, and another process trains it.
+    The state is `complete`, `diverged`, `pruned`, `failed`, `interrupted` or `elsewhere`. `pruned` means that
+    its task ended before its last epoch; it keeps its checkpoint. `elsewhere` means that the run has not ended, and
+    another process trains it.
     """
 
     state: str
@@ -90,7 +91,7 @@ class Training:
         self.loggers = loggers
         self.loop = loop_of(task.path)
         self.score = partial(score, logits_of=self.loop.logits_of)
-        self.path, self.classes = task.path, classes
+        self.path, self.classes, self.until = task.path, classes, task.last_epoch
         self.in_lockstep = is_lockstep(task.path)
         self.companions = 1  # runs that this process trains together, itself included
         self.epoch = 0  # the last one trained
@@ -103,7 +104,7 @@ class Training:
         self.saved = time.perf_counter()  # when the last checkpoint was taken
 
     def run(self, start: Checkpoint | None, on_epoch: OnEpoch) -> Epochs:
-        """Train from the start or a checkpoint until the budget ends, the loss diverges, or `on_epoch` stops it."""
+        """Train from the start or a checkpoint, until its task ends, the loss diverges, or `on_epoch` stops."""
         config, regularizer = self.config, self.state.regularizer
         row = None
         self.loggers.start()
@@ -116,7 +117,7 @@ class Training:
             self.folder.log(f"resumes after epoch {start.epoch}")
             self.epoch = start.epoch
         self.seconds["preparation"] = time.perf_counter() - self.folder.began - sum(self.seconds.values())
-        while self.epoch < config.epochs and not regularizer.stops:
+        while self.epoch < self.until and not regularizer.stops:
             epoch = self.epoch + 1
             regularizer.start_epoch(epoch)
             if self.state.under_way.left is None:
@@ -136,10 +137,14 @@ class Training:
             go_on = on_epoch(epoch, row)
             # The work after the last epoch is short, so a checkpoint there is only useful for a longer run.
             last = epoch == config.epochs or regularizer.stops
-            if config.keep_checkpoint if last else self._checkpoint_is_due() or not go_on:
+            pruned = epoch == self.until and not last
+            if config.keep_checkpoint if last else self._checkpoint_is_due() or pruned or not go_on:
                 self._save(epoch)
-            if not go_on and not last:
+            if not go_on and not last and not pruned:
                 return self._interrupted(f"after epoch {epoch}", row)
+        if self.epoch < config.epochs and not regularizer.stops:
+            self.folder.note(epochs_trained=self.epoch)
+            return self._end(Outcome("pruned", f"after epoch {self.epoch} of {config.epochs}", row))
         with regularizer.scored(self.state.model):
             self._finish(self.epoch)
         return self._end(Outcome("complete", metrics=row))
@@ -178,7 +183,8 @@ class Training:
         self.folder.note(seconds={part: round(seconds, 6) for part, seconds in self.seconds.items()})
         self.folder.log(outcome.state + (f": {outcome.cause}" if outcome.cause else ""))
         self.loggers.end(outcome.state)
-        with self._without_checkpoint(keep=self.config.keep_checkpoint and outcome.state == "complete"):
+        kept = outcome.state == "pruned" or (self.config.keep_checkpoint and outcome.state == "complete")
+        with self._without_checkpoint(keep=kept):
             self.folder.finish(outcome.state, outcome.cause)
         return outcome
 

@@ -27,6 +27,8 @@ class Task:
             there is none.
         path: the training loop of the run, a key of `loop_choice.LOOPS`.
         loggers: names of the loggers that follow the run, keys of `loggers.choice.TOOLS`.
+        until: the epoch after which training stops for now, and the run is pruned; None: the last of its budget. It is
+            no part of the run's identity: a later task with a larger `until` continues the run from its checkpoint.
     """
 
     config: RunConfig
@@ -42,6 +44,12 @@ class Task:
     retry: bool = False
     path: str = "general"
     loggers: Sequence[str] = ()
+    until: int | None = None
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch that is trained, unless the run ends before."""
+        return self.until or self.config.epochs
 
     @classmethod
     def of(cls, run: ResolvedRun, variant: str, folder: Path, **how: Any) -> "Task":

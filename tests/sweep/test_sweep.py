@@ -185,8 +185,7 @@ def test_a_terminal_shows_a_row_for_each_running_run_as_far_as_there_is_room(tmp
         screen = io.StringIO()
         terminal = Console(file=screen, force_terminal=True, width=140, height=height)
         monkeypatch.setattr(progress, "console", terminal)
-        config = SimpleNamespace(epochs=4)
-        tasks = [SimpleNamespace(folder=tmp_path / f"run{number}", config=config) for number in range(3)]
+        tasks = [SimpleNamespace(folder=tmp_path / f"run{number}", last_epoch=4) for number in range(3)]
         with progress.Display(tasks) as display:
             for number in (0, 1):
                 display.started(number)

@@ -160,7 +160,7 @@ def test_repeating_the_command_trains_nothing_and_what_was_fixed_stays_fixed(sma
         ),
         ("+tune.shared={}", "the variants get unequal numbers of trials: none 1, l1 3, l2 3"),
         ("+tune.search=grid", "search=grid trains all combinations"),
-        ("+tune.search=luck", "tune.search=luck: allowed: sobol, random, grid"),
+        ("+tune.search=luck", "tune.search=luck: allowed: sobol, random, grid, tpe, hyperband"),
         ("optimizer.lr=1e-2", "tune.shared sets optimizer.lr in each run"),
         ("reg=l1", "tune.spaces sets reg in each run"),
         ("allow=[luck]", "allowed when runs are trained: tuning"),

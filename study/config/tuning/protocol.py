@@ -5,6 +5,7 @@ which had no part in the choice, are compared. Their number is fixed beforehand,
 """
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from study.config.points.grid import ENGINE_KEYS, Point, as_override
-from study.config.tuning.search import COLUMNS, SEARCHES, Dimension, dimension, flattened, points
+from study.config.tuning import tpe
+from study.config.tuning.brackets import LEAST_EPOCHS
+from study.config.tuning.rounds import ADAPTIVE, HYPERBAND, Search, search_of
+from study.config.tuning.search import COLUMNS, SEARCHES, Dimension, dimension, edges, flattened
 from study.errors import ConfigError
 
 LEARNING_RATE = "optimizer.lr"
@@ -33,13 +37,15 @@ class Tuning:
         shared: the range of each key that every variant tunes, as in YAML.
         spaces: for each regularizer, the range of each key that it tunes besides.
         search: how trials are drawn, one of `search.SEARCHES`.
-        trials: number of trials of each variant; None for a grid, which has all combinations.
+        trials: number of trials of each variant; None for a grid, which has all combinations. For hyperband, which
+            trains most trials for fewer epochs, their budget in whole runs.
         seed: the seed of the search.
         seeds: number of tuning seeds: 0, 1, ...
         fresh: number of fresh seeds, which come after the tuning seeds.
         select: the measure that chooses, by its mean over the tuning seeds. Until the runs are known, it may be empty,
             for the default of their task.
         per: lists of settings. A separate choice is made for each of their combinations.
+        epochs: of a whole run; 0 in a manifest of an earlier version.
     """
 
     shared: Mapping[str, Any]
@@ -51,6 +57,7 @@ class Tuning:
     fresh: int
     select: str
     per: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    epochs: int = 0
 
     @property
     def tuning_seeds(self) -> list[int]:
@@ -66,11 +73,26 @@ class Tuning:
         """The dimensions that a regularizer tunes: the shared keys, then its own."""
         return {**self._dimensions("shared", self.shared), **self._dimensions(f"spaces.{reg}", self.spaces[reg])}
 
-    def points_of(self, reg: str) -> list[dict[str, Any]]:
-        """The values of each trial of a regularizer."""
+    @property
+    def contexts(self) -> list[dict[str, Any]]:
+        """The combinations of `per`; one without settings if there is none."""
+        return [dict(zip(self.per, values, strict=True)) for values in itertools.product(*self.per.values())]
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether later trials depend on the scores of earlier ones."""
+        return self.search in ADAPTIVE
+
+    def is_whole(self, epochs: int) -> bool:
+        """Whether a trial with this last epoch is trained to its end. With other searches than hyperband, all are."""
+        return self.search != HYPERBAND or epochs >= self.epochs
+
+    def search_of(self, reg: str, context: Mapping[str, Any]) -> Search:
+        """The search of a regularizer in a context."""
         shared = self._dimensions("shared", self.shared)
         own = self._dimensions(f"spaces.{reg}", self.spaces[reg])
-        return points(shared, own, self.search, self.trials or 0, self.seed)
+        name = json.dumps([reg, context])
+        return search_of(self.search, shared, own, self.trials or 0, self.epochs, self.seed, name)
 
     def _dimensions(self, where: str, space: Mapping[str, Any]) -> dict[str, Dimension]:
         return {key: dimension(f"tune.{where}.{key}", given, self.search) for key, given in space.items()}
@@ -118,6 +140,8 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         raise ConfigError(f"tune.search={search}: allowed: {', '.join(SEARCHES)}")
     if search == "grid" and given.get("trials") is not None:
         raise ConfigError(f"tune.trials={given['trials']}: search=grid trains all combinations. Set tune.trials=null")
+    if search in ADAPTIVE:
+        tpe.require_optuna(f"tune.search={search}")
     if search != "grid":
         given["trials"] = TRIALS if given.get("trials") is None else given["trials"]
     for key, low in {"seeds": 1, "fresh": 1, "seed": 0, "trials": 1}.items():
@@ -149,6 +173,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         fresh=given["fresh"],
         select=base.select or "",
         per=given.get("per") or {},
+        epochs=base.epochs,
     )
     _check(tuning)
     unequal = inequalities(tuning)
@@ -185,6 +210,15 @@ def _check(tuning: Tuning) -> None:
     for key, values in tuning.per.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"tune.per.{key}={values}: must be a list of values")
+    if tuning.search == HYPERBAND and "epochs" in tuning.per:
+        raise ConfigError(
+            "tune.per.epochs: search=hyperband needs one number of epochs. Take another search, or give epochs"
+        )
+    if tuning.search == HYPERBAND and tuning.epochs < LEAST_EPOCHS:
+        raise ConfigError(
+            f"epochs={tuning.epochs}: search=hyperband stops trials early, so it needs epochs ≥ {LEAST_EPOCHS}. Give"
+            " more epochs, or tune.search=tpe"
+        )
     for reg, own in tuning.spaces.items():
         for where, space in (("shared", tuning.shared), (f"spaces.{reg}", own)):
             for key in space:
@@ -203,10 +237,11 @@ def _check(tuning: Tuning) -> None:
 def inequalities(tuning: Tuning) -> list[str]:
     """List how the variants of a protocol are tuned unequally, one line each; empty if all are tuned alike."""
     lines = []
-    counts = {reg: len(tuning.points_of(reg)) for reg in tuning.spaces}
-    if len(set(counts.values())) > 1:
-        listed = ", ".join(f"{reg} {count}" for reg, count in counts.items())
-        lines.append(f"tune: the variants get unequal numbers of trials: {listed}")
+    searches = {reg: tuning.search_of(reg, {}) for reg in tuning.spaces}
+    if len({search.epochs for search in searches.values()}) > 1:
+        listed = ", ".join(f"{reg} {search.trials}" for reg, search in searches.items())
+        epochs = ", ".join(f"{reg} {search.epochs}" for reg, search in searches.items())
+        lines.append(f"tune: the variants get unequal numbers of trials: {listed}; epochs for each seed: {epochs}")
     for reg, own in tuning.spaces.items():
         lines += [
             f"tune.spaces.{reg}.{key}: every variant can tune {key}, so it belongs in tune.shared"
@@ -216,14 +251,16 @@ def inequalities(tuning: Tuning) -> list[str]:
     return lines
 
 
-def candidates(tuning: Tuning) -> list[Candidate]:
-    """List all trials: those of each regularizer in each context."""
-    contexts = [dict(zip(tuning.per, values, strict=True)) for values in itertools.product(*tuning.per.values())]
+def at_the_ends(tuning: Tuning) -> list[Candidate]:
+    """Candidates at the ends of the ranges, for a search that chooses its trials later.
+
+    If a range has values that are not allowed, one of these has such a value.
+    """
     return [
-        Candidate(reg, values, context, trial)
-        for context in contexts
+        Candidate(reg, values, context)
+        for context in tuning.contexts
         for reg in tuning.spaces
-        for trial, values in enumerate(tuning.points_of(reg))
+        for values in edges(tuning.space_of(reg))
     ]
 
 
@@ -233,6 +270,7 @@ def choose(tried: Sequence[tuple[Candidate, float]]) -> Candidate:
     The rule for equal scores is the same for all variants.
 
     Args:
-        tried: candidates of one regularizer and context, with their scores; higher is better.
+        tried: candidates of one regularizer and context that were trained to their end, with their scores; higher is
+            better.
     """
     return max(tried, key=lambda pair: (pair[1], -pair[0].trial))[0]

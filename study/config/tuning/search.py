@@ -15,7 +15,7 @@ import numpy as np
 
 from study.errors import ConfigError
 
-SEARCHES = ("sobol", "random", "grid")
+SEARCHES = ("sobol", "random", "grid", "tpe", "hyperband")
 COLUMNS = 16  # of the sequence, and so the largest number of keys that a variant can tune
 DIGITS = 4  # significant digits of a drawn value: enough to tune, and short in the names of runs
 EDGE = 0.05  # fraction of a range: beyond a choice this close to an end, a better value may lie
@@ -47,8 +47,11 @@ class Range:
         """The number at a position u in [0, 1), rounded to four significant digits."""
         begin, end = self._scaled(self.low), self._scaled(self.high)
         place = begin + u * (end - begin)
-        drawn = float(f"{math.exp(place) if self.log else place:.{DIGITS}g}")
-        return min(max(drawn, self.low), self.high)
+        return self.rounded(math.exp(place) if self.log else place)
+
+    def rounded(self, number: float) -> float:
+        """A number with four significant digits, within the range."""
+        return min(max(float(f"{number:.{DIGITS}g}"), self.low), self.high)
 
     def near_end(self, value: float) -> bool:
         """Whether a number lies within 5 % of an end of the range, on its linear or logarithmic scale."""
@@ -171,6 +174,13 @@ def unit_points(search: str, trials: int, seed: int) -> np.ndarray:
 
     sequence = qmc.Sobol(d=COLUMNS, scramble=True, rng=seed)
     return sequence.random_base2(max(0, math.ceil(math.log2(trials))))[:trials]
+
+
+def edges(space: Mapping[str, Dimension]) -> list[dict[str, Any]]:
+    """Points at the ends of the dimensions: together they have both ends of each range, and all values of a choice."""
+    each = [d.values if isinstance(d, Choice) else (d.value(0.0), d.value(1.0)) for d in space.values()]
+    longest = max(map(len, each), default=1)
+    return [dict(zip(space, (values[min(i, len(values) - 1)] for values in each), strict=True)) for i in range(longest)]
 
 
 def near_ends(space: Mapping[str, Dimension], values: Mapping[str, Any]) -> Sequence[str]:

@@ -20,6 +20,7 @@ from study.records.jobs import PENDING, ask, queued, record_jobs, recorded_jobs
 from study.sweep.launchers.recorded import LAUNCHED, states_of
 from study.sweep.launchers.slurm_job import TrainRuns
 from study.sweep.progress import seconds_per_epoch
+from study.sweep.trainer import goes_on
 from study.training.task import Task
 
 MINUTES = 20  # of a job, with runs_per_job=auto
@@ -173,7 +174,7 @@ def _wait(tasks: Sequence[Task], folder: Path, say: Callable[[str], None]) -> No
                 raise
             states = [PENDING]
         # A run that is trained again has ended already, so only the end of its job counts.
-        left = [task for task in left if task.retry or not claims.is_ended(task.folder)]
+        left = [t for t in left if t.retry or not claims.is_ended(t.folder) or goes_on(t, t.folder)]
         if not left or not states:
             return
         ended = len(tasks) - len(left)
