@@ -10,7 +10,7 @@ from study.cli import merge
 from study.errors import StudyError
 from study.records.existing import Existing, read_config
 from study.records.status import read_status
-from study.sweep import tuned
+from study.sweep.trial_scores import score_of
 from tests.conftest import reseal, run_folders, snapshot
 
 TRIAL = ("data=digits", "epochs=2", "reg=l1", "model.hidden=[5]", "keep_model=true")
@@ -173,7 +173,7 @@ def test_nothing_is_chosen_by_a_trial_score_that_has_changed(small, how):
         (run / "val.csv").write_text("")
     trial = Existing(run, run, read_status(run), read_config(run))
     with pytest.raises(StudyError, match=r"has changed since the run ended: val.csv|has no valid val.csv"):
-        tuned._score(trial, "accuracy", 1)
+        score_of(trial, "val_accuracy")
 
 
 def test_a_diverged_run_is_sealed_and_a_failed_one_is_not(study, tmp_path):
