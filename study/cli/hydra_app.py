@@ -63,6 +63,17 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return flags + overrides
 
 
+def with_split_seeds(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments as Hydra takes seeds of single sources, which it does not know below the number `seed`.
+
+    `seed=3 seed.init=1` becomes `++seed.base=3 ++seed.init=1`.
+    """
+    if not any(argument.startswith("seed.") for argument in arguments):
+        return list(arguments)
+    based = [re.sub("^seed=", "seed.base=", argument) for argument in arguments]
+    return [f"++{argument}" if argument.startswith("seed.") else argument for argument in based]
+
+
 def words(arguments: Sequence[str]) -> list[str]:
     """Return the arguments that are neither flags, nor values of flags, nor overrides."""
     pairs = itertools.pairwise(arguments)

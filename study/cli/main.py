@@ -15,6 +15,7 @@ from study.cli.hydra_app import (
     config_dirs,
     flags_first,
     run_hydra,
+    with_split_seeds,
     without_config_dirs,
     words,
 )
@@ -144,7 +145,7 @@ def _train() -> int:
             " (reg=l1). study --help lists both"
         )
     # Hydra accepts an unknown key only with ++; the keys of `tune` are checked later.
-    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in sys.argv[1:]]
+    sys.argv[1:] = [f"++{word}" if word.startswith("tune.") else word for word in with_split_seeds(sys.argv[1:])]
     run_hydra("config", RunMode.MULTIRUN)
     return 0
 

@@ -23,6 +23,7 @@ from study.records.seal import with_own_sum
 from study.records.status import read_status
 from study.records.sweeps import SWEEPS
 from study.records.unfinished import WORK
+from study.seeds import Seed
 from study.sweep.progress import console
 
 
@@ -86,7 +87,7 @@ def _unreadable(source: Path) -> Iterator[str]:
             yield f"{folder} has no readable {CONFIG}"
 
 
-def _copy(run: Existing, seed: int, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
+def _copy(run: Existing, seed: Seed, into: Path, keys: dict[str, str], replaces: Path | None) -> list[str]:
     """Copy a run into a study. Its variant gets the name that this variant has in the study.
 
     Args:

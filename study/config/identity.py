@@ -16,6 +16,7 @@ from study.config.options import source_checksum
 from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.data import DataSet
 from study.regularizers import Regularizer
+from study.seeds import Seed
 
 # A maintainer raises it when the same config gives other numbers than before, and says so in the changelog.
 NUMERICS = 8
@@ -61,13 +62,14 @@ class WithoutSeed:
     around: tuple[str, str]
     budget_free: tuple[str, str]
 
-    def of_seed(self, seed: int) -> ResolvedRun:
+    def of_seed(self, seed: Seed) -> ResolvedRun:
         """The run of a seed."""
+        text = json.dumps(seed, sort_keys=True)
         return replace(
             self.run,
             config=replace(self.run.config, seed=seed),
-            run_id=_sha256(str(seed).join(self.around)),
-            budget_free_id=_sha256(str(seed).join(self.budget_free)),
+            run_id=_sha256(text.join(self.around)),
+            budget_free_id=_sha256(text.join(self.budget_free)),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from study.config.run_config import GROUPS, RunConfig, arguments
+from study.seeds import Seed, label_of
 
 LONGEST_OPTION = 100  # bytes of an option's name in a folder's name; file systems limit that to 255
 ID_DIGITS = 12
@@ -88,6 +89,6 @@ def _readable(value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", text)[:40]
 
 
-def run_folder_name(key: str, seed: int, run_id: str) -> str:
+def run_folder_name(key: str, seed: Seed, run_id: str) -> str:
     """The name of a run's folder: the variant's key, the seed, and the first digits of the run id."""
-    return f"{key}-seed{seed}-{run_id[:ID_DIGITS]}"
+    return f"{key}-seed{label_of(seed)}-{run_id[:ID_DIGITS]}"

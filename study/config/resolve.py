@@ -21,6 +21,7 @@ from study.config.run_config import (
 )
 from study.config.schema import StudySchema
 from study.errors import ConfigError
+from study.seeds import checked_seed
 from study.tasks import TASKS
 
 MOST_SLOTS = 4096  # of lockstep
@@ -76,7 +77,7 @@ def resolve_content(
     from study.config import checks  # imports torch, and composing and --help do not need it
 
     values = dict(content)
-    lowest = {"seed": 0, "epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1, "lockstep": 1}
+    lowest = {"epochs": 1, "batch_size": 1, "threads": 1, "workers": 1, "score_train": 1, "lockstep": 1}
     for key, low in lowest.items():
         if values[key] is not None and values[key] < low:
             raise ConfigError(f"{key}={values[key]}: must be a whole number ≥ {low}")
@@ -118,7 +119,7 @@ def resolve_content(
         values[group] = {"option": choices[group], **values[group]}
     config = RunConfig(
         name=check_name(values["name"]),
-        seed=values["seed"],
+        seed=checked_seed(values["seed"]),
         epochs=values["epochs"],
         batch_size=values["batch_size"],
         budget=values["budget"],

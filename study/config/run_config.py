@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from study.errors import ConfigError
+from study.seeds import Seed
 from study.tasks import CLASSIFICATION
 
 GROUPS = ("data", "model", "optimizer", "schedule", "reg")
@@ -40,7 +41,7 @@ class RunConfig:
     """
 
     name: str
-    seed: int
+    seed: Seed  # a number, or a mapping with one for each source of randomness
     epochs: int
     batch_size: int
     budget: str  # "epochs": `epochs` passes over the images used. "steps": the steps of as many passes over all images

@@ -17,7 +17,7 @@ class StudySchema:
     """
 
     name: str = MISSING
-    seed: int = MISSING
+    seed: Any = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
     lam: float | None = MISSING

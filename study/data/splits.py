@@ -13,6 +13,7 @@ from torch import Tensor
 
 from study.data.dataset import DataSet, RawImages
 from study.randomness import Stream, numpy_generator
+from study.seeds import Seed
 from study.tasks import task_of
 
 TEST_DRAW, TEST_SHARE = 1797, 6  # seed and size (a sixth) of a test set that is drawn
@@ -219,7 +220,7 @@ def with_standard_targets(known: Part, test: Part, targets: Tensor) -> tuple[Par
     return Part(known.all_images, scaled[0], unit=unit), Part(test.all_images, scaled[1], unit=unit)
 
 
-def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device: torch.device) -> Splits:
+def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: Seed, device: torch.device) -> Splits:
     """Read a data set and split it.
 
     Val is drawn before `train_size` is applied. Runs of one seed therefore share val for every train size, and their
@@ -265,7 +266,7 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: int, device:
     return Splits(train, val, test, len(available), clean, flipped, dataset.support)
 
 
-def flipped_labels(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
+def flipped_labels(labels: Tensor, classes: int, share: float, seed: Seed) -> Tensor:
     """Return labels of which a fraction is flipped to another class (symmetric label noise).
 
     All other classes are equally likely. The seed draws the labels to flip and their new classes for the whole training

@@ -14,6 +14,7 @@ from study.records.compacted import CompactedRun, compacted_runs, damaged
 from study.records.contract import CONFIG
 from study.records.status import read_status
 from study.records.unfinished import work_folders
+from study.seeds import SOURCES
 
 SECTION = re.compile(r"(?<=\n)(?=\w+:)")  # before each key of the outermost mapping
 
@@ -101,10 +102,14 @@ def _section(text: str) -> dict[str, Any]:
 
 def _is_sound(config: RunConfig) -> bool:
     """Whether a config has the form that this version writes."""
-    whole = (config.seed, config.epochs, config.batch_size, config.threads)
+    seed = config.seed
+    of_sources = isinstance(seed, int) or seed.keys() == SOURCES.keys()
+    seeds = [seed] if isinstance(seed, int) else seed.values()
+    whole = (*seeds, config.epochs, config.batch_size, config.threads)
     groups = (config.data, config.model, config.optimizer, config.schedule, config.reg)
     return (
         all(isinstance(value, int) for value in whole)
+        and of_sources
         and isinstance(config.lam, int | float | None)
         and all(isinstance(group.get("option"), str) for group in groups)
         and all("_target_" in group or isinstance(group.get("parts"), list) for group in groups)

@@ -30,7 +30,7 @@ from study.records.supplement import (
 LONGEST_LIST = 1 << 28  # bytes of contents.json
 AT_ONCE = 1 << 20  # bytes
 SPARE = 1 << 26  # bytes that stay free on the disk
-RUN = re.compile(r"[\w.,+=-]{1,150}-seed\d+-[0-9a-f]{12}")
+RUN = re.compile(r"[\w.,+=-]{1,150}-seed\d+(?:-(?:split|init|order|dropout)\d+){0,3}-[0-9a-f]{12}")
 NAME = re.compile(r"[^\x00-\x1f/\\:]{1,200}")
 MEND = "Ask for a new copy of the archive. Nothing was imported"
 

@@ -55,7 +55,11 @@ def curves(view: View) -> dict[str, Any]:
         "epochs": epochs,
         "runs": [
             {
-                **{"run": row.run, "variant": row.variant, "seed": int(row.seed)},
+                **{
+                    "run": row.run,
+                    "variant": row.variant,
+                    "seed": row.seed if isinstance(row.seed, str) else int(row.seed),
+                },
                 **{name: _at(places[rows_of[row.run]], column[rows_of[row.run]]) for name, column in columns.items()},
             }
             for row in view.study.runs[["run", "variant", "seed"]].itertuples()

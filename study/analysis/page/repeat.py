@@ -72,7 +72,8 @@ def repeat_command(config: RunConfig, conf: Conf, own_options: Callable[[], Sequ
         parts.append(f"reg.parts={as_override([_part(part) for part in config.reg['parts']])}")
     elif config.reg["option"] != "none" and config.lam is not None:
         parts.append(f"lam={as_override(config.lam)}")
-    parts += [f"seed={config.seed}", f"data={as_override(config.data['option'])}", f"epochs={config.epochs}"]
+    own = [f"seed={config.seed}"] if isinstance(config.seed, int) else [f"seed.{k}={n}" for k, n in config.seed.items()]
+    parts += [*own, f"data={as_override(config.data['option'])}", f"epochs={config.epochs}"]
     parts += [f"{key}={as_override(value)}" for key in TOP if (value := getattr(config, key)) != conf.top.get(key)]
     for group in GROUPS:
         values = getattr(config, group)

@@ -54,7 +54,11 @@ def every_run(study: Study, rows: pd.DataFrame, conf: Conf) -> dict[str, Any]:
         configs.append(_flat(config))
         listed.append(
             {
-                **{"run": row.run, "variant": row.variant, "seed": int(row.seed)},
+                **{
+                    "run": row.run,
+                    "variant": row.variant,
+                    "seed": row.seed if isinstance(row.seed, str) else int(row.seed),
+                },
                 "state": UNDER_WAY if row.run in so_far else row.state,
                 "epochs": f"{row.epochs_trained}"
                 if row.epochs_trained == row.epochs

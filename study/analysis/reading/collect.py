@@ -23,6 +23,7 @@ from study.records.compacted import COMPACTED, compacted_runs
 from study.records.contract import ANALYSIS, CONTRACT, FILES, LEDGER, LOGGERS, STATUS
 from study.records.status import read_status
 from study.records.unfinished import work_folders
+from study.seeds import SOURCES, of_label
 from study.tasks import TASKS
 
 FINAL = ("val.csv", "sparsity.csv", "pruning.csv", "invariants.csv")  # complete runs have them
@@ -106,7 +107,8 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
     if partial:
         table["partial"] = table["run"].isin(unfinished)
     table["penalized"] = table["reg"] != "none"  # variants without a regularizer come first
-    table = table.sort_values(["penalized", "reg", "lam", "variant", "seed"]).drop(columns="penalized")
+    table, of_seed = with_sources(table)
+    table = table.sort_values(["penalized", "reg", "lam", "variant", *of_seed]).drop(columns="penalized")
     return Study(
         folder,
         table.reset_index(drop=True),
@@ -117,6 +119,20 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
         known,
         unfinished,
     )
+
+
+def with_sources(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Add a column for the seed of each source of randomness, if a run has seeds of single sources.
+
+    Returns:
+        The runs, in which seeds are then texts, and the columns that give their order.
+    """
+    if not any(isinstance(seed, str) for seed in runs["seed"]):
+        return runs, ["seed"]
+    columns = [f"seed_{source}" for source in SOURCES]
+    each = [of_label(seed) for seed in runs["seed"]]
+    found = pd.DataFrame([list(seeds.values()) for seeds in each], index=runs.index, columns=columns)
+    return pd.concat([runs.assign(seed=runs["seed"].astype(str)), found], axis=1), columns
 
 
 def _next_ended(

@@ -37,7 +37,9 @@ def joined(entries: Mapping[str, Entry], name: str) -> pd.DataFrame:
             table[column] = _texts(itertools.chain.from_iterable(words)).take(begin + table[column].to_numpy(int))
     for key in ("run", "variant"):
         table[key] = _texts(entry.facts[key] for entry in having).repeat(lengths)
-    table["seed"] = np.repeat([entry.facts["seed"] for entry in having], lengths)
+    seeds = [entry.facts["seed"] for entry in having]
+    split = any(isinstance(entry.facts["seed"], str) for entry in entries.values())
+    table["seed"] = _texts(map(str, seeds)).repeat(lengths) if split else np.repeat(seeds, lengths)
     return table
 
 

@@ -12,6 +12,7 @@ from study.analysis.reading.seals import FITS
 from study.config.run_config import RunConfig
 from study.records.contract import CONFIG, STATUS
 from study.records.existing import read_config
+from study.seeds import label_of
 from study.tasks import CLASSIFICATION, TASKS
 
 
@@ -48,7 +49,7 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "takes_lam": status["takes_lam"],
         "setting": sys.intern(json.dumps(status["setting"])),
         "scope": config.reg.get("scope"),
-        "seed": config.seed,
+        "seed": label_of(config.seed),
         "state": status["state"],
         "epochs": config.epochs,
         "epochs_trained": status.get("epochs_trained", config.epochs),

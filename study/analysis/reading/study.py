@@ -49,7 +49,8 @@ class Study:
     Attributes:
         folder: outputs/<name>.
         runs: a row per complete or diverged run: `run, variant, reg, lam` (NaN if several parts have a λ each),
-            `takes_lam, setting` (everything but the regularizer, as JSON), `scope, seed, state, epochs` (the budget),
+            `takes_lam, setting` (everything but the regularizer, as JSON), `scope, seed` (texts such as 0-init3 if a
+            run has seeds of single sources, and then also columns such as `seed_init`), `state, epochs` (the budget),
             `epochs_trained, scored_epoch` (its weights are the result), `data, split, path, threads, numerics,
             checksums, label_noise, scored_train, train_images, val_images, run_id, model_regularizers` (outside `reg`,
             separated by commas), `seal` (`fits`, `none`, or `changed` if that is allowed), `task` (the same in all

@@ -112,7 +112,9 @@ class BaseComposer:
         cfg, choices = self.base.copy() if self._as_base(point, rest) else self._by_hydra(rest)
         try:
             for override in values:
-                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+                OmegaConf.update(
+                    cfg, override.key_or_group, override.value(), merge=True, force_add=override.is_force_add()
+                )
         except USER_ERRORS:
             return self._by_hydra(tuple(point))  # fails as well, but with Hydra's own message
         return cfg, choices
@@ -173,7 +175,7 @@ class BaseComposer:
         """Whether an override sets the value of a key, and chooses no option."""
         key = override.key_or_group
         return (
-            override.type == OverrideType.CHANGE
+            (override.type == OverrideType.CHANGE or (override.is_force_add() and key.startswith("seed.")))
             and override.package is None
             and key not in self.groups
             and not key.startswith("hydra.")

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Glob, Override, OverrideType, Quote
 from omegaconf import DictConfig, OmegaConf
 
 from study.errors import ConfigError
+from study.seeds import Seed, crossed
 
 # How to run, not what: one value for the whole sweep.
 ENGINE_KEYS = (
@@ -62,9 +63,17 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
             raise ConfigError(f"{override.input_line}: {key} says how a sweep is run. Give one value{listed}")
         if not (multirun or variants or seeds):
             raise ConfigError(
-                f"{override.input_line} has several values. Add -m to train one run for each,"
+                f"{str(override.input_line).lstrip('+')} has several values. Add -m to train one run for each,"
                 f" or quote a value that contains a comma: {key}='...'"
             )
+    split = [key for key in given if key.startswith("seed.")]
+    split += [f"seed.{key}" for key in base.get("seed") or ()] if OmegaConf.is_dict(base.get("seed")) else []
+    split += [key for variant in variants for key in variant if key.startswith("seed.")]
+    if seeds and split:
+        raise ConfigError(
+            f"{split[0]} and seeds are both given. Give one. For several seeds of the other sources: -m seed=0,1,2"
+            f" {split[0]}=..."
+        )
     if seeds and "seed" in given:
         raise ConfigError(
             "seed and seeds are both given. Give one: seeds=5 trains seeds 0 to 4, and seed=5 trains seed 5 only"
@@ -75,10 +84,12 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         if key not in ("seeds", "variants")
     }
     if seeds:
-        fixed["seed"] = [f"seed={seed}" for seed in seeds]
+        fixed["seed"] = [f"seed={_as_element(seed)}" for seed in seeds]
     grids = []
     for variant in variants or [{}]:
         own = {key: values for key, values in variant.items() if key not in fixed}
+        if "seed" in fixed:
+            own = {key: values for key, values in own.items() if not key.startswith("seed.")}
         grids.append([*own.values(), *fixed.values()])
     if sum(math.prod(map(len, grid)) for grid in grids) > MOST_RUNS:
         raise ConfigError(
@@ -103,8 +114,10 @@ def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[s
     return {key: next(each_value(override)) for key, override in given.items()}
 
 
-def as_seeds(seeds: Any) -> list[int]:
+def as_seeds(seeds: Any) -> list[Seed]:
     """Turn `seeds` into a list: 5 gives [0, 1, 2, 3, 4], a list stays as it is, None gives [].
+
+    `{crossed: 7}` gives 49 combinations of 7 seeds of each source of randomness; see `study.seeds.crossed`.
 
     Raises:
         ConfigError: `seeds` is anything else.
@@ -112,13 +125,18 @@ def as_seeds(seeds: Any) -> list[int]:
     if seeds is None:
         return []
     listed: Any = OmegaConf.to_container(seeds) if OmegaConf.is_config(seeds) else seeds
+    if isinstance(listed, Mapping) and list(listed) == ["crossed"]:
+        return crossed(listed["crossed"])
     if isinstance(listed, int) and not isinstance(listed, bool) and listed > 0:
         if listed > MOST_RUNS:
             raise ConfigError(f"seeds={listed}: must be at most {MOST_RUNS:,}")
         return list(range(listed))
     whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in listed)
     if not whole or not listed:
-        raise ConfigError(f"seeds={listed}: must be a number of seeds (seeds=5) or a list of seeds (seeds=[0,3])")
+        raise ConfigError(
+            f"seeds={listed}: must be a number of seeds (seeds=5), a list of seeds (seeds=[0,3]), or"
+            " {crossed: 7} for 7 seeds of each source of randomness"
+        )
     return listed
 
 
@@ -145,7 +163,10 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
                 )
         result.append(
             {
-                key: [f"{key}={as_override(v)}" for v in (value if isinstance(value, list) else [value])]
+                key: [
+                    f"{'++' if key.startswith('seed.') else ''}{key}={as_override(v)}"
+                    for v in (value if isinstance(value, list) else [value])
+                ]
                 for key, value in flat.items()
             }
         )
