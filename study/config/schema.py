@@ -31,6 +31,8 @@ class StudySchema:
     precision: str = MISSING
     score_train: int | None = MISSING
     seeds: Any = None
+    half_width: float | None = None
+    max_seeds: int | None = None
     variants: list[Any] = field(default_factory=list)
     device: Any = MISSING
     threads: int = MISSING

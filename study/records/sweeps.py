@@ -69,6 +69,21 @@ def recorded_margins(study_folder: Path) -> list[float | None]:
     return list(dict.fromkeys(m if isinstance(m, int | float) and 0 < m < math.inf else None for m in margins))
 
 
+def recorded_designs(study_folder: Path) -> list[dict[str, Any] | None]:
+    """The designs of seeds=auto named by the sweeps of a study, in order, without duplicates; None: seeds were given.
+
+    A design has `half_width` (in the unit of displayed differences), `rounds` (the numbers of seeds after each round)
+    and `contrasts` (pairs of variant ids). Sweeps of earlier versions named none.
+    """
+    found: list[dict[str, Any] | None] = []
+    for record in _records(study_folder):
+        design = record.get("until")
+        known = isinstance(design, dict) and {"half_width", "rounds", "contrasts"} <= design.keys()
+        if "primary" in record and (own := design if known else None) not in found:
+            found.append(own)
+    return found
+
+
 def recorded_commands(study_folder: Path) -> list[list[str]]:
     """The arguments of the command of each sweep of a study, in order, without duplicates."""
     commands = (record.get("command") for record in _records(study_folder))

@@ -1,7 +1,6 @@
 """One command: plan every run, check all of them before the first starts, skip complete ones, train the rest."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,7 @@ from study.config.devices import ALLOWED, CUDA, KINDS, Devices, as_text, devices
 from study.config.hydra_settings import OWN_LAUNCHER, RAY, SLURM
 from study.config.points import grid
 from study.config.points.compose import Composer
-from study.config.points.experiments import experiments_of
-from study.config.points.parsing import OverridesOnce
-from study.config.run_config import ResolvedRun, check_name
-from study.config.tuning.protocol import read_tuning
+from study.config.run_config import ResolvedRun
 from study.errors import ConfigError, StudyError, faults
 from study.loggers import choice
 from study.measures.catalog import check_equivalence, check_primary, check_selectable
@@ -25,10 +21,13 @@ from study.records import sweeps
 from study.records.contract import OUTPUTS
 from study.records.unfinished import finish_removals
 from study.sweep import freeze, preload, progress
+from study.sweep.asked import Asked
 from study.sweep.plan import Plan, plan_runs
 from study.sweep.preload import load_data_once
 from study.sweep.temporary import remove_abandoned
 from study.sweep.tuned import tune_and_compare
+from study.sweep.until_precise import Design, add_seeds, check_design
+from study.training.task import Task
 
 
 def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
@@ -55,36 +54,32 @@ def sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> 
 
 
 def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
-    multirun = not {"-m", "--multirun"}.isdisjoint(sys.argv)
-    parser = OverridesOnce(context.config_loader)
-    experiments = [(base, list(arguments))]
-    if multirun or base.seeds is not None or base.variants:  # without these `points` refuses several values
-        experiments = experiments_of(base, context.config_loader, parser, arguments)
-    base = experiments[0][0]
-    check_name(base.name)
+    asked = Asked.by(base, context, arguments)
     remove_abandoned()
-    tuning = read_tuning(base)
-    if tuning is not None and not base.wait:
-        raise ConfigError("wait=false: a tuned study trains in several steps, which this command takes. Leave it out")
-    command = _Command(base, context, parser)
-    if tuning is None:
-        command.train_each([(own, grid.points(own, parser, lines, multirun)) for own, lines in experiments])
+    command = Command(asked)
+    if asked.until is not None:
+        add_seeds(command, asked.until, asked.points)
+    elif asked.tuning is None:
+        command.train_each(asked.points())
     else:
-        tune_and_compare(command, tuning, grid.fixed_overrides(parser, arguments))
+        tune_and_compare(command, asked.tuning, asked.fixed())
     command.end()
 
 
-class _Command:
+class Command:
     """Trains the runs of one command line, in one step or in several."""
 
-    def __init__(self, base: DictConfig, context: HydraContext, parser: OverridesOnce):
-        self.base, self.context = base, context
-        self.composer = Composer(context.config_loader, parser)
+    def __init__(self, asked: Asked):
+        base = asked.base
+        self.base, self.context = base, asked.context
+        self.composer = Composer(asked.context.config_loader, asked.parser)
         self.study_folder = OUTPUTS / base.name
         self.launcher = base.hydra.runtime.choices["hydra/launcher"]
         self.own = self.launcher == OWN_LAUNCHER
         self.task = self.primary = ""  # known with the first runs, whose data set has a task
         self.margin: float | None = None
+        self.design: Design | None = None
+        self.loops_by: Sequence[Task] = ()  # runs by which the loops are chosen; empty: those that are trained
         self.states: set[str] = set()
         self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         logger: Any = base.logger
@@ -111,6 +106,10 @@ class _Command:
     def say(self, line: str) -> None:
         """Print a line about the sweep as a whole."""
         progress.say(line)
+
+    def compose_each(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]]) -> list[ResolvedRun]:
+        """Return the resolved runs of the points of several experiments, without a check of their design."""
+        return self._compose(parts, test=True, fixed=False)
 
     def compose(self, points: Sequence[grid.Point], test: bool = True) -> list[ResolvedRun]:
         """Return the resolved runs of points. `test`: whether they score the test set."""
@@ -144,7 +143,7 @@ class _Command:
         runs = self._compose(parts, test)
         plan = plan_runs(self.study_folder, runs, base.retry_failed, _longest(runs, until))
         devices = self._devices()
-        workers = _worker_count(base.workers, base.threads, len(plan.tasks), len(devices.names) if devices else 1)
+        workers = self._workers(len(plan.tasks), devices)
         progress.say_plan(self.study_folder, plan)
         if base.dry_run:
             progress.say_dry_run(plan, workers)
@@ -156,12 +155,23 @@ class _Command:
                 raise KeyboardInterrupt
         return [run.run_id for run in runs]
 
-    def _compose(self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool) -> list[ResolvedRun]:
+    def choose_loops_for(self, runs: Sequence[ResolvedRun]) -> None:
+        """Choose the loops of all variants by some runs, so that they do not depend on which of these have ended."""
+        self.loops_by = [Task.of(run, "", self.study_folder) for run in runs]
+
+    def _compose(
+        self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool, fixed: bool = True
+    ) -> list[ResolvedRun]:
         runs = self.composer.compose_each(parts)
         self.task = _one_task(self.study_folder, [run.task for run in runs])
         self.primary = _primary(self.base, self.study_folder, self.task)
         self.margin = _margin(self.base, self.study_folder)
+        if fixed:
+            check_design(self.design, self.study_folder)
         return runs if test else [replace(run, config=replace(run.config, test=False)) for run in runs]
+
+    def _workers(self, runs: int, devices: Devices | None) -> int:
+        return _worker_count(self.base.workers, self.base.threads, runs, len(devices.names) if devices else 1)
 
     def _devices(self) -> Devices | None:
         """The devices that this command trains on; None if a launcher's jobs train, on devices of their own.
@@ -195,11 +205,18 @@ class _Command:
 
         from study.training.loop_choice import choose_loops, narrowed
 
-        tasks = tuple(choose_loops(tasks, base.loop, progress.say, base.lockstep, workers if self.own else None))
+        loops_by = self.loops_by or tasks
+        side_by_side = self._workers(len(loops_by), devices) if self.own else None
+        chosen = choose_loops(loops_by, base.loop, progress.say, base.lockstep, side_by_side)
+        if self.loops_by:
+            path_of = {task.variant_id: task.path for task in chosen}
+            chosen = [replace(task, path=path_of[task.variant_id]) for task in tasks]
+        tasks = tuple(chosen)
         if devices is not None and devices.kind == CUDA and torch.cuda.is_available():
             tasks = tuple(narrowed(tasks, torch.cuda.mem_get_info(devices.names[0])[0], progress.say))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
-        freeze.freeze(self.study_folder, tasks, self.primary, self.task, self.margin)
+        design = self.design.recorded if self.design else None
+        freeze.freeze(self.study_folder, tasks, self.primary, self.task, self.margin, design)
         if self.own:
             from study.sweep.workers import train_all
 

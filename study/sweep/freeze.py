@@ -13,7 +13,14 @@ from study.records.sweeps import SWEEPS, recorded_runs, with_shared
 from study.training.task import Task
 
 
-def freeze(study_folder: Path, tasks: Sequence[Task], primary: str, task: str, margin: float | None) -> None:
+def freeze(
+    study_folder: Path,
+    tasks: Sequence[Task],
+    primary: str,
+    task: str,
+    margin: float | None,
+    design: Mapping[str, Any] | None = None,
+) -> None:
     """Record a sweep in one write: its command line, what is fixed for the study, and every run.
 
     Args:
@@ -22,8 +29,10 @@ def freeze(study_folder: Path, tasks: Sequence[Task], primary: str, task: str, m
         primary: the primary measure.
         task: classification or regression.
         margin: the margin of equivalence, in the unit of displayed differences; None: no margin.
+        design: of seeds=auto, as `until_precise.Design.recorded` has it; None: the seeds were given.
     """
-    fixed = {"primary": primary, "equivalence": margin, "task": task}
+    fixed: dict[str, Any] = {"primary": primary, "equivalence": margin, "task": task}
+    fixed |= {"until": design} if design else {}
     record = {"started": now(), "command": sys.argv[1:], **fixed}
     runs = ({**vars(task), **_as_json(task)} for task in tasks)
     append_whole(study_folder / SWEEPS, (json.dumps(with_shared(record, runs)) + "\n").encode())

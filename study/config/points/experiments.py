@@ -24,6 +24,8 @@ ONCE = (
     "allow",
     "primary",
     "equivalence",
+    "half_width",
+    "max_seeds",
     "select",
     "loop",
     "lockstep",

@@ -19,6 +19,8 @@ ENGINE_KEYS = (
     *(
         "name",
         "seeds",
+        "half_width",
+        "max_seeds",
         "variants",
         "device",
         "threads",
@@ -38,7 +40,13 @@ MOST_RUNS = 100_000  # of a sweep: more are probably a typing error
 Point = list[str]  # overrides, one value each
 
 
-def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], multirun: bool) -> list[Point]:
+def points(
+    base: DictConfig,
+    parser: OverridesParser,
+    arguments: Sequence[str],
+    multirun: bool,
+    seeds: Sequence[int] | None = None,
+) -> list[Point]:
     """List all points of a sweep, with seeds varying fastest. A single run is a sweep of one point.
 
     A key given on the command line replaces that key of the study's `variants`.
@@ -48,13 +56,14 @@ def points(base: DictConfig, parser: OverridesParser, arguments: Sequence[str], 
         parser: parses overrides; it needs a config loader to know which keys are groups.
         arguments: overrides of the command line.
         multirun: whether `-m` was given.
+        seeds: the seeds; None: those of the config.
 
     Raises:
         ConfigError: several values where one is allowed, `seeds` together with `seed`, or too many runs.
     """
     given = {override.key_or_group: override for override in parser.parse_overrides(list(arguments))}
     variants = _as_variants(base.variants)
-    seeds = as_seeds(base.seeds)
+    seeds = as_seeds(base.seeds) if seeds is None else seeds
     for key, override in given.items():
         if not override.is_sweep_override():
             continue
@@ -134,8 +143,8 @@ def as_seeds(seeds: Any) -> list[Seed]:
     whole = isinstance(listed, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in listed)
     if not whole or not listed:
         raise ConfigError(
-            f"seeds={listed}: must be a number of seeds (seeds=5), a list of seeds (seeds=[0,3]), or"
-            " {crossed: 7} for 7 seeds of each source of randomness"
+            f"seeds={listed}: must be a number of seeds (seeds=5), a list of seeds (seeds=[0,3]), auto with half_width,"
+            " or {crossed: 7} for 7 seeds of each source of randomness"
         )
     return listed
 
