@@ -10,7 +10,7 @@ first n seeds of each group, the table has the rate at which each test rejects a
 can attain with n seeds (a sign-flip test has only 2ⁿ⁻¹ p-values). It also has the rate at which one of several
 contrasts gets a star after Holm's correction, and the rate at which one gets the verdict better or worse with a margin
 of equivalence. Coverage and power are simulated. So is equivalence where the true difference is exactly the margin, so
-that each claim of equivalence is false.
+that each claim of equivalence is false. Studies with seeds=auto are followed through their rounds.
 
 Rates have an exact 99 % interval. `too often` marks a rate whose whole interval is above its level; then the script
 exits with 1. Writes outputs/validation/validation.md.
@@ -24,6 +24,7 @@ import numpy as np
 from validation.equivalence import equivalence
 from validation.intervals import coverage, power
 from validation.same_and_same import same_and_same
+from validation.sequential import sequential
 
 from study.records.files import write_whole
 
@@ -32,6 +33,7 @@ CHECKS = {
     "coverage": coverage,
     "power": lambda generator: power(generator, 0.3),
     "equivalence": lambda generator: equivalence(generator, 0.3),
+    "sequential": sequential,
 }  # by the name for --only, each a function of a generator that returns rows of the table
 
 

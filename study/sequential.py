@@ -23,10 +23,10 @@ FIRST = 6  # seeds of the first round: with fewer, no difference gets a star
 FEWEST_ADDED = 3  # seeds of a later round
 MOST_SEEDS = 100
 LEVEL = 0.05
-# Cells of the chain: |z| from 0 to 8, where z is the normal score of a t-test's p-value.
-EDGES = np.linspace(0.0, 8.0, 201)
+# Cells of the chain: |z|, where z is the normal score of a t-test's p-value. Their width makes levels 1 % too low.
+EDGES = np.linspace(0.0, 6.6, 221)
 CENTERS = (EDGES[1:] + EDGES[:-1]) / 2
-LEVELS = np.geomspace(1e-9, 1.0, 91)  # for which the tests of each round are tabulated
+LEVELS = np.geomspace(1e-6, 1.0, 61)  # for which the tests of each round are tabulated
 
 
 def rounds(most: int) -> tuple[int, ...]:
@@ -78,8 +78,8 @@ class Round:
     def over_rounds(self, p: np.ndarray) -> np.ndarray:
         """Turn two-sided p-values of this round's tests into p-values for all rounds together.
 
-        Each is the smallest level at which the design rejects in this round. NaN stays NaN; all are NaN before the end
-        of the first round.
+        Each is the smallest level at which the design rejects in this round, but at least 1e-6. NaN stays NaN; all are
+        NaN before the end of the first round.
         """
         p = np.asarray(p, float)
         if not self.number:
@@ -147,10 +147,16 @@ def _one_seed(n: int) -> np.ndarray:
     # (1 − q)y² + 2ay + a² − q ≤ 0: for q < 1 between the roots, for q > 1 outside of them.
     scale = np.where(np.abs(1 - q) < 1e-9, 1e-9, 1 - q)
     root = np.sqrt(np.maximum(q * (1 + a**2 - q), 0.0))
-    ends = special.stdtr(n, np.stack([-a - root, -a + root]) / scale * math.sqrt(n))
+    ends = _student(n, np.stack([-a - root, -a + root]) / scale * math.sqrt(n))
     between = np.abs(ends[1] - ends[0])
     cumulative = np.where(scale > 0, between, np.where(q >= 1 + a**2, 1.0, 1 - between))
     return np.diff(cumulative, axis=1)
+
+
+def _student(n: int, t: np.ndarray) -> np.ndarray:
+    """The distribution function of Student's t with n degrees of freedom, interpolated: that is ten times faster."""
+    known = np.linspace(-15.0, 15.0, 6001)
+    return np.interp(np.arcsinh(t), known, special.stdtr(n, np.sinh(known)))
 
 
 def _u(z: np.ndarray, n: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from study.analysis.reading.study import Study
 from study.analysis.report import Section, make_sections, tuned_sections
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
+from study.analysis.statistics.in_rounds import Testing, whole_rounds
 from study.analysis.statistics.partial import at_common_epoch
 from study.analysis.statistics.sensitivity import check_within
 from study.analysis.tables import tuned_tables
@@ -27,7 +28,7 @@ from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
 from study.records.contract import ANALYSIS
 from study.records.manifest import read_manifest
-from study.records.sweeps import recorded_margins, recorded_primaries
+from study.records.sweeps import recorded_designs, recorded_margins, recorded_primaries
 
 PHASES = ("fresh", "trials", "all")
 
@@ -71,6 +72,7 @@ class Comparison:
         baselines: the baseline of each variant.
         primary: the measure that was fixed before the runs.
         margin: the margin of equivalence that was fixed before the runs; None: no margin.
+        testing: how tests and intervals allow for rounds of seeds.
         notes: sentences for every table.
     """
 
@@ -84,6 +86,7 @@ class Comparison:
     baselines: Mapping[str, str]
     primary: str
     margin: float | None
+    testing: Testing
     notes: Sequence[str]
 
     def sections(self) -> list[Section]:
@@ -100,6 +103,7 @@ class Comparison:
                 options.spread,
                 self.margin,
                 options.lam_within,
+                self.testing,
             )
         except OSError as error:  # the ledger counts a look at test scores before the tables show them
             target = self.everything.folder / ANALYSIS
@@ -148,11 +152,17 @@ def compare(folder: Path, options: Options) -> Comparison:
     check_within(options.lam_within)
     everything = collect(folder, CHANGED in options.allow, options.partial)
     manifest = read_manifest(folder)
-    study = of_phase = _phase(everything, manifest, options.phase)
+    of_phase, testing, in_rounds = whole_rounds(_phase(everything, manifest, options.phase), recorded_designs(folder))
+    study = of_phase
     if options.filter:
         study = _filtered(study, options.filter)
     study, at, so_far = at_common_epoch(study, options.at)
-    notes = [*so_far, *check_comparable(study.runs, options.allow), *_tuned_alike(folder, manifest, options.allow)]
+    notes = [
+        *so_far,
+        *in_rounds,
+        *check_comparable(study.runs, options.allow),
+        *_tuned_alike(folder, manifest, options.allow),
+    ]
     notes += [*model_notes(study.runs), *sample_notes(study.runs)]
     rows = at_epoch(study, at)
     if options.live:
@@ -161,10 +171,13 @@ def compare(folder: Path, options: Options) -> Comparison:
     rows["context"] = contrasts.contexts(rows, manifest)
     baselines = contrasts.choose_baselines(rows, options.baseline)
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
+    untested = testing.round is not None and not testing.round.number
+    if untested:
+        baselines = {}
     if options.filter:
         shown = ", ".join(f"{key}={value}" for key, value in options.filter.items())
         notes.append(f"Filtered ({shown}): p-values are corrected for the remaining contrasts only.")
-    if not baselines and rows["variant"].nunique() > 1:
+    if not baselines and rows["variant"].nunique() > 1 and not untested:
         notes.append(
             "Differences are not computed: they need a baseline, and there is not exactly one variant without a"
             " regularizer. Name a variant with baseline=..."
@@ -178,7 +191,9 @@ def compare(folder: Path, options: Options) -> Comparison:
     # What figures need is checked before a look at test scores is counted
     select(study, rows, options.variants or ())
     remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,), store=False)
-    return Comparison(options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, notes)
+    return Comparison(
+        options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, testing, notes
+    )
 
 
 def _phase(study: Study, manifest: dict[str, Any] | None, phase: str) -> Study:

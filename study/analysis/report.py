@@ -10,8 +10,9 @@ import pandas as pd
 from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.ledger import look
 from study.analysis.reading.study import Study
-from study.analysis.statistics import contrasts, matched, sensitivity, tuning, verdicts
+from study.analysis.statistics import contrasts, in_rounds, matched, sensitivity, tuning, verdicts
 from study.analysis.statistics.gaps import gap_table
+from study.analysis.statistics.in_rounds import Testing
 from study.analysis.tables import (
     contrast_tables,
     final_tables,
@@ -83,6 +84,7 @@ def make_sections(
     spread: str = gap_tables.SD,
     margin: float | None = None,
     lam_within: float | None = None,
+    testing: Testing = in_rounds.FIXED,
 ) -> list[Section]:
     """Gap table, contrasts, comparison at matched strength, sensitivity to λ, and the tables of final weights.
 
@@ -98,15 +100,17 @@ def make_sections(
         spread: the number after ± in the gap table.
         margin: the margin of equivalence that was fixed before the runs; None: no margin.
         lam_within: how close to the best score a λ must be in the table of sensitivity; None: the task's default.
+        testing: how tests and intervals allow for rounds of seeds.
 
     Raises:
         ConfigError: there is no such spread.
     """
     task, tested = study.task, rows[rows["test_loss"].notna()]
-    table = gap_table(rows, baselines)
+    family = testing.family(baselines) if primary == MAIN[task].val else 1
+    table = gap_table(rows, baselines, testing.confidence(family))
     variants = list(table["variant"])
     text = gap_tables.gap_text(
-        table, contrasts.near_best(rows, MAIN[task].val), gap_notes.chosen_by_val(rows, at), spread, task
+        table, contrasts.near_best(rows, MAIN[task].val, testing), gap_notes.chosen_by_val(rows, at), spread, task
     )
     looks = look(study.folder, tested["variant"].nunique(), len(tested)) if len(tested) else None
     lines = gap_notes.gap_notes(rows, at, notes, looks, spread) + gap_notes.scale_notes(study)
@@ -115,12 +119,12 @@ def make_sections(
     if baselines:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         correct = study.test_correct(tested) if task == CLASSIFICATION else {}
-        compared = contrasts.contrasts(rows, baselines, primary, shares, correct)
+        compared = contrasts.contrasts(rows, baselines, primary, shares, correct, testing)
         if margin is not None:
-            compared = verdicts.with_verdicts(compared, primary, margin, task)
-        family, *others = contrasts.notes(compared, primary)
+            compared = verdicts.with_verdicts(compared, primary, margin, task, testing)
+        of_family, *others = contrasts.notes(compared, primary)
         lines = [
-            *(family, *verdicts.notes(compared, primary), *others),
+            *(of_family, *in_rounds.notes(compared, primary, testing), *verdicts.notes(compared, primary), *others),
             *contrast_tables.scope_notes(rows),
             *gap_notes.test_note(looks),
             *notes,

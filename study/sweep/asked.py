@@ -56,6 +56,9 @@ class Asked:
             raise ConfigError(
                 "wait=false: a tuned study trains in several steps, which this command takes. Leave it out"
             )
+        if base.seeds == AUTO:
+            for own, lines in experiments:  # refuses several values of half_width, which would look like none
+                grid.points(own, parser, lines, _multirun(), range(1))
         until = read_until(base)
         if any((own.seeds == AUTO) != (until is not None) for own, _ in experiments):
             raise ConfigError("seeds=auto: some of the experiments have other seeds. Give seeds=... for all of them")

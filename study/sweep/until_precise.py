@@ -16,6 +16,7 @@ import numpy as np
 from omegaconf import DictConfig
 from scipy import special
 
+from study.config.names import differing
 from study.config.points.grid import Point
 from study.config.run_config import ResolvedRun
 from study.config.until_precise import UntilPrecise
@@ -115,13 +116,18 @@ def contrasts(runs: Sequence[ResolvedRun]) -> dict[str, str]:
         ConfigError: a setting has no variant with reg=none, or several; or there is nothing to compare.
     """
     variants = {run.variant_id: run for run in runs}
+    varying = differing(run.setting for run in variants.values())
+    context = {
+        variant: json.dumps([run.setting.get(key) for key in varying if key in run.setting])
+        for variant, run in variants.items()
+    }
     baselines: dict[str, list[str]] = {}
     for variant, run in variants.items():
         if run.config.reg["option"] == "none":
-            baselines.setdefault(_setting(run), []).append(variant)
+            baselines.setdefault(context[variant], []).append(variant)
     found = {}
     for variant, run in variants.items():
-        own = baselines.get(_setting(run), [])
+        own = baselines.get(context[variant], [])
         if len(own) != 1:
             raise ConfigError(
                 "seeds=auto: each variant is compared with reg=none in the same setting, and"
@@ -135,10 +141,6 @@ def contrasts(runs: Sequence[ResolvedRun]) -> dict[str, str]:
             "seeds=auto: there is nothing to compare with reg=none. Give several variants. Example: -m reg=none,l1,l2"
         )
     return found
-
-
-def _setting(run: ResolvedRun) -> str:
-    return json.dumps(run.setting, sort_keys=True)
 
 
 def add_seeds(command: Command, until: UntilPrecise, parts_of: Callable[[Sequence[int]], Parts]) -> None:

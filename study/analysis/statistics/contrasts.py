@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.statistics import inference
+from study.analysis.statistics.in_rounds import FIXED, Testing
 from study.analysis.statistics.tuning import tuned_contexts
+from study.analysis.statistics.units import shown_unit
 from study.config.names import differing
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MEASURES, Measure, measures_of
@@ -106,6 +108,7 @@ def contrasts(
     primary: str,
     val_share: Mapping[str, float],
     correct: Correct,
+    testing: Testing = FIXED,
 ) -> pd.DataFrame:
     """Compare every measure of every variant with its baseline, over the seeds that are complete in both.
 
@@ -115,6 +118,7 @@ def contrasts(
         primary: the measure whose p-values are corrected for all contrasts (Holm). All others are exploratory.
         val_share: n_val / n_train by variant.
         correct: correctly classified test images, for runs with a test set.
+        testing: how tests and intervals allow for rounds of seeds.
 
     Returns:
         COLUMNS, one row per measure and contrast. A difference is variant minus baseline, in `unit`. With fewer than
@@ -135,18 +139,21 @@ def contrasts(
         if rows[measure].isna().all():
             continue
         values = complete[measure].to_numpy(float)
-        level = LEVEL / max(1, len(baselines)) if measure == primary else LEVEL
+        family = testing.family(baselines) if measure == primary else 1
+        level, confidence = testing.level(LEVEL / family), testing.confidence(family)
         for variant, one, other in pairs:
             known = ~(np.isnan(values[one]) | np.isnan(values[other]))
             runs = np.stack([one, other], 1).astype(int)[known]
             a, b = values[runs].T
-            row = _contrast(a, b, names[runs], described, val_share[variant], correct, level)
+            row = _contrast(a, b, names[runs], described, val_share[variant], correct, level, confidence)
             found.append({"measure": measure, "variant": variant, "baseline": baselines[variant], **row})
             differences.append(a - b)
     tested = [place for place, d in enumerate(differences) if len(d) >= inference.INTERVALS_FROM]
     for place, p in zip(tested, inference.sign_flips([differences[place] for place in tested]), strict=True):
         found[place]["p_flip"] = p
     table = pd.DataFrame(found, columns=list(COLUMNS))
+    for key in ("p_t", "p_flip", "p_new_data"):
+        table[key] = testing.p(table[key].to_numpy(float))
     of_primary = table["measure"] == primary
     table.loc[of_primary, "p_holm"] = _corrected(table[of_primary])
     return table
@@ -170,6 +177,7 @@ def _contrast(
     share: float,
     correct: Correct,
     level: float,
+    confidence: float,
 ) -> dict[str, Any]:
     """A row of `contrasts`, but for the sign-flip test.
 
@@ -181,6 +189,7 @@ def _contrast(
         share: n_val / n_train of the variant.
         correct: see `contrasts`.
         level: of the tests whose power is given.
+        confidence: of the intervals.
     """
     measure = described.name
     d, n, better = a - b, len(a), described.better
@@ -191,7 +200,7 @@ def _contrast(
     row |= {"wins": count, "wins_low": chance.low, "wins_high": chance.high}
     if inference.no_spread(d):  # no interval and no t: equal differences do not mean certainty
         return {**row, "sd": 0.0}
-    interval, sd = inference.mean_interval(d), float(d.std(ddof=1))
+    interval, sd = inference.mean_interval(d, confidence), float(d.std(ddof=1))
     t, p = inference.paired_t(d)
     row |= {"ci_low": interval.low, "ci_high": interval.high, "t": t, "p_t": p, "sd": sd}
     row["detectable"] = inference.detectable(sd, n, level=level)
@@ -200,16 +209,16 @@ def _contrast(
         row["correlation"] = float(np.corrcoef(a, b)[0, 1])
         row["variance_ratio"] = float(d.var(ddof=1) / (a.var(ddof=1) + b.var(ddof=1)))
     if measure.startswith("val"):
-        wide, p_wide = inference.new_data_interval(d, share)
+        wide, p_wide = inference.new_data_interval(d, share, confidence)
         row |= {"new_data_low": wide.low, "new_data_high": wide.high, "p_new_data": p_wide}
     if measure == "test_accuracy" and all(one in correct and other in correct for one, other in runs):
         matrix = np.array([correct[one].astype(float) - correct[other] for one, other in runs])
-        wide = inference.new_images_interval(matrix)
+        wide = inference.new_images_interval(matrix, confidence)
         row |= {"new_images_low": wide.low, "new_images_high": wide.high}
     return row
 
 
-def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
+def near_best(rows: pd.DataFrame, measure: str, testing: Testing = FIXED) -> set[str]:
     """The variants that are not significantly below the best variant of their context.
 
     Paired t-tests compare them with the best variant, corrected for all variants of the context (Holm).
@@ -217,6 +226,7 @@ def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
     Args:
         rows: one row per run, with `context`.
         measure: the best variant has the best mean of this measure.
+        testing: how tests allow for rounds of seeds.
 
     Returns:
         The variants; none from a context with fewer than three seeds, which are too few for a test.
@@ -229,7 +239,7 @@ def near_best(rows: pd.DataFrame, measure: str) -> set[str]:
         best = values.mean().idxmax()
         others = [variant for variant in values.columns if variant != best]
         p = [_p_below((values[best] - values[variant]).dropna().to_numpy()) for variant in others]
-        corrected = inference.holm(np.array(p))
+        corrected = inference.holm(testing.p(np.array(p)))
         found |= {best, *(v for v, q in zip(others, corrected, strict=True) if not q < LEVEL)}
     return found
 
@@ -296,12 +306,6 @@ def _sensitivity(of_primary: pd.DataFrame, n: int) -> list[str]:
         f" difference detected with 80 % power is {seen}{unit}, corrected for"
         f" {counted(len(of_primary), 'contrast')} ({upper}{unit} at the upper 80 % bound of the variance)."
     ]
-
-
-def shown_unit(own: pd.DataFrame) -> tuple[int, str]:
-    """The factor from the stored to the displayed differences of one measure, and their unit after a space."""
-    unit = own["unit"].iloc[0]
-    return (100, " points") if unit == "fraction" else (1, f" {unit}" if unit else "")
 
 
 def number_range(values: pd.Series) -> str:

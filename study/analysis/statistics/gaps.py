@@ -6,7 +6,7 @@ import pandas as pd
 
 from study.analysis.reading.seals import CHANGED
 from study.analysis.reading.study import Study
-from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor, mean_interval, no_spread
+from study.analysis.statistics.inference import INTERVALS_FROM, LEVEL, half_width_factor, mean_interval, no_spread
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MAIN, MEASURES, Main, measures_of
 from study.measures.weights import ALL
@@ -167,7 +167,9 @@ def at_epoch(study: Study, at: str | int) -> pd.DataFrame:
     return pd.concat(tables, axis=1)
 
 
-def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) -> pd.DataFrame:
+def gap_table(
+    rows: pd.DataFrame, baselines: Mapping[str, str] | None = None, confidence: float = LEVEL
+) -> pd.DataFrame:
     """Mean, deviation and interval of every measure over seeds; one row per variant, best validation score first.
 
     The score is the accuracy; for regression, the loss. Diverged runs are counted but not averaged. A penalty can also
@@ -177,6 +179,7 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
     Args:
         rows: one row per run, from `at_epoch`.
         baselines: the baseline of each variant, for the differences over the common seeds.
+        confidence: of the intervals of differences.
 
     Returns:
         `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure with `<measure>_sd` (sample
@@ -206,12 +209,12 @@ def gap_table(rows: pd.DataFrame, baselines: Mapping[str, str] | None = None) ->
         table[measure], table[f"{measure}_sd"] = mean, sd
         table[f"{measure}_ci_low"], table[f"{measure}_ci_high"] = mean - half * sd, mean + half * sd
     if baselines:
-        table = table.join(_deltas(complete, baselines, main))
+        table = table.join(_deltas(complete, baselines, main, confidence))
     ascending = measures[main.val].better < 0
     return table.reset_index().sort_values(main.val, ascending=ascending, kind="stable", ignore_index=True)
 
 
-def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main) -> pd.DataFrame:
+def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main, confidence: float) -> pd.DataFrame:
     """Mean differences to the baseline over the common seeds (accuracies in points), and the mark of each variant."""
     names = {"delta_train": main.train, "delta_val": main.val}
     found: dict[str, dict[str, float]] = {key: {} for key in (*names, "delta_val_ci_low", "delta_val_ci_high")}
@@ -220,7 +223,7 @@ def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main) ->
         for variant, baseline in baselines.items():
             if {variant, baseline} <= set(values.columns):
                 differences = MEASURES[measure].factor * (values[variant] - values[baseline]).dropna().to_numpy()
-                interval = mean_interval(differences)
+                interval = mean_interval(differences, confidence)
                 found[name][variant] = interval.mean
                 if name == "delta_val" and len(differences) >= INTERVALS_FROM and not no_spread(differences):
                     found["delta_val_ci_low"][variant] = interval.low

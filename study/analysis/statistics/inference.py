@@ -73,7 +73,7 @@ def half_width_factor(n: np.ndarray, level: float = LEVEL) -> np.ndarray:
     return special.stdtrit(known - 1, 0.5 + level / 2) / np.sqrt(known)
 
 
-def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, float]:
+def new_data_interval(differences: np.ndarray, share: float, level: float = LEVEL) -> tuple[Interval, float]:
     """The interval that also covers another draw of the data, not only of the split.
 
     In the variance, 1/n becomes 1/n + n_val/n_train (Nadeau and Bengio 2003, the corrected resampled t-test).
@@ -81,6 +81,7 @@ def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, 
     Args:
         differences: (n,).
         share: n_val / n_train.
+        level: the confidence level.
 
     Returns:
         The interval, and the p-value of its t-test.
@@ -90,7 +91,7 @@ def new_data_interval(differences: np.ndarray, share: float) -> tuple[Interval, 
         return Interval(mean, float("nan"), float("nan")), float("nan")
     variance = (1 / n + share) * float(np.var(differences, ddof=1))
     p = 2 * special.stdtr(n - 1, -abs(mean) / math.sqrt(variance)) if variance > 0 else float("nan")
-    return _around(mean, variance, n - 1), float(p)
+    return _around(mean, variance, n - 1, level), float(p)
 
 
 def no_spread(differences: np.ndarray) -> bool:
@@ -207,16 +208,17 @@ def crossed(differences: np.ndarray) -> Crossed:
     return Crossed(seeds, examples, residual, total / (a * b), total**2 / spread)
 
 
-def new_images_interval(differences: np.ndarray) -> Interval:
+def new_images_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
     """The interval of a mean that covers both other seeds and other examples; see `crossed`.
 
     Args:
         differences: (seeds, examples).
+        level: the confidence level.
     """
     if min(differences.shape) < 2:
         return Interval(float(differences.mean()), float("nan"), float("nan"))
     found = crossed(differences)
-    return _around(float(differences.mean()), found.variance, found.df)
+    return _around(float(differences.mean()), found.variance, found.df, level)
 
 
 def power(effect: float, n: float, level: float = 0.05) -> float:

@@ -13,14 +13,18 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.statistics import inference, tost
-from study.analysis.statistics.contrasts import FEW, LEVEL, counted, number_range, shown_unit
+from study.analysis.statistics.contrasts import FEW, LEVEL, counted, number_range
+from study.analysis.statistics.in_rounds import FIXED, Testing
+from study.analysis.statistics.units import shown_unit
 from study.measures.catalog import measures_of
 
 COLUMNS = ("margin", "p_equivalence", "p_equivalence_holm", "provable_margin", "verdict")
 BETTER, WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "equivalent", "undecided"
 
 
-def with_verdicts(table: pd.DataFrame, primary: str, margin: float, task: str) -> pd.DataFrame:
+def with_verdicts(
+    table: pd.DataFrame, primary: str, margin: float, task: str, testing: Testing = FIXED
+) -> pd.DataFrame:
     """Add COLUMNS to contrasts; they are empty for all measures but the primary one.
 
     A difference that is both significant and within the margin is `equivalent`: it exists, but it is smaller than what
@@ -32,13 +36,14 @@ def with_verdicts(table: pd.DataFrame, primary: str, margin: float, task: str) -
         primary: the measure that was fixed before the runs.
         margin: the margin of equivalence, in the unit of displayed differences.
         task: `classification` or `regression`.
+        testing: how tests allow for rounds of seeds.
 
     Returns:
         The table with `margin`, `p_equivalence`, `provable_margin` (found with 80 % power for variants without a true
         difference, at the corrected level), both margins in the unit of `mean_difference`.
     """
     described, found = measures_of(task)[primary], table[table["measure"] == primary]
-    own, level = margin / described.factor, LEVEL / max(1, len(found))
+    own, level = margin / described.factor, testing.level(2 * LEVEL / max(1, len(found))) / 2
     lines: list[dict[str, Any]] = []
     for row in found.itertuples():
         tested = row.n >= inference.INTERVALS_FROM
@@ -46,8 +51,9 @@ def with_verdicts(table: pd.DataFrame, primary: str, margin: float, task: str) -
         provable = tost.provable_margin(row.sd, row.n, level=level) if tested and row.sd > 0 else np.nan
         lines.append({"margin": own, "p_equivalence": p, "provable_margin": provable})
     new = pd.DataFrame(lines, found.index, columns=list(COLUMNS))
-    p = new["p_equivalence"].astype(float)
-    new["p_equivalence_holm"] = np.nan if p.isna().all() else inference.holm(p.fillna(1.0).to_numpy())
+    each = testing.p_one_sided(new["p_equivalence"].to_numpy(float))
+    new["p_equivalence"] = each
+    new["p_equivalence_holm"] = inference.holm(np.nan_to_num(each, nan=1.0)) if not np.isnan(each).all() else np.nan
     new["verdict"] = [
         _verdict(row.n, row.p_holm, corrected, described.better * row.mean_difference)
         for row, corrected in zip(found.itertuples(), new["p_equivalence_holm"], strict=True)
