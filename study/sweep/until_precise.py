@@ -26,6 +26,7 @@ from study.records.changes import refuse_changed
 from study.records.contract import CONFIG
 from study.records.existing import Existing, existing_runs
 from study.records.sweeps import recorded_designs
+from study.seeds import seed_of
 from study.sequential import LEVEL, Round
 
 Parts = list[tuple[DictConfig, list[Point]]]
@@ -165,10 +166,13 @@ def add_seeds(command: Command, until: UntilPrecise, parts_of: Callable[[Sequenc
     command.design = Design(until.half_width, until.rounds, tuple(sorted(compared.items())))
     check_design(command.design, command.study_folder)
     by_variant: dict[str, dict[int, str]] = {}
+    first_round = []
     for run in runs:
-        by_variant.setdefault(run.variant_id, {})[run.config.seed] = run.run_id
+        seed = seed_of(run.config.seed, "split")  # seeds of single sources are refused together with seeds=auto
+        by_variant.setdefault(run.variant_id, {})[seed] = run.run_id
+        first_round += [run] if seed < until.rounds[0] else []
     measure = measures_of(command.task)[command.primary]
-    command.choose_loops_for([run for run in runs if run.config.seed < until.rounds[0]])
+    command.choose_loops_for(first_round)
     before, values = 0, dict[str, float]()
     for number, n in enumerate(until.rounds, start=1):
         seeds = range(before, n)

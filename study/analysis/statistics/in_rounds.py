@@ -101,7 +101,7 @@ def whole_rounds(study: Study, designs: list[dict[str, Any] | None]) -> tuple[St
         " Tests and intervals of differences to the baseline hold for all rounds together."
     )
     kept = runs["seed"].isin(range(seeds[number - 1]))
-    left = sorted(runs.loc[~kept, "seed"].unique(), key=str)
+    left = sorted(runs.loc[~kept, "seed"].unique(), key=lambda seed: (len(str(seed)), str(seed)))
     if left:
         notes.append(
             f"Left out: seed {', '.join(map(str, left))}, because it belongs to no complete round of seeds=auto."

@@ -45,7 +45,7 @@ def points(
     parser: OverridesParser,
     arguments: Sequence[str],
     multirun: bool,
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[Seed] | None = None,
 ) -> list[Point]:
     """List all points of a sweep, with seeds varying fastest. A single run is a sweep of one point.
 
