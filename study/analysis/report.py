@@ -179,7 +179,7 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
         found.append(Section("best_of_n", curves, text, lines, len(text)))
     trials = tuning.trial_table(manifest)
     if len(trials):
-        text, lines = tuned_tables.trial_text(trials), [*tuned_tables.TRIAL_NOTES, *notes]
+        text, lines = tuned_tables.trial_text(trials), [*tuned_tables.trial_notes(trials), *notes]
         found.append(Section("trials", trials, text, lines, 0))
     return found
 

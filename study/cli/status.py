@@ -17,7 +17,7 @@ from study.config.run_config import check_name
 from study.errors import StudyError
 from study.records.changes import MEND, changes
 from study.records.compacted import compacted_runs
-from study.records.contract import CONFIG, OUTPUTS, STATUS, TWICE, WITH_RESULT
+from study.records.contract import CONFIG, OUTPUTS, PRUNED, STATUS, TWICE, WITH_RESULT
 from study.records.jobs import queued, recorded_jobs
 from study.records.status import read_status
 from study.records.sweeps import recorded_runs
@@ -41,7 +41,7 @@ class RunState:
 
 
 def study_status(arguments: list[str]) -> int:
-    """study status name=mine: count the runs by state and list those that are not complete.
+    """study status name=mine: count the runs by state and list those that are not complete, pruned ones last.
 
     It asks Slurm about the jobs of hydra/launcher=slurm: their runs may also be pending or lost.
     check=true compares the size and SHA-256 of all files of complete and diverged runs with the runs' seals. It names
@@ -54,7 +54,7 @@ def study_status(arguments: list[str]) -> int:
     console.print(f"{folder}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"), markup=False)
     for line in _trained_twice(folder):
         console.print(f"  {line}", markup=False)
-    listed = [row for row in runs if row.state != "complete"]
+    listed = sorted((row for row in runs if row.state != "complete"), key=lambda row: row.state == PRUNED)
     for row in listed[:SHOWN]:
         console.print(f"  {row.state:<12} {row.run}  {row.detail}".rstrip(), markup=False)
     if len(listed) > SHOWN:

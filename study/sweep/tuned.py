@@ -12,6 +12,7 @@ from study.config.run_config import ResolvedRun
 from study.config.tuning.protocol import Candidate, Tuning, at_the_ends, choose
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import check_selectable
+from study.records.contract import CHECKPOINT, PRUNED
 from study.records.existing import existing_runs
 from study.records.manifest import check_fixed, write_manifest
 from study.records.trial_database import TrialDatabase
@@ -82,6 +83,7 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
         [_described_trial(trial, tuning) for trial in trials],
         [{**_described(winner), "runs": runs} for winner, runs in zip(winners, fresh, strict=True)],
     )
+    _drop_checkpoints(command.study_folder, trials)
     for winner in winners:
         values = ", ".join(f"{key}={value:g}" for key, value in {**winner.context, **winner.values}.items())
         command.say(f"chosen: {winner.reg} {values or 'at its fixed settings'}")
@@ -116,8 +118,9 @@ def _later_rounds(each: Sequence[VariantSearch]) -> str:
     longest = max((t.search.rounds for t in each), key=len)
     if len(longest) == 1:
         return ""
-    sizes = ", ".join(map(str, longest[1:]))
-    return f"then {len(longest) - 1} more rounds, by the scores of earlier ones: {sizes} trials of each variant\n"
+    sizes, more = ", ".join(map(str, longest[1:])), len(longest) - 1
+    rounds = f"{more} more round{'s' if more > 1 else ''}"
+    return f"then {rounds}, by the scores of earlier ones: {sizes} trials of each variant\n"
 
 
 def _tune(command: Command, tuning: Tuning, each: Sequence[VariantSearch], fixed: Mapping[str, str]) -> list[Trial]:
@@ -162,6 +165,15 @@ def _train(
     epochs = np.array([trained for _, trained in scored]).reshape(len(asked), -1).tolist()
     each = zip(asked, runs, scores, epochs, strict=True)
     return [Trial(candidate, last, *own) for (candidate, last), *own in each]  # type: ignore[arg-type]
+
+
+def _drop_checkpoints(study_folder: Path, trials: Sequence[Trial]) -> None:
+    """Delete the checkpoints of trials that stay pruned, unless they are kept on request: they fill a disk."""
+    existing = existing_runs(study_folder)
+    for run_id in [run_id for trial in trials for run_id in trial.runs.values()]:
+        run = existing[run_id]
+        if run.status["state"] == PRUNED and run.is_published and not (run.config and run.config.keep_checkpoint):
+            (run.published / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _by_choice(trials: Sequence[Trial]) -> list[list[Trial]]:

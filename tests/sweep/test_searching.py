@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import optuna
 import pandas as pd
 import pytest
 
+from study.config.tuning import tpe
 from study.records.comparison import differing
 from tests.conftest import first_fast, run_folders, run_here
 
@@ -202,3 +204,102 @@ def test_pruned_runs_in_lockstep_go_on_as_in_a_study_without_stops(tmp_path):
     pd.testing.assert_frame_equal(*[pd.read_csv(r / "metrics.csv").drop(columns="seconds") for r in (run, through)])
     assert (run / "weights.csv").read_bytes() == (through / "weights.csv").read_bytes()
     assert (run / "histogram.csv").read_bytes() == (through / "histogram.csv").read_bytes()
+
+
+def test_the_analysis_compares_the_choices_counts_epochs_and_leaves_pruned_runs_out_in_one_line(searched, tmp_path):
+    search, folder, _ = searched
+    shutil.copytree(folder / "outputs", tmp_path / "outputs")
+    result = run_here("analyze", "name=tuned", "figures=[]", cwd=tmp_path)
+    assert result.code == 0, result.err
+    target, content = tmp_path / "outputs" / "tuned" / "analysis", manifest(folder)
+    tuned = pd.read_csv(target / "tuned.csv").set_index("reg")
+    trials = pd.read_csv(target / "trials.csv")
+    for reg, budget in content["budgets"].items():
+        assert (tuned.loc[reg, "trials"], tuned.loc[reg, "epochs"]) == (budget["trials"], budget["epochs"])
+        own = trials[trials["reg"] == reg]
+        assert own["epochs"].sum() == budget["epochs"]
+        assert list(own["pruned"]) == [trial["pruned"] for trial in content["trials"] if trial["reg"] == reg]
+    assert not (target / "best_of_n.csv").exists()
+    assert "The expected best of n trials is left out" in (target / "tuned.md").read_text()
+    pruned = sum(len(trial["runs"]) for trial in content["trials"] if trial["pruned"])
+    line = f"{pruned} runs of outputs/tuned are pruned (a search stopped them before their last epoch): left out"
+    assert result.out.count("left out\n") == result.out.count(line) == (search == "hyperband")
+    drawn = run_here("analyze", "name=tuned", "figures=[best_of_n]", cwd=tmp_path)
+    assert drawn.code == 1
+    assert "that do not depend on one another" in drawn.err
+    assert set(pd.read_csv(target / "runs.csv")["seed"]) == {2, 3}
+
+
+def test_status_counts_pruned_runs_and_other_commands_pass_over_the_database(searched, tmp_path):
+    search, folder, _ = searched
+    shutil.copytree(folder / "outputs", tmp_path / "outputs")
+    pruned = [run for run in run_folders(folder / "outputs" / "tuned") if state_of(run) == "pruned"]
+    status = run_here("status", "name=tuned", "check=true", cwd=tmp_path)
+    assert status.code == 0, status.out
+    assert (f"{len(pruned)} pruned" in status.out) == (search == "hyperband")
+    assert not any((run / "checkpoint.pt").exists() for run in pruned)  # none of them goes on
+    assert "nothing to delete" in run_here("clean", "name=tuned", cwd=tmp_path).out
+    merged = run_here("merge", "copy", "tuned", cwd=tmp_path)
+    assert merged.code == 0, merged.err
+    assert run_here("export", "csv", "name=tuned", cwd=tmp_path).code == 0
+    assert run_here("compact", "name=tuned", cwd=tmp_path).code == 0
+    again = run_here(*COMMAND, f"+tune.search={search}", "--config-dir", str(folder / "mine"), cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert "started" not in again.out
+
+
+def state_of(run: Path) -> str:
+    return json.loads((run / "status.json").read_text())["state"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("+tune.search=hyperband", "epochs=2"), "search=hyperband stops trials early, so it needs epochs ≥ 3"),
+        (("+tune.search=hyperband", "+tune.per.epochs=[3,9]"), "search=hyperband needs one number of epochs"),
+        (("+tune.search=tpe", "+tune.spaces.dropout.lam.linear=[0.1,1]"), "a number in [0, 1) is allowed"),
+        (("+tune.search=tpe", "+tune.shared={}"), "unequal numbers of trials: none 1, l2 10; epochs for each seed"),
+        (("+tune.search=tpe", "tune.trials=-3"), "must be a whole number ≥ 1"),
+        (("+tune.search=optuna",), "allowed: sobol, random, grid, tpe, hyperband"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line_before_anything_is_trained(study, tmp_path, change, message):
+    write_experiment(tmp_path)
+    result = study(*COMMAND, *change)
+    assert result.code == 1
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_without_optuna_one_line_names_the_extra(study, tmp_path, monkeypatch):
+    write_experiment(tmp_path)
+    monkeypatch.setattr(tpe, "find_spec", lambda name: None)
+    result = study(*COMMAND, "+tune.search=tpe")
+    assert result.code == 1
+    assert result.err == 'study: error: tune.search=tpe: requires the extra tune. pip install "regstudy[tune]"\n'
+
+
+def test_another_version_of_optuna_is_refused_because_it_may_ask_for_other_trials(searched, tmp_path, monkeypatch):
+    search, folder, _ = searched
+    shutil.copytree(folder / "outputs", tmp_path / "outputs")
+    monkeypatch.setattr("study.records.manifest.optuna_version", lambda: "9.0")
+    result = run_here("--config-dir", str(folder / "mine"), "experiment=small", f"+tune.search={search}", cwd=tmp_path)
+    assert result.code == 1
+    assert "was started with Optuna" in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("search", ["tpe", "hyperband"])
+def test_a_dry_run_lists_the_first_round_and_says_how_many_follow(study, tmp_path, search):
+    write_experiment(tmp_path)
+    result = study(*COMMAND, f"+tune.search={search}", "dry_run=true")
+    assert result.code == 0, result.err
+    first, rest = {
+        "tpe": (8, "1 more round, by the scores of earlier ones: 2 trials"),
+        "hyperband": (3, "more rounds"),
+    }[search]
+    assert result.out.count("would train") == first * 2 * 2
+    assert rest in result.out
+    assert "then 2 fresh seeds of each choice" in result.out
+    assert not (tmp_path / "outputs").exists()

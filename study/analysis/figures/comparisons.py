@@ -156,12 +156,13 @@ def best_of_n(view: View) -> Figure:
     """Draw the expected best of n trials for each regularizer of a tuned study, one panel per setting.
 
     Raises:
-        ConfigError: the study is not tuned, or has fewer than two trials.
+        ConfigError: the study is not tuned, its search is adaptive, or it has fewer than two trials.
     """
     table = view.best_of_n
     if table.empty:
         raise ConfigError(
-            "figures: best_of_n requires a tuned study with at least two trials. Example: experiment=tuned"
+            "figures: best_of_n requires a tuned study with at least two trials that do not depend on one another"
+            " (tune.search=sobol, random or grid). Example: experiment=tuned"
         )
     measure = table["measure"].iloc[0]
     contexts, styles = list(table["context"].unique()), view.looks_by("reg", list(table["reg"].unique()))

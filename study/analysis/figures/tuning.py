@@ -23,8 +23,8 @@ STEEPER = 4.0  # times the distance from best to median trial: range of the axis
 def tuning(view: View) -> Figure:
     """Draw the score of each trial over the learning rate, λ, and every other tuned key.
 
-    There is one panel per key and one row per setting. A ring marks the chosen trial of each regularizer. A trial whose
-    score is too bad for the axis is drawn on its edge.
+    There is one panel per key and one row per setting. A ring marks the chosen trial of each regularizer. A trial that
+    was pruned is small and pale. A trial whose score is too bad for the axis is drawn on its edge.
 
     Raises:
         ConfigError: the study is not tuned, or tunes no number.
@@ -39,7 +39,8 @@ def tuning(view: View) -> Figure:
     figure, axes = plt.subplots(len(contexts), len(keys), figsize=size, sharey="row", sharex="col", squeeze=False)
     for row, context in zip(axes, contexts, strict=True):
         of_context = table[table["context"] == context]
-        edge = _edge(shown(of_context["score"], measure), MEASURES[measure].better)
+        whole = of_context[~of_context["pruned"]]
+        edge = _edge(shown(whole["score"], measure), MEASURES[measure].better)
         for axis, key in zip(row, keys, strict=True):
             for reg, own in of_context.groupby("reg", sort=False):
                 _draw(axis, own, key, measure, styles[reg], edge)
@@ -73,7 +74,9 @@ def _draw(axis: plt.Axes, trials: pd.DataFrame, key: str, measure: str, look: Lo
         return
     scores = np.where(np.isnan(scores) | (better * scores < better * edge), edge, scores)
     style: dict[str, Any] = {"marker": look.marker, "color": look.colour, "linewidth": 0}
-    axis.plot(values, scores, **style, markersize=3.5, alpha=0.6, label=look.label, clip_on=False)
+    pruned = trials["pruned"].to_numpy(bool)
+    axis.plot(values[pruned], scores[pruned], **style, markersize=2, alpha=0.25, clip_on=False)
+    axis.plot(values[~pruned], scores[~pruned], **style, markersize=3.5, alpha=0.6, label=look.label, clip_on=False)
     axis.plot(values[chosen], scores[chosen], **style, markersize=5, clip_on=False)
     ring: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": look.colour, "linewidth": 0}
     axis.plot(values[chosen], scores[chosen], **ring, markersize=11, clip_on=False)

@@ -140,7 +140,7 @@ def trials(view: View) -> dict[str, Any] | None:
 
     Returns:
         `measure` (its label), `keys` (`name, label, logarithmic`), `lines`: for each regularizer and setting `label,
-        colour, dash, scores`, `chosen` (the position of the chosen trial),
+        colour, dash, scores`, `pruned` (for each trial), `chosen` (the position of the chosen trial),
         and `values` by key.
     """
     table = view.trials
@@ -156,6 +156,7 @@ def trials(view: View) -> dict[str, Any] | None:
             {
                 **_of_group(styles[reg], context if several else ""),
                 "scores": rounded(shown(own["score"], measure)),
+                "pruned": own["pruned"].tolist(),
                 "chosen": int(chosen.argmax()) if chosen.any() else None,
                 "values": {key: rounded(own[key].astype(float)) for key in keys},
             }

@@ -124,6 +124,10 @@ def _tuning(manifest: Mapping[str, Any] | None) -> str:
         return "none: settings were given"
     tuning = manifest["tuning"]
     trials = f"{tuning['trials']} trials of each regularizer" if tuning.get("trials") else "all listed values"
+    budgets = manifest.get("budgets", {}).values()
+    if budgets:
+        counts, epochs = (_each(budget[key] for budget in budgets) for key in ("trials", "epochs"))
+        trials = f"{counts} trials and {epochs} epochs of each regularizer"
     return (
         f"{tuning['search']}, {trials}, chosen by mean {tuning['select']} over seeds {_each(tuning['tuning_seeds'])},"
         f" compared on fresh seeds {_each(tuning['fresh_seeds'])}"

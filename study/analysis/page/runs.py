@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.page.repeat import Conf, repeat_command
-from study.analysis.reading.study import DAMAGED, Study, Unused
+from study.analysis.reading.study import ALL_PRUNED, DAMAGED, Study, Unused
 from study.analysis.text.formats import number, significant
 from study.config.run_config import RunConfig
 from study.measures.catalog import MAIN, MEASURES
@@ -95,7 +95,11 @@ def problems(study: Study, listed: Mapping[str, Any], conf: Conf) -> list[dict[s
     """
     own = cache(partial(_own_options, study.folder))
     unfinished = {path.name.rpartition("@")[0]: path for path in work_folders(study.folder)}
-    found = [_problem(unused, unfinished.get(unused.place.name), conf, own) for unused in study.unused]
+    found = [
+        _problem(unused, unfinished.get(unused.place.name), conf, own)
+        for unused in study.unused
+        if unused.state != ALL_PRUNED
+    ]
     for run in listed["rows"]:
         if run["state"] == "diverged":
             last = run["epochs"].partition(" ")[0]

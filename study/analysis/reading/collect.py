@@ -17,10 +17,10 @@ from study.analysis.reading.facts import facts_of
 from study.analysis.reading.index import Entry, Identity, identity_of
 from study.analysis.reading.partial import GROWING, partial_entries, state_of
 from study.analysis.reading.seals import FITS, checking, heed_seals
-from study.analysis.reading.study import CORRECT, DAMAGED, Study, Unused
+from study.analysis.reading.study import ALL_PRUNED, CORRECT, DAMAGED, Study, Unused
 from study.errors import StudyError
 from study.records.compacted import COMPACTED, compacted_runs
-from study.records.contract import ANALYSIS, CONTRACT, FILES, LEDGER, LOGGERS, STATUS
+from study.records.contract import ANALYSIS, CONTRACT, FILES, LEDGER, LOGGERS, PRUNED, STATUS
 from study.records.status import read_status
 from study.records.unfinished import work_folders
 from study.seeds import SOURCES, of_label
@@ -92,6 +92,7 @@ def collect(folder: Path, allow_changed: bool = False, partial: bool = False) ->
         entries |= under_way
     for path in [] if partial else work_folders(folder):
         left_out.append(Unused(folder / path.name.rpartition("@")[0], state_of(path)))
+    left_out = _pruned_together(folder, left_out)
     problems = [Unused(path, DAMAGED, str(damaged[path])) for path in sorted(damaged, key=lambda path: path.name)]
     if not entries:
         reasons = "; ".join(map(str, [*problems, *left_out])) or "it is empty"
@@ -133,6 +134,13 @@ def with_sources(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     each = [of_label(seed) for seed in runs["seed"]]
     found = pd.DataFrame([list(seeds.values()) for seeds in each], index=runs.index, columns=columns)
     return pd.concat([runs.assign(seed=runs["seed"].astype(str)), found], axis=1), columns
+
+
+def _pruned_together(folder: Path, left_out: Sequence[Unused]) -> list[Unused]:
+    """The same with one entry for all pruned runs: a search prunes most of its trials."""
+    others = [unused for unused in left_out if unused.state != PRUNED]
+    count = len(left_out) - len(others)
+    return others + ([Unused(folder, ALL_PRUNED, f"{count} runs")] if count else [])
 
 
 def _next_ended(

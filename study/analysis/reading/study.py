@@ -20,6 +20,7 @@ CORRECT = "correct"  # in the index: the number of test images, then one bit per
 
 
 DAMAGED = "left out"  # the state of what is not a valid run
+ALL_PRUNED = "pruned runs"  # the state of all pruned runs of a study together
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Unused:
     """A run or file of a study's folder that is in no table; as text, a sentence.
 
     Attributes:
-        place: its folder or file; for a run that has not ended, outputs/<name>/<run>.
-        state: of the run, or DAMAGED.
-        reason: why; may be empty.
+        place: its folder or file; for a run that has not ended, outputs/<name>/<run>; for all pruned runs, the study's.
+        state: of the run, or DAMAGED, or ALL_PRUNED.
+        reason: why; may be empty. For pruned runs, their number.
     """
 
     place: Traversable
@@ -37,6 +38,8 @@ class Unused:
     reason: str = ""
 
     def __str__(self) -> str:
+        if self.state == ALL_PRUNED:
+            return f"{self.reason} of {self.place} are pruned (a search stopped them before their last epoch): left out"
         if self.state == DAMAGED:
             return f"{self.place} {self.reason}"
         return f"{self.place} is {self.state}{f' ({self.reason})' if self.reason else ''}: left out"

@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.statistics import inference
+from study.config.tuning.rounds import ADAPTIVE
 from study.config.tuning.search import Dimension, near_ends
 from study.measures.catalog import MEASURES
 from study.records.manifest import tuning_of
 
 COLUMNS = (
-    *("context", "reg", "values", "trials", "trainings", "tuned", "tuned_leave_one_seed_out", "fresh", "fresh_n"),
-    *("fresh_ci_low", "fresh_ci_high", "winners_curse", "search", "searched", "trial", "boundary"),
+    *("context", "reg", "values", "trials", "trainings", "epochs", "tuned", "tuned_leave_one_seed_out"),
+    *("fresh", "fresh_n", "fresh_ci_low", "fresh_ci_high", "winners_curse", "search", "searched", "trial", "boundary"),
 )
-TRIAL_KEYS = 7  # number of columns of `trial_table` before those of the tuned keys
+TRIAL_KEYS = 9  # number of columns of `trial_table` before those of the tuned keys
 
 
 def fresh_ids(manifest: Mapping[str, Any]) -> list[str]:
@@ -37,8 +38,10 @@ def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame
         rows: one row per run, including those on fresh seeds.
 
     Returns:
-        COLUMNS, scores in the measure's own unit. `tuned_leave_one_seed_out`: one seed is left out, the other seeds
-        choose, and the choice is scored on the seed left out. `winners_curse`: tuned minus fresh, positive if tuned is
+        COLUMNS, scores in the measure's own unit. `trainings` counts the runs of all trials, `epochs` the epochs of
+        these runs (empty for a study of an earlier version). `tuned_leave_one_seed_out`: one seed is left out, the
+        other seeds choose among the trials that were trained to their end, and the choice is scored on the seed left
+        out. `winners_curse`: tuned minus fresh, positive if tuned is
         better. `searched`: each key with its range. `trial`: the number of the chosen trial. `boundary`: the keys whose
         chosen value lies within 5 % of an end of the range.
     """
@@ -48,15 +51,17 @@ def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame
     tuning = manifest["tuning"]
     for winner in manifest["winners"]:
         trials, space = _trials_of(manifest, winner), space_of(manifest, winner["reg"])
-        scores = better * np.array([list(trial["scores"].values()) for trial in trials], float)
+        whole = [trial for trial in trials if not trial.get("pruned")]
+        scores = better * np.array([list(trial["scores"].values()) for trial in whole], float)
         scores = np.where(np.isnan(scores), -np.inf, scores)
-        own = next(i for i, trial in enumerate(trials) if trial["values"] == winner["values"])
+        own = next(i for i, trial in enumerate(whole) if trial["values"] == winner["values"])
         fresh = np.array([by_id.loc[i, select] for i in winner["runs"].values() if i in by_id.index], float)
         interval, tuned = inference.mean_interval(fresh), better * scores[own].mean()
         lines.append(
             {
                 **{"context": in_words(winner["context"]), "reg": winner["reg"], "values": in_words(winner["values"])},
-                **{"trials": len(trials), "trainings": scores.size, "tuned": tuned},
+                **{"trials": len(trials), "trainings": len(trials) * scores.shape[1]},
+                **{"epochs": sum(map(_epochs, trials)), "tuned": tuned},
                 "tuned_leave_one_seed_out": better * inference.leave_one_seed_out(scores),
                 **{"fresh": interval.mean, "fresh_n": len(fresh)},
                 **{"fresh_ci_low": interval.low, "fresh_ci_high": interval.high},
@@ -79,9 +84,10 @@ def trial_table(manifest: Mapping[str, Any]) -> pd.DataFrame:
 
     Returns:
         `context, reg, trial, measure, score` (the mean over the tuning seeds, empty if a run diverged), `score_sd`,
-        `chosen`, and a column for each tuned key.
+        `epochs` (of all its runs; empty for a study of an earlier version), `pruned` (a search stopped it before its
+        last epoch, and the score is that after its last one), `chosen`, and a column for each tuned key.
     """
-    chosen = {(in_words(w["context"]), w["reg"], in_words(w["values"])) for w in manifest["winners"]}
+    chosen = {(in_words(w["context"]), w["reg"], w.get("trial"), in_words(w["values"])) for w in manifest["winners"]}
     lines = []
     for trial in manifest["trials"]:
         scores = np.array(list(trial["scores"].values()), float)
@@ -91,7 +97,8 @@ def trial_table(manifest: Mapping[str, Any]) -> pd.DataFrame:
                 **{"context": key[0], "reg": key[1], "trial": trial.get("trial")},
                 **{"measure": manifest["tuning"]["select"], "score": scores.mean()},
                 "score_sd": scores.std(ddof=1) if len(scores) > 1 else float("nan"),
-                "chosen": (*key, in_words(trial["values"])) in chosen,
+                **{"epochs": _epochs(trial), "pruned": bool(trial.get("pruned"))},
+                "chosen": (*key, trial.get("trial"), in_words(trial["values"])) in chosen,
                 **trial["values"],
             }
         )
@@ -104,11 +111,12 @@ def best_of_n(manifest: Mapping[str, Any]) -> pd.DataFrame:
     If one method needs more trials than another to be better, their curves cross.
 
     Returns:
-        `context, reg, measure, n, expected`.
+        `context, reg, measure, n, expected`. No rows for an adaptive search: the estimate requires trials that do not
+        depend on one another.
     """
     measure = manifest["tuning"]["select"]
     better, lines = MEASURES[measure].better, []
-    for winner in manifest["winners"]:
+    for winner in [] if is_adaptive(manifest) else manifest["winners"]:
         own, scores = {"context": in_words(winner["context"]), "reg": winner["reg"], "measure": measure}, []
         for trial in _trials_of(manifest, winner):
             values = np.array(list(trial["scores"].values()), float)
@@ -117,6 +125,16 @@ def best_of_n(manifest: Mapping[str, Any]) -> pd.DataFrame:
         for n, expected in enumerate(inference.best_of(np.array(scores))[: len(scores) // 2], start=1):
             lines.append({**own, "n": n, "expected": better * expected})
     return pd.DataFrame(lines, columns=["context", "reg", "measure", "n", "expected"])
+
+
+def is_adaptive(manifest: Mapping[str, Any]) -> bool:
+    """Whether later trials of a study depend on the scores of earlier ones."""
+    return manifest["tuning"]["search"] in ADAPTIVE
+
+
+def _epochs(trial: Mapping[str, Any]) -> float:
+    """Epochs of all runs of a trial; NaN if an earlier version wrote the manifest."""
+    return sum(trial["epochs"].values()) if "epochs" in trial else float("nan")
 
 
 def _trials_of(manifest: Mapping[str, Any], winner: Mapping[str, Any]) -> list[Mapping[str, Any]]:

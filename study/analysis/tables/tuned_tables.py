@@ -10,7 +10,9 @@ from study.analysis.statistics import inference
 from study.analysis.statistics.tuning import TRIAL_KEYS, in_words, space_of
 from study.analysis.text.columns import FULL, SHORT, Column, TextTable
 from study.analysis.text.formats import number, signed
+from study.config.tuning.rounds import HYPERBAND, TPE
 from study.config.tuning.search import near_ends
+from study.config.tuning.tpe import START
 from study.measures.catalog import MEASURES
 
 REGULARIZER = Column("reg", "Regularizer", priority=0, preset=SHORT, words=True, also=("context",))
@@ -20,6 +22,7 @@ TUNED = (
     Column("values", "Chosen", priority=1, preset=SHORT, words=True),
     Column("trials", "Trials", priority=5, preset=SHORT),
     Column("trainings", "Trainings", priority=8),
+    Column("epochs", "Epochs", priority=6, preset=SHORT),
     Column("tuned", "Tuned", priority=2, preset=SHORT),
     Column("tuned_leave_one_seed_out", "Leave one seed out", priority=7),
     Column("fresh", "Fresh", priority=0, preset=SHORT),
@@ -31,6 +34,7 @@ BEST = (REGULARIZER, Column("expected", "n = {n}", priority=1, preset=SHORT))  #
 TRIALS = (
     REGULARIZER,
     Column("trial", "Trial", priority=2, preset=SHORT),
+    Column("epochs", "Epochs", priority=3, preset=SHORT, also=("pruned",)),
     Column("score", "", priority=0, preset=SHORT, also=("score_sd", "measure")),
 )  # and one before the last for each tuned key
 
@@ -49,6 +53,7 @@ def tuned_text(table: pd.DataFrame, select: str) -> TextTable:
             "values": row.values or "fixed",
             "trials": str(row.trials),
             "trainings": str(row.trainings),
+            "epochs": _plain(row.epochs),
             "tuned": shown(row.tuned),
             "tuned_leave_one_seed_out": shown(row.tuned_leave_one_seed_out),
             "fresh": shown(row.fresh),
@@ -92,7 +97,18 @@ def tuned_notes(manifest: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-TRIAL_NOTES = ("Score: mean ± standard deviation over the tuning seeds. Bold: chosen.",)
+PRUNED = " (pruned)"
+
+
+def trial_notes(table: pd.DataFrame) -> list[str]:
+    """The notes below the table of trials, as sentences."""
+    lines = ["Score: mean ± standard deviation over the tuning seeds. Bold: chosen. Epochs: of all its runs."]
+    if table["pruned"].any():
+        lines.append(
+            "A pruned trial was stopped before its last epoch. Its score is the one at that moment, and it cannot be"
+            " chosen."
+        )
+    return lines
 
 
 def trial_text(table: pd.DataFrame) -> TextTable:
@@ -100,16 +116,17 @@ def trial_text(table: pd.DataFrame) -> TextTable:
     measure = MEASURES[table["measure"].iloc[0]]
     decimals = 2 if measure.unit == "fraction" else 4
     scores = zip(measure.factor * table["score"], measure.factor * table["score_sd"], table["chosen"], strict=True)
-    named, trial, score = TRIALS
+    named, trial, epochs, score = TRIALS
     keys = [Column(key, key, priority=1, preset=SHORT) for key in table.columns[TRIAL_KEYS:]]
     header = measure.label.replace("Validation", "Val")  # headers are short
     cells = [
         [_named_row(row) for row in table[["reg", "context"]].itertuples()],
         [_plain(value) for value in table["trial"]],
+        [_plain(row.epochs) + (PRUNED if row.pruned else "") for row in table.itertuples()],
         *([_plain(value) for value in table[key.key]] for key in keys),
         [("*" if chosen else "") + number(mean, decimals, sd) for mean, sd, chosen in scores],
     ]
-    return TextTable([named, trial, *keys, replace(score, header=header)], cells)
+    return TextTable([named, trial, epochs, *keys, replace(score, header=header)], cells)
 
 
 BEST_NOTES = (
@@ -144,9 +161,23 @@ def _search_note(tuning: Mapping[str, Any]) -> str:
     """The note on how the trials were drawn."""
     if tuning["search"] == "grid":
         return "Trials: all combinations of the listed values."
+    shared = ", ".join(tuning["shared"]) or "no key"
+    independent = "The expected best of n trials is left out: later trials depend on the scores of earlier ones."
+    if tuning["search"] == TPE:
+        return (
+            f"Trials: the first {min(START, tuning['trials'])} of each variant from one scrambled Sobol' sequence, with"
+            f" the same values of {shared} in all variants; the others by a tree-structured Parzen estimator (Optuna)"
+            f" from the scores of the variant's own trials. {independent}"
+        )
+    if tuning["search"] == HYPERBAND:
+        return (
+            "Trials: brackets of successive halving (Hyperband), which stop two thirds of the trials at each rung. The"
+            f" first trials are from one scrambled Sobol' sequence, with the same values of {shared} in all variants;"
+            " of later brackets, two thirds are by a tree-structured Parzen estimator (Optuna) from the scores of the"
+            f" variant's own trials. All variants have the same budget in epochs. {independent}"
+        )
     drawn = "one scrambled Sobol' sequence" if tuning["search"] == "sobol" else "one sequence of independent points"
-    shared = ", ".join(tuning["shared"])
-    return f"Trials: {drawn}. Trial k has the same values of {shared or 'no key'} in all variants."
+    return f"Trials: {drawn}. Trial k has the same values of {shared} in all variants."
 
 
 def _named_row(row: Any) -> str:

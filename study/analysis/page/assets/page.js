@@ -398,7 +398,7 @@ function showTuning(body) {
     tuning.keys.forEach((key, at) => drawTrials(pair, tuning, key, at));
     keepParts(pair, new Set(tuning.keys.map((_, at) => `trials-${at}`)));
     part(body, "key", () => h("p", { class: "key" })).replaceChildren(...tuning.lines.map((line) => h("span", { class: "variant" }, swatch({ ...line, dash: [] }), h("span", {}, line.label))));
-    showNote(body, "note", "A point is a trial. A ring marks the chosen trial of each regularizer. Trials that score far worse are drawn at the edge.");
+    showNote(body, "note", "A point is a trial. A ring marks the chosen trial of each regularizer. Trials that score far worse are drawn at the edge." + (tuning.lines.some((line) => line.pruned.some(Boolean)) ? " A small point is a trial that was stopped early." : ""));
   }
   for (const table of tables) showTable(body, table, { heading: true });
 }
@@ -411,14 +411,14 @@ function drawTrials(pair, tuning, key, at) {
   const clipped = (score) => (score === null ? null : tuning.better * Math.max(tuning.better * score, worst));
   const place = new Map(x.map((value, index) => [value, index]));
   const series = tuning.lines.flatMap((line) => {
-    const values = x.map(() => null), true_ = x.map(() => null);
+    const values = x.map(() => null), pruned = x.map(() => null), true_ = x.map(() => null);
     line.values[key.name].forEach((value, index) => {
-      if (place.has(value)) (values[place.get(value)] = clipped(line.scores[index])), (true_[place.get(value)] = line.scores[index]);
+      if (place.has(value)) ((line.pruned[index] ? pruned : values)[place.get(value)] = clipped(line.scores[index])), (true_[place.get(value)] = line.scores[index]);
     });
     const chosen = line.chosen === null ? null : line.values[key.name][line.chosen];
     const ring = x.map((value) => (value === chosen ? clipped(line.scores[line.chosen]) : null));
     const base = { ...line, dash: [], scattered: true, scores: true_ };
-    return values.some((value) => value !== null) ? [{ ...base, values: ring, points: 13, hollow: true, width: 2, chosen: true }, { ...base, values, points: 6 }] : [];
+    return values.some((value) => value !== null) ? [{ ...base, values: ring, points: 13, hollow: true, width: 2, chosen: true }, { ...base, values, points: 6 }, { ...base, values: pruned, points: 3 }] : [];
   });
   drawChart(pair, {
     id: `trials-${at}`,
