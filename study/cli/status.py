@@ -44,7 +44,7 @@ def study_status(arguments: list[str]) -> int:
     """study status name=mine: count the runs by state and list those that are not complete, pruned ones last.
 
     It asks Slurm about the jobs of hydra/launcher=slurm: their runs may also be pending or lost.
-    check=true compares the size and SHA-256 of all files of complete and diverged runs with the runs' seals. It names
+    check=true compares the size and SHA-256 of all files of runs that have ended with the runs' seals. It names
     each file that has changed since its run ended. If a file has changed, it exits with 1.
     """
     given = key_values(arguments, {"name": "default", "check": "false"}, {"check": ("true", "false")})
@@ -67,7 +67,7 @@ def _check_files(folder: Path) -> int:
     fitting = unfit = unsealed = 0
     for run in [*sorted(folder.glob("*-seed*-*")), *compacted_runs(folder).values()]:
         status = read_status(run)
-        if status is not None and status["state"] not in WITH_RESULT:
+        if status is not None and status["state"] not in (*WITH_RESULT, PRUNED):
             continue
         found = [f"{STATUS} (unreadable)"] if status is None else changes(run, status)
         unsealed += found is None

@@ -77,8 +77,10 @@ def view_of(folder, runs=None):
     compared = contrasts.contrasts(rows, baselines, "val_accuracy", shares, study.test_correct(rows))
     expected = [("", reg, "val_accuracy", n, 0.9 + n / 100) for reg in ("none", "l2") for n in (1, 2, 3)]
     best = pd.DataFrame(expected, columns=["context", "reg", "measure", "n", "expected"])
-    scores = [("", reg, n, "val_accuracy", 0.9 + n / 100, 0.01, n == 2) for reg in ("none", "l2") for n in range(3)]
-    trials = pd.DataFrame(scores, columns=["context", "reg", "trial", "measure", "score", "score_sd", "chosen"])
+    scores = [("", reg, n, "val_accuracy", 0.9 + n / 100, 0.01, 9, n == 2) for reg in ("none", "l2") for n in range(3)]
+    columns = ["context", "reg", "trial", "measure", "score", "score_sd", "epochs", "chosen"]
+    trials = pd.DataFrame(scores, columns=columns)
+    trials.insert(7, "pruned", False)
     trials["optimizer.lr"], trials["lam"] = [1e-4, 1e-2, 1e-3] * 2, [np.nan] * 3 + [1e-6, 1e-5, 1e-3]
     return View(study, rows, looks(study.runs), style_of("plain"), compared, "val_accuracy", best, trials)
 

@@ -50,7 +50,7 @@ def test_all_keys_options_and_commands_are_listed(study):
         "optimizer.lr": ["study optimizer=adam optimizer.lr=1e-3", "study optimizer=sgd"],
         "reg=l2": ["weight_decay = 2λ", "lam=1e-2"],
         "early_stopping": ["reg.patience=5"],
-        "tune.trials": ["per variant; reg=none gets as many.", "study experiment=tuned tune.trials=16"],
+        "tune.trials": ["per variant; reg=none gets as many;", "study experiment=tuned tune.trials=16"],
         "reg.lam": ["the strength of the regularizer"],
         "at": ["example: study analyze at=best"],
         "reg": ["reg=OPTION", "max_norm"],

@@ -75,7 +75,8 @@ def _draw(axis: plt.Axes, trials: pd.DataFrame, key: str, measure: str, look: Lo
     scores = np.where(np.isnan(scores) | (better * scores < better * edge), edge, scores)
     style: dict[str, Any] = {"marker": look.marker, "color": look.colour, "linewidth": 0}
     pruned = trials["pruned"].to_numpy(bool)
-    axis.plot(values[pruned], scores[pruned], **style, markersize=2, alpha=0.25, clip_on=False)
+    if pruned.any():
+        axis.plot(values[pruned], scores[pruned], **style, markersize=2, alpha=0.25, clip_on=False)
     axis.plot(values[~pruned], scores[~pruned], **style, markersize=3.5, alpha=0.6, label=look.label, clip_on=False)
     axis.plot(values[chosen], scores[chosen], **style, markersize=5, clip_on=False)
     ring: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": look.colour, "linewidth": 0}
