@@ -14,12 +14,14 @@ from study.analysis.drawing.view import View, matches
 from study.analysis.reading.collect import collect
 from study.analysis.reading.seals import CHANGED
 from study.analysis.reading.study import Study
-from study.analysis.report import Section, make_sections, tuned_sections
+from study.analysis.report import Section, make_sections, suite_sections, tuned_sections
 from study.analysis.statistics import contrasts, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.in_rounds import Testing, whole_rounds
 from study.analysis.statistics.partial import at_common_epoch
 from study.analysis.statistics.sensitivity import check_within
+from study.analysis.statistics.settings import suite_in
+from study.analysis.statistics.suite import Places, places_of
 from study.analysis.tables import tuned_tables
 from study.analysis.tables.gap_tables import SD
 from study.analysis.text.columns import SHORT
@@ -28,8 +30,9 @@ from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
 from study.records.contract import ANALYSIS
 from study.records.manifest import read_manifest
-from study.records.sweeps import recorded_designs, recorded_margins, recorded_primaries
+from study.records.sweeps import recorded_designs, recorded_margins, recorded_primaries, recorded_suite
 
+OF_SUITE = ("ranks", "pairs")  # tables whose notes belong to figures
 PHASES = ("fresh", "trials", "all")
 
 
@@ -74,6 +77,7 @@ class Comparison:
         margin: the margin of equivalence that was fixed before the runs; None: no margin.
         testing: how tests and intervals allow for rounds of seeds.
         notes: sentences for every table.
+        places: the setting of each run of a suite; None for other studies.
     """
 
     options: Options
@@ -88,6 +92,7 @@ class Comparison:
     margin: float | None
     testing: Testing
     notes: Sequence[str]
+    places: Places | None = None
 
     def sections(self) -> list[Section]:
         """The tables. If there are test scores, this records a look at them."""
@@ -110,7 +115,10 @@ class Comparison:
             raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
         if self.manifest is not None and options.phase == "fresh":
             sections += tuned_sections(self.manifest, self.rows, self.notes)
-        return sections
+        if self.places is None:
+            return sections
+        of_suite = suite_sections(self.rows, self.places, self.baselines, self.primary, self.margin, self.notes)
+        return [*of_suite, *sections]  # the answer of a suite comes first
 
     def view(self, sections: Sequence[Section], style: Style) -> tuple[View, str]:
         """What figures draw, and a line that states which variants are shown; empty if all are."""
@@ -134,6 +142,9 @@ class Comparison:
             tables.get("trials", pd.DataFrame()),
             known,
             self.notes,
+            tables.get("ranks", pd.DataFrame()),
+            tables.get("pairs", pd.DataFrame()),
+            {section.stem: section.notes for section in sections if section.stem in OF_SUITE},
         )
         return view, selection
 
@@ -157,18 +168,17 @@ def compare(folder: Path, options: Options) -> Comparison:
     if options.filter:
         study = _filtered(study, options.filter)
     study, at, so_far = at_common_epoch(study, options.at)
-    notes = [
-        *so_far,
-        *in_rounds,
-        *check_comparable(study.runs, options.allow),
-        *_tuned_alike(folder, manifest, options.allow),
-    ]
+    recorded = recorded_suite(folder)
+    suite = suite_in(study.runs, recorded)
+    settings = places_of(study.runs, suite, manifest).settings if recorded else None
+    notes = [*so_far, *in_rounds, *check_comparable(study.runs, options.allow, settings)]
+    notes += _tuned_alike(folder, manifest, options.allow)
     notes += [*model_notes(study.runs), *sample_notes(study.runs)]
     rows = at_epoch(study, at)
     if options.live:
         rows[[column for column in rows if column.startswith("test_")]] = float("nan")
         notes.append("Test scores are not shown, so that this is no look at them.")
-    rows["context"] = contrasts.contexts(rows, manifest)
+    rows["context"] = contrasts.contexts(rows, manifest, recorded)
     baselines = contrasts.choose_baselines(rows, options.baseline)
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
     untested = testing.round is not None and not testing.round.number
@@ -191,8 +201,10 @@ def compare(folder: Path, options: Options) -> Comparison:
     # What figures need is checked before a look at test scores is counted
     select(study, rows, options.variants or ())
     remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,), store=False)
+    compared = manifest is None or options.phase == "fresh"
+    places = places_of(rows, suite, manifest) if len(suite) > 1 and compared else None
     return Comparison(
-        options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, testing, notes
+        options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, testing, notes, places
     )
 
 

@@ -1,6 +1,6 @@
 """The report of a study: its tables with their notes, as files and on the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import pandas as pd
 from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.ledger import look
 from study.analysis.reading.study import Study
-from study.analysis.statistics import contrasts, in_rounds, matched, sensitivity, tuning, verdicts
+from study.analysis.statistics import contrasts, in_rounds, matched, sensitivity, suite, tuning, verdicts
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.statistics.in_rounds import Testing
+from study.analysis.statistics.suite import Places
 from study.analysis.tables import (
     contrast_tables,
     final_tables,
@@ -20,18 +21,23 @@ from study.analysis.tables import (
     gap_tables,
     matched_tables,
     sensitivity_tables,
+    suite_tables,
     tuned_tables,
 )
 from study.analysis.text import latex, terminal
 from study.analysis.text.columns import FULL, SHORT, TextTable
+from study.analysis.text.escaping import plain
 from study.analysis.text.latex import Form
 from study.analysis.text.markdown import to_markdown
-from study.measures.catalog import MAIN
+from study.measures.catalog import MAIN, measures_of
 from study.records.files import write_whole
 from study.tasks import CLASSIFICATION
 
 MOST_PRINTED = 40  # rows of a table on the terminal
 TITLES = {
+    "suite": "Over all settings",
+    "ranks": "Mean ranks over settings",
+    "pairs": "All pairs over settings",
     "gap_table": "Training and validation",
     "significance": "Against the baseline",
     "matched": "At matched strength",
@@ -184,11 +190,56 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
     return found
 
 
+def suite_sections(
+    rows: pd.DataFrame,
+    places: Places,
+    baselines: Mapping[str, str],
+    primary: str,
+    margin: float | None,
+    notes: Sequence[str],
+) -> list[Section]:
+    """The tables over the settings of a suite: scores, mean ranks, all pairs. None if it has no two to compare.
+
+    Args:
+        rows: one row per run, from `gaps.at_epoch`.
+        places: the setting of each run.
+        baselines: the baseline of each variant.
+        primary: the measure that was fixed before the runs.
+        margin: the margin of equivalence that was fixed before the runs; None: no margin.
+        notes: sentences to print under every table.
+    """
+    measure = measures_of(rows["task"].iloc[0])[primary]
+    found = suite.suite_of(rows, places, measure)
+    if found is None:
+        return []
+    names = set(places.variants[rows["variant"].isin(set(baselines.values()))]) & set(found.matrix)
+    baseline = names.pop() if len(names) == 1 else None
+    ranked = suite.rank_table(found, rows, places.variants, baseline)
+    rope = suite.rope_of(measure, margin)
+    pairs = suite.pair_table(found, rope)
+    dependent = [*suite_tables.dependence_notes(found), *notes]
+    few = suite_tables.few_settings(*found.matrix.shape)
+    text, lines = (
+        suite_tables.suite_text(found, ranked, _labels(ranked, plain)),
+        [*suite_tables.suite_notes(found), *notes],
+    )
+    tables = [Section("suite", found.scores, text, lines, len(text))]
+    text, lines = suite_tables.rank_text(ranked), [*suite_tables.rank_notes(found), *few, *dependent]
+    tables.append(
+        Section("ranks", ranked, text, lines, len(text), suite_tables.rank_columns(ranked["against"].iloc[0]))
+    )
+    text, lines = suite_tables.pair_text(pairs, measure), suite_tables.pair_notes(found, rope, margin is not None)
+    about = suite_tables.pair_columns(*found.matrix.shape)
+    tables.append(Section("pairs", pairs, text, [*lines, *dependent], len(text), about))
+    return tables
+
+
 def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
     """The names that `columns=[...]` may contain: those of the columns of all tables of a study."""
     tables = [
         *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, contrast_tables.OF_EQUIVALENCE),
         *(matched_tables.COLUMNS, sensitivity_tables.COLUMNS),
+        *(suite_tables.SUITE, suite_tables.RANKS, suite_tables.PAIRS),
         *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
     ]
     if manifest is not None:
@@ -217,6 +268,12 @@ def write_report(
     labels = {
         row.variant: variant_label(row.variant, row.reg, row.lam, row.model_regularizers) for row in rows.itertuples()
     }
+    for section in sections:
+        if section.stem == "ranks":  # its variants are those of `rows` without their settings
+            each = section.table.itertuples()
+            labels |= {
+                row.variant: variant_label(row.variant, row.reg, row.lam, row.model_regularizers) for row in each
+            }
     target.mkdir(parents=True, exist_ok=True)
     for stem in TITLES.keys() - {section.stem for section in sections}:  # left by an earlier analysis
         for kind in ("csv", "md", "tex"):
@@ -232,6 +289,12 @@ def write_report(
         write_whole(target / f"{section.stem}.tex", latex.to_latex(shown, notes, labels, form, section.stem))
         pages.append(f"## {TITLES[section.stem]}\n\n{page}")
     write_whole(target / "report.md", "\n".join(pages))
+
+
+def _labels(rows: pd.DataFrame, form: Callable[[str], str] = str) -> dict[str, str]:
+    """The label of each variant in a form, from rows with `variant, reg, lam, model_regularizers`."""
+    each = rows.drop_duplicates("variant").itertuples()
+    return {row.variant: form(variant_label(row.variant, row.reg, row.lam, row.model_regularizers)) for row in each}
 
 
 def print_report(sections: Sequence[Section], columns: Sequence[str] = (SHORT,)) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from study.config.run_config import GROUPS, RunConfig, arguments
@@ -10,6 +10,7 @@ from study.seeds import Seed, label_of
 
 LONGEST_OPTION = 100  # bytes of an option's name in a folder's name; file systems limit that to 255
 ID_DIGITS = 12
+NAMING = ("data", "model")  # keys whose value names a setting
 
 
 def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, Any]:
@@ -58,6 +59,53 @@ def differing(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
     return [key for key, values in seen.items() if len(values) > 1]
 
 
+def told_apart(each: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Reduce settings to the fewest keys that tell each from all others, the data and the model first.
+
+    Args:
+        each: values by key, such as `data`, `model.hidden` and `epochs`.
+
+    Returns:
+        For each setting its values of these keys; empty if it does not differ from another one.
+    """
+    keys = list(dict.fromkeys([*NAMING, *(key for setting in each for key in setting)]))
+    found: list[dict[str, Any]] = [{} for _ in each]
+
+    def divide(places: Sequence[int]) -> None:
+        divided = {key: _by_value(each, places, key) for key in keys}
+        naming = [key for key in NAMING if len(divided[key]) > 1]
+        key = naming[0] if naming else max(keys, key=lambda key: len(divided[key]))
+        for group in divided[key] if len(divided[key]) > 1 else ():
+            for place in group:
+                found[place][key] = each[place].get(key)
+            divide(group)
+
+    divide(range(len(each)))
+    return found
+
+
+def _by_value(each: Sequence[Mapping[str, Any]], places: Sequence[int], key: str) -> list[list[int]]:
+    """Group some settings by their value of a key."""
+    groups: dict[str, list[int]] = {}
+    for place in places:
+        groups.setdefault(json.dumps(each[place].get(key)), []).append(place)
+    return list(groups.values())
+
+
+def short_names(each: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name settings by what tells them apart: `wine`, `digits, mlp`, `digits, linear, label_noise 0.2`."""
+    names = []
+    for parts, setting in zip(told_apart(each), each, strict=True):
+        words = [_in_words(key, value) for key, value in parts.items() if value is not None]
+        names.append(", ".join(words) or str(setting.get("data", "default")))
+    return names
+
+
+def _in_words(key: str, value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if key in NAMING else f"{key.rpartition('.')[2]} {text}"
+
+
 def variant_key(option: str, lam: float | None, own: Mapping[str, Any], varying: Iterable[str]) -> str:
     """The key of a variant: regularizer, λ, and the settings that vary, such as `l1-lam0.0001-epochs60`.
 
@@ -76,6 +124,19 @@ def variant_key(option: str, lam: float | None, own: Mapping[str, Any], varying:
         label = last if short.count(last) == 1 else key
         parts.append(label + _readable(own[key]))
     return "-".join(parts)
+
+
+def without_settings(key: str, setting: Mapping[str, Any]) -> str:
+    """The key of a variant without the parts that some settings add to it: `l1-lam0.0001-datawine` is `l1-lam0.0001`.
+
+    Args:
+        key: from `variant_key`.
+        setting: the settings, by key.
+    """
+    for name, value in setting.items():
+        for label in (name, name.rpartition(".")[2]):
+            key = re.sub(rf"-{re.escape(label + _readable(value))}(?=-|$)", "", key, count=1)
+    return key
 
 
 def for_file_name(option: str) -> str:

@@ -34,6 +34,7 @@ class StudySchema:
     half_width: float | None = None
     max_seeds: int | None = None
     variants: list[Any] = field(default_factory=list)
+    suite: Any = None
     device: Any = MISSING
     threads: int = MISSING
     workers: int | None = None

@@ -72,6 +72,7 @@ def read_manifest(study_folder: Path) -> dict[str, Any] | None:
         content["unequal"] = ["tune: an earlier version tuned the learning rate of none alone"]
         content["tuning"] = {"shared": {}, "search": "grid", "trials": None, "seed": 0, **content["tuning"]}
     content["tuning"].setdefault("epochs", 0)
+    content["tuning"].setdefault("suite", [])
     return content
 
 

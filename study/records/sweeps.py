@@ -84,6 +84,13 @@ def recorded_designs(study_folder: Path) -> list[dict[str, Any] | None]:
     return found
 
 
+def recorded_suite(study_folder: Path) -> list[dict[str, Any]]:
+    """The settings of a suite named by the sweeps of a study, in order, without duplicates; [] for other studies."""
+    lists = (record.get("suite") for record in _records(study_folder))
+    texts = dict.fromkeys(json.dumps(one) for suite in lists if isinstance(suite, list) for one in suite)
+    return [one for one in map(json.loads, texts) if isinstance(one, dict)]
+
+
 def recorded_commands(study_folder: Path) -> list[list[str]]:
     """The arguments of the command of each sweep of a study, in order, without duplicates."""
     commands = (record.get("command") for record in _records(study_folder))

@@ -1,7 +1,7 @@
 """One command: plan every run, check all of them before the first starts, skip complete ones, train the rest."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
     asked = Asked.by(base, context, arguments)
     remove_abandoned()
     command = Command(asked)
+    command.suite = asked.checked_suite(command.composer)
     if asked.until is not None:
         add_seeds(command, asked.until, asked.points)
     elif asked.tuning is None:
@@ -80,6 +81,7 @@ class Command:
         self.margin: float | None = None
         self.design: Design | None = None
         self.loops_by: Sequence[Task] = ()  # runs by which the loops are chosen; empty: those that are trained
+        self.suite: list[Mapping[str, Any]] = []  # the settings of a suite
         self.states: set[str] = set()
         self.warned: set[str] = set()  # a tuned study trains in several steps, and each loads the data
         logger: Any = base.logger
@@ -141,7 +143,7 @@ class Command:
         if self.own and not base.dry_run and _worker_count(base.workers, base.threads, count) > 1:
             preload.start_server()
         runs = self._compose(parts, test)
-        plan = plan_runs(self.study_folder, runs, base.retry_failed, _longest(runs, until))
+        plan = plan_runs(self.study_folder, runs, base.retry_failed, _longest(runs, until), self.suite)
         devices = self._devices()
         workers = self._workers(len(plan.tasks), devices)
         progress.say_plan(self.study_folder, plan)
@@ -216,7 +218,7 @@ class Command:
             tasks = tuple(narrowed(tasks, torch.cuda.mem_get_info(devices.names[0])[0], progress.say))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
         design = self.design.recorded if self.design else None
-        freeze.freeze(self.study_folder, tasks, self.primary, self.task, self.margin, design)
+        freeze.freeze(self.study_folder, tasks, self.primary, self.task, self.margin, design, self.suite)
         if self.own:
             from study.sweep.workers import train_all
 

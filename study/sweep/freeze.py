@@ -20,6 +20,7 @@ def freeze(
     task: str,
     margin: float | None,
     design: Mapping[str, Any] | None = None,
+    suite: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Record a sweep in one write: its command line, what is fixed for the study, and every run.
 
@@ -30,9 +31,11 @@ def freeze(
         task: classification or regression.
         margin: the margin of equivalence, in the unit of displayed differences; None: no margin.
         design: of seeds=auto, as `until_precise.Design.recorded` has it; None: the seeds were given.
+        suite: the settings of a suite, each as status.json has it; empty for other studies.
     """
     fixed: dict[str, Any] = {"primary": primary, "equivalence": margin, "task": task}
     fixed |= {"until": design} if design else {}
+    fixed |= {"suite": list(suite)} if suite else {}
     record = {"started": now(), "command": sys.argv[1:], **fixed}
     runs = ({**vars(task), **_as_json(task)} for task in tasks)
     append_whole(study_folder / SWEEPS, (json.dumps(with_shared(record, runs)) + "\n").encode())

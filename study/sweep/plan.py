@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from study.config.names import run_folder_name, settings, variant_key, varying_keys
+from study.config.names import differing, run_folder_name, settings, told_apart, variant_key, varying_keys
 from study.config.run_config import ResolvedRun, RunConfig, arguments
 from study.errors import StudyError
 from study.records.contract import CHECKPOINT, FILES, PART, PRUNED, WITH_RESULT
@@ -36,17 +36,20 @@ def plan_runs(
     runs: Sequence[ResolvedRun],
     retry_failed: bool = False,
     until: Mapping[str, int | None] | None = None,
+    suite: Sequence[Mapping[str, Any]] = (),
 ) -> Plan:
     """Find out which runs to train, and which runs the study already has.
 
     Points with the same run id are one run. Runs are found by their id, never by their name. A variant keeps the key
-    of its first run. The key of a new variant contains the settings that vary among all runs of the study.
+    of its first run. The key of a new variant contains the settings that vary among all runs of the study; of those in
+    which the settings of a suite differ, only the ones that tell them apart.
 
     Args:
         study_folder: outputs/<name>.
         runs: one for each point of the sweep.
         retry_failed: whether runs that failed earlier are trained again.
         until: by run id, the epoch after which a run is pruned; None, or no entry: it is trained to its end.
+        suite: the settings of a suite.
 
     Raises:
         StudyError: the folder of a new run exists and holds something else; or a run must be scored, and is compacted.
@@ -58,7 +61,9 @@ def plan_runs(
     extendable = _extendable(existing.values())
     known = [_settings_of(run.config, run.status) for run in existing.values() if run.config is not None]
     each = {id(resolved.settings): resolved.settings for resolved in runs}  # most runs share theirs
-    varying = varying_keys([*known, *each.values()])
+    telling = {key for setting in told_apart(suite) for key in setting}
+    implied = set(differing(suite)) - telling
+    varying = [key for key in varying_keys([*known, *each.values()]) if key not in implied]
     key_of = {run.status["variant_id"]: run.status["variant"] for run in existing.values()}
     keys = set(key_of.values())
     taken = {path.name.casefold() for path in study_folder.iterdir()} if study_folder.is_dir() else set()

@@ -1,5 +1,6 @@
 """The sweeps of a tuned study: the rounds of its trials, then the choices on fresh seeds."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from study.config.points.grid import Point
 from study.config.run_config import ResolvedRun
-from study.config.tuning.protocol import Candidate, Tuning, at_the_ends, choose
+from study.config.tuning.protocol import Candidate, Tuning, at_the_ends, choose, in_words
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import check_selectable
 from study.records.contract import CHECKPOINT, PRUNED
@@ -62,7 +63,8 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     ends = at_the_ends(tuning) if tuning.is_adaptive else []
     points += [point for candidate in [*first[1:], *ends] for point in candidate.points(tuning.tuning_seeds[:1], fixed)]
     runs = command.compose(points, test=False)  # so that mistakes are refused before the protocol is fixed
-    refuse_official_test(runs[0].config)
+    for run in {json.dumps(run.config.data): run for run in reversed(runs)}.values():
+        refuse_official_test(run.config)
     tuning = replace(tuning, select=check_selectable(tuning.select or None, runs[0].task))
     begun = [run.run_id for run in runs[: tuning.seeds]]
     known = check_fixed(command.study_folder, tuning, begun)
@@ -85,7 +87,7 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     )
     _drop_checkpoints(command.study_folder, trials)
     for winner in winners:
-        values = ", ".join(f"{key}={value:g}" for key, value in {**winner.context, **winner.values}.items())
+        values = in_words({**winner.context, **winner.values})
         command.say(f"chosen: {winner.reg} {values or 'at its fixed settings'}")
     command.train(points)
 
@@ -108,7 +110,7 @@ def _summary(tuning: Tuning, each: Sequence[VariantSearch]) -> str:
     )
     return (
         f"tuning: {len(tuning.spaces)} variants with {trials} trials of {tuning.seeds} seeds each"
-        + (f" in {len(tuning.contexts)} settings" if tuning.per else "")
+        + (f" in {len(tuning.contexts)} settings" if len(tuning.contexts) > 1 else "")
         + f", search={tuning.search}, chosen by {tuning.select}. Each variant has {epochs} epochs"
     )
 

@@ -1,12 +1,13 @@
 """The caption of each figure as text: what it shows, of how many seeds, which intervals, which protocol; alt text."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.analysis.drawing.bands import INTERVAL, RANGE
 from study.analysis.drawing.specs import Spec
-from study.analysis.drawing.view import View, in_sentence, label, shown
+from study.analysis.drawing.view import View, in_sentence, label, shown, suite_looks
+from study.analysis.statistics.suite import against_of, probabilities
 from study.analysis.statistics.verdicts import margin_text, verdict_text
 from study.analysis.text.escaping import plain
 from study.analysis.text.protocol import listed, protocol
@@ -31,11 +32,13 @@ def caption_of(spec: Spec, view: View, selection: str) -> str:
     """
     options = {**_defaults(spec), **spec.options}
     sentences = [spec.description, BANDS.get(str(options.get("band")), "")]
-    sentences.append(f"The figure shows {selection}." if selection else "")
+    sentences.append(f"The figure shows {selection}." if selection and not spec.shows_suite else "")
     if spec.shows_differences:
         sentences += _verdicts(view, options.get("measures", ()))
-    caption = " ".join(sentence for sentence in [*sentences, *_protocol(view), *view.notes] if sentence)
-    return f"{caption}\n\n{ALT}{_alternative(spec, view)}\n"
+    sentences += view.about.get(spec.shows_suite, ())
+    stated = dict.fromkeys([*sentences, *_protocol(view), *view.notes])
+    alternative = _over_settings(spec, view, options) if spec.shows_suite else _alternative(spec, view)
+    return f"{' '.join(filter(None, stated))}\n\n{ALT}{alternative}\n"
 
 
 def _defaults(spec: Spec) -> dict[str, Any]:
@@ -86,6 +89,22 @@ def _alternative(spec: Spec, view: View) -> str:
             parts.append(f"{plain(look.label)}: {', '.join(numbers)}")
     more = len(view.looks) - MOST_IN_WORDS
     return f"{spec.description} {'; '.join(parts)}{f'; and {more} more variants' if more > 0 else ''}.".strip()
+
+
+def _over_settings(spec: Spec, view: View, options: Mapping[str, Any]) -> str:
+    """Return the same description of a figure of a suite: its mean ranks or probabilities."""
+    table, labels = view.ranks, {variant: plain(look.label) for variant, look in suite_looks(view).items()}
+    if spec.shows_suite == "ranks":
+        parts = [f"{labels[row.variant]} {row.mean_rank:.2f}" for row in table.itertuples()]
+        return f"{spec.description} Mean ranks: {', '.join(parts[:MOST_IN_WORDS])}."
+    chosen = against_of(table, options.get("against"))
+    parts = [
+        f"{labels[variant]}: worse {worse:.2f}, equivalent {equivalent:.2f}, better {better:.2f}"
+        for variant in table["variant"]
+        if variant != chosen
+        for worse, equivalent, better in [probabilities(view.pairs, variant, chosen)]
+    ]
+    return f"{spec.description} Relative to {labels[chosen]}: {'; '.join(parts[:MOST_IN_WORDS])}."
 
 
 def _words(measure: str, view: View) -> str:

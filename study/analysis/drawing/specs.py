@@ -47,6 +47,11 @@ class Spec:
         """Whether the figure shows differences to the baseline, on which there may be verdicts."""
         return self.draw.__name__ in getattr(sys.modules[self.draw.__module__], "OF_DIFFERENCES", ())
 
+    @property
+    def shows_suite(self) -> str:
+        """The table of a suite that the figure shows, whatever variants are chosen; empty for other figures."""
+        return str(getattr(sys.modules[self.draw.__module__], "OF_SUITE", {}).get(self.draw.__name__, ""))
+
 
 def read_specs(names: Sequence[str], folders: Sequence[Path]) -> list[Spec]:
     """Read the figures with the given names.

@@ -43,8 +43,17 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     settled = all(identity is not None for both in runs.values() for identity in both)
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
-    tables = [table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n, view.trials)]
-    seen = [repr(view.looks), repr(view.options), repr(view.style), repr(view.notes), view.primary, selection]
+    tables = [
+        table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n, view.trials, view.ranks, view.pairs)
+    ]
+    seen = [
+        repr(view.looks),
+        repr(view.options),
+        repr(view.style),
+        repr((view.notes, view.about)),
+        view.primary,
+        selection,
+    ]
     shown = [runs, settings, tables, *seen, _code()]
     found: dict[str, str | None] = {}
     for spec in specs:

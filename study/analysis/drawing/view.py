@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.analysis.drawing.looks import Look, OptionLook, group_looks
+from study.analysis.drawing.looks import Look, OptionLook, group_looks, looks
 from study.analysis.drawing.style import Style
 from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import with_gaps
@@ -45,6 +45,9 @@ class View:
         trials: table of a tuned study, from `tuning.trial_table`; empty for other studies.
         notes: sentences that belong to every result, such as exceptions that were allowed.
         options: the look of each option of `reg`; None: those of conf/style/looks/.
+        ranks: table of a suite, from `suite.rank_table`; empty for other studies.
+        pairs: table of a suite, from `suite.pair_table`; empty for other studies.
+        about: the notes below these two tables, by `ranks` and `pairs`.
     """
 
     study: Study
@@ -57,6 +60,9 @@ class View:
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
     options: Mapping[str, OptionLook] | None = None
     notes: Sequence[str] = ()
+    ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    about: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -125,6 +131,11 @@ class View:
             looks={variant: look for variant, look in self.looks.items() if variant in variants},
             contrasts=contrasts.reset_index(drop=True),
         )
+
+
+def suite_looks(view: View) -> dict[str, Look]:
+    """Return the look of each variant of a suite, without its setting."""
+    return looks(view.ranks, view.options)
 
 
 def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from study.analysis.statistics import inference
 from study.analysis.statistics.in_rounds import FIXED, Testing
+from study.analysis.statistics.settings import ELSEWHERE, settings_of
 from study.analysis.statistics.tuning import tuned_contexts
 from study.analysis.statistics.units import shown_unit
 from study.config.names import differing
@@ -26,7 +27,9 @@ COLUMNS = (
 Correct = Mapping[str, np.ndarray]  # by run: which test images it classifies correctly, bool (images,)
 
 
-def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Series:
+def contexts(
+    rows: pd.DataFrame, manifest: Mapping[str, Any] | None, suite: Sequence[Mapping[str, Any]] = ()
+) -> pd.Series:
     """The context of each run: the settings besides regularizer and λ in which runs differ, as text.
 
     Only variants of one context are compared.
@@ -34,14 +37,17 @@ def contexts(rows: pd.DataFrame, manifest: Mapping[str, Any] | None) -> pd.Serie
     Args:
         rows: one row per run, from `gaps.at_epoch`.
         manifest: the manifest of a tuned study. It defines the contexts of that study, without the tuned keys.
+        suite: the settings of a suite, whose short names stand for the keys that tell them apart.
     """
     tuned = tuned_contexts(manifest) if manifest else {}
     settings = {text: json.loads(text) for text in rows["setting"].unique()}
-    varying = differing(settings.values())
-    words = {
-        text: ", ".join(f"{key.rpartition('.')[2]} {setting[key]}" for key in varying if key in setting)
-        for text, setting in settings.items()
-    }
+    named, apart = settings_of(rows, suite) if suite else pd.Series(ELSEWHERE, rows.index), differing(suite)
+    names, varying = dict(zip(rows["setting"], named, strict=True)), differing(settings.values())
+    words = {}
+    for text, setting in settings.items():
+        keys = [key for key in varying if key in setting and (names[text] == ELSEWHERE or key not in apart)]
+        parts = [names[text], *(f"{key.rpartition('.')[2]} {setting[key]}" for key in keys)]
+        words[text] = ", ".join(filter(None, parts))
     found = [tuned.get(row.run_id, words[row.setting]) for row in rows.itertuples()]
     return pd.Series(found, rows.index, dtype=object)
 

@@ -20,6 +20,7 @@ FIXED = {
     "checksums": "content of the data (checksums)",
     "numerics": "numerics version",
 }
+BY_SETTING = ("epochs", "data", "split", "checksums")  # of these, what must be equal in each setting of a suite alone
 PAIRS = "pairs"  # also a word for `allow`: seeds that only one variant of a pair has
 TUNING = "tuning"  # also a word for `allow`: variants that were tuned unequally
 ALLOWED = (*FIXED, PAIRS, TUNING, CHANGED)
@@ -59,8 +60,13 @@ def sample_notes(runs: pd.DataFrame) -> list[str]:
     return [f"Training scores, and the gaps, are those of a fixed sample of {counts} training images (score_train)."]
 
 
-def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
+def check_comparable(runs: pd.DataFrame, allow: Sequence[str], settings: pd.Series | None = None) -> list[str]:
     """Refuse to compare runs that differ in more than their variant.
+
+    Args:
+        runs: one row per run.
+        allow: words for what may differ.
+        settings: the setting of each run of a suite, each with its own data and budget; None for other studies.
 
     Returns:
         A note for each difference that `allow` permits, or that needs no permission.
@@ -74,10 +80,13 @@ def check_comparable(runs: pd.DataFrame, allow: Sequence[str]) -> list[str]:
         raise ConfigError(f"allow={unknown}: allowed: any of {', '.join(ALLOWED)}")
     notes = []
     for key, words in FIXED.items():
-        values = sorted(runs[key].unique())
-        if len(values) == 1:
+        apart = settings if settings is not None and key in BY_SETTING else pd.Series("", runs.index)
+        mixtures = {name: sorted(own[key].unique()) for name, own in runs.groupby(apart, sort=False)}
+        mixtures = {name: values for name, values in mixtures.items() if len(values) > 1}
+        if not mixtures:
             continue
-        mixed = f"the runs differ in {words}: {', '.join(map(str, values))}"
+        name, values = next(iter(mixtures.items()))
+        mixed = f"the runs{f' in {name}' if name else ''} differ in {words}: {', '.join(map(str, values))}"
         if key in allow:
             notes.append(f"With allow=[{key}], compared although {mixed}.")
         else:

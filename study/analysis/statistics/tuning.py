@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.statistics import inference
+from study.config.names import short_names
+from study.config.tuning.protocol import in_words
 from study.config.tuning.rounds import ADAPTIVE
 from study.config.tuning.search import Dimension, near_ends
 from study.measures.catalog import MEASURES
@@ -26,8 +28,16 @@ def fresh_ids(manifest: Mapping[str, Any]) -> list[str]:
 
 def tuned_contexts(manifest: Mapping[str, Any]) -> dict[str, str]:
     """The context of each run as text, by run id. Each context has its own choices."""
-    parts = [*manifest["trials"], *manifest["winners"]]
-    return {run_id: in_words(part["context"]) for part in parts for run_id in part["runs"].values()}
+    parts, names = [*manifest["trials"], *manifest["winners"]], context_names(manifest)
+    return {run_id: names[str(part["context"])] for part in parts for run_id in part["runs"].values()}
+
+
+def context_names(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The name of each context by its text: all its keys, or for a suite the fewest that tell its settings apart."""
+    contexts = {str(part["context"]): part["context"] for part in [*manifest["trials"], *manifest["winners"]]}
+    if not manifest["tuning"]["suite"]:
+        return {text: in_words(context) for text, context in contexts.items()}
+    return dict(zip(contexts, short_names(list(contexts.values())), strict=True))
 
 
 def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +57,7 @@ def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame
     """
     select = manifest["tuning"]["select"]
     better, by_id = MEASURES[select].better, rows.set_index("run_id")
-    lines = []
+    lines, names = [], context_names(manifest)
     tuning = manifest["tuning"]
     for winner in manifest["winners"]:
         trials, space = _trials_of(manifest, winner), space_of(manifest, winner["reg"])
@@ -59,7 +69,11 @@ def tuned_table(manifest: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame
         interval, tuned = inference.mean_interval(fresh), better * scores[own].mean()
         lines.append(
             {
-                **{"context": in_words(winner["context"]), "reg": winner["reg"], "values": in_words(winner["values"])},
+                **{
+                    "context": names[str(winner["context"])],
+                    "reg": winner["reg"],
+                    "values": in_words(winner["values"]),
+                },
                 **{"trials": len(trials), "trainings": len(trials) * scores.shape[1]},
                 **{"epochs": sum(map(_epochs, trials)), "tuned": tuned},
                 "tuned_leave_one_seed_out": better * inference.leave_one_seed_out(scores),
@@ -87,11 +101,12 @@ def trial_table(manifest: Mapping[str, Any]) -> pd.DataFrame:
         `epochs` (of all its runs; empty for a study of an earlier version), `pruned` (a search stopped it before its
         last epoch, and the score is that after its last one), `chosen`, and a column for each tuned key.
     """
-    chosen = {(in_words(w["context"]), w["reg"], w.get("trial"), in_words(w["values"])) for w in manifest["winners"]}
+    names = context_names(manifest)
+    chosen = {(names[str(w["context"])], w["reg"], w.get("trial"), in_words(w["values"])) for w in manifest["winners"]}
     lines = []
     for trial in manifest["trials"]:
         scores = np.array(list(trial["scores"].values()), float)
-        key = (in_words(trial["context"]), trial["reg"])
+        key = (names[str(trial["context"])], trial["reg"])
         lines.append(
             {
                 **{"context": key[0], "reg": key[1], "trial": trial.get("trial")},
@@ -115,9 +130,9 @@ def best_of_n(manifest: Mapping[str, Any]) -> pd.DataFrame:
         depend on one another.
     """
     measure = manifest["tuning"]["select"]
-    better, lines = MEASURES[measure].better, []
+    better, lines, names = MEASURES[measure].better, [], context_names(manifest)
     for winner in [] if is_adaptive(manifest) else manifest["winners"]:
-        own, scores = {"context": in_words(winner["context"]), "reg": winner["reg"], "measure": measure}, []
+        own, scores = {"context": names[str(winner["context"])], "reg": winner["reg"], "measure": measure}, []
         for trial in _trials_of(manifest, winner):
             values = np.array(list(trial["scores"].values()), float)
             if not np.isnan(values).any():
@@ -139,10 +154,3 @@ def _epochs(trial: Mapping[str, Any]) -> float:
 
 def _trials_of(manifest: Mapping[str, Any], winner: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [t for t in manifest["trials"] if t["reg"] == winner["reg"] and t["context"] == winner["context"]]
-
-
-def in_words(values: Mapping[str, Any]) -> str:
-    """Keys and their values as text, separated by commas."""
-    return ", ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()
-    )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.statistics import inference
-from study.analysis.statistics.tuning import TRIAL_KEYS, in_words, space_of
+from study.analysis.statistics.tuning import TRIAL_KEYS, context_names, space_of
 from study.analysis.text.columns import FULL, SHORT, Column, TextTable
 from study.analysis.text.formats import number, signed
 from study.config.tuning.rounds import HYPERBAND, TPE
@@ -84,8 +84,9 @@ def tuned_notes(manifest: Mapping[str, Any]) -> list[str]:
     lines.append(_search_note(tuning))
     if manifest["fixed_learning_rate"]:
         lines.append("Fixed learning rate: not all variants tune it.")
+    names = context_names(manifest)
     on_boundary = [
-        f"{_named(winner)} ({', '.join(keys)})"
+        f"{' '.join(filter(None, (winner['reg'], names[str(winner['context'])])))} ({', '.join(keys)})"
         for winner in manifest["winners"]
         if (keys := near_ends(space_of(manifest, winner["reg"]), winner["values"]))
     ]
@@ -186,10 +187,6 @@ def _named_row(row: Any) -> str:
 
 def _plain(value: Any) -> str:
     return "–" if pd.isna(value) else f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-def _named(winner: Mapping[str, Any]) -> str:
-    return " ".join(filter(None, (winner["reg"], in_words(winner["context"]))))
 
 
 def _listed(seeds: list[int]) -> str:

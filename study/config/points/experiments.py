@@ -1,7 +1,7 @@
 """Several experiments in one sweep: each is expanded as if it were given alone, and all share one study name.
 
-An option may set `seeds`, `variants` and other keys that say how a sweep is run. These keys are read from one config.
-So only two kinds of option may set them: one chosen for the whole command, and each option of `experiment`.
+An option may set `seeds`, `variants`, `suite` and other keys that say how a sweep is run. These keys are read from one
+config. So only two kinds of option may set them: one chosen for the whole command, and each option of `experiment`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from study.config.points.grid import each_value
 from study.errors import ConfigError
 
 GROUP = "experiment"
-MULTIPLIERS = ("seeds", "variants")  # each experiment of a sweep has its own
+MULTIPLIERS = ("seeds", "variants", "suite")  # each experiment of a sweep has its own
 ONCE = (
     "name",
     "tune",

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,13 +31,14 @@ ENGINE_KEYS = (
         "lockstep",
         "dry_run",
     ),
-    *("logger", "primary", "equivalence", "select", "tune", "allow"),
+    *("logger", "primary", "equivalence", "select", "tune", "suite", "allow"),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
 MAPPINGS = ("reg.scope",)  # keys whose value may be a mapping; any other mapping is written key by key
 MOST_RUNS = 100_000  # of a sweep: more are probably a typing error
 Point = list[str]  # overrides, one value each
+Setting = Mapping[str, Any]  # of a suite: values by the keys of overrides
 
 
 def points(
@@ -46,10 +47,12 @@ def points(
     arguments: Sequence[str],
     multirun: bool,
     seeds: Sequence[Seed] | None = None,
+    suite: Sequence[Setting] = (),
 ) -> list[Point]:
     """List all points of a sweep, with seeds varying fastest. A single run is a sweep of one point.
 
-    A key given on the command line replaces that key of the study's `variants`.
+    A key given on the command line replaces that key of the study's `variants`. Each variant is trained in each setting
+    of the study's `suite`.
 
     Args:
         base: the config composed from the overrides that do not sweep.
@@ -57,6 +60,7 @@ def points(
         arguments: overrides of the command line.
         multirun: whether `-m` was given.
         seeds: the seeds; None: those of the config.
+        suite: the settings, from `suite.read_suite`.
 
     Raises:
         ConfigError: several values where one is allowed, `seeds` together with `seed`, or too many runs.
@@ -70,7 +74,7 @@ def points(
         if key in ENGINE_KEYS:
             listed = f", or the list {key}=[{override.get_value_string()}]" if key == "logger" else ""
             raise ConfigError(f"{override.input_line}: {key} says how a sweep is run. Give one value{listed}")
-        if not (multirun or variants or seeds):
+        if not (multirun or variants or seeds or suite):
             raise ConfigError(
                 f"{str(override.input_line).lstrip('+')} has several values. Add -m to train one run for each,"
                 f" or quote a value that contains a comma: {key}='...'"
@@ -90,22 +94,47 @@ def points(
     fixed = {
         key: list(itertools.islice(each_value(override), MOST_RUNS + 1))
         for key, override in given.items()
-        if key not in ("seeds", "variants")
+        if key not in ("seeds", "variants", "suite")
     }
     if seeds:
         fixed["seed"] = [f"seed={_as_element(seed)}" for seed in seeds]
     grids = []
-    for variant in variants or [{}]:
-        own = {key: values for key, values in variant.items() if key not in fixed}
-        if "seed" in fixed:
-            own = {key: values for key, values in own.items() if not key.startswith("seed.")}
-        grids.append([*own.values(), *fixed.values()])
+    for setting in suite or [{}]:
+        where = [[f"{key}={as_override(value)}"] for key, value in setting.items()]
+        for variant in variants or [{}]:
+            check_apart([setting], "variants", variant)
+            own = {key: values for key, values in variant.items() if key not in fixed}
+            if "seed" in fixed:
+                own = {key: values for key, values in own.items() if not key.startswith("seed.")}
+            grids.append([*where, *own.values(), *fixed.values()])
     if sum(math.prod(map(len, grid)) for grid in grids) > MOST_RUNS:
         raise ConfigError(
             f"this sweep has more than {MOST_RUNS:,} runs. Give fewer values or seeds, or split it into several sweeps"
             " with the same name"
         )
     return [list(point) for grid in grids for point in itertools.product(*grid)]
+
+
+def check_apart(suite: Sequence[Setting], where: str, keys: Collection[str]) -> None:
+    """Refuse keys that both the settings and something else set.
+
+    Args:
+        suite: the settings.
+        where: what else sets keys, such as `variants`.
+        keys: the keys that it sets.
+
+    Raises:
+        ConfigError: both set a key.
+    """
+    for setting in suite:
+        for key in setting:
+            if key in keys:
+                raise ConfigError(f"{where} and suite both set {key}. Leave it out of one of them")
+
+
+def first_values(given: Mapping[str, Override]) -> Point:
+    """Return the first value of each override that belongs to the config of a run."""
+    return [next(each_value(override)) for key, override in given.items() if key not in ENGINE_KEYS]
 
 
 def fixed_overrides(parser: OverridesParser, arguments: Sequence[str]) -> dict[str, str]:
@@ -158,7 +187,7 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
             raise ConfigError(
                 f"variants: {variant} must be a mapping of keys to values. Example: {{reg: l1, lam: [1e-5, 1e-4]}}"
             )
-        flat = dict(_flatten(variant))
+        flat = flattened_overrides(variant)
         for key in flat:
             if key in ENGINE_KEYS:
                 raise ConfigError(
@@ -180,6 +209,11 @@ def _as_variants(variants: Any) -> list[dict[str, list[str]]]:
             }
         )
     return result
+
+
+def flattened_overrides(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a mapping by the keys of overrides: `{data: {label_noise: 0.1}}` has `data.label_noise`."""
+    return dict(_flatten(tree))
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

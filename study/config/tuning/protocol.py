@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from study.config.points.grid import ENGINE_KEYS, Point, as_override
+from study.config.points.grid import ENGINE_KEYS, Point, Setting, as_override, check_apart
 from study.config.tuning import tpe
 from study.config.tuning.brackets import LEAST_EPOCHS
 from study.config.tuning.rounds import ADAPTIVE, HYPERBAND, Search, search_of
@@ -46,6 +46,7 @@ class Tuning:
             for the default of their task.
         per: lists of settings. A separate choice is made for each of their combinations.
         epochs: of a whole run; 0 in a manifest of an earlier version.
+        suite: the settings of a suite. A separate choice is made in each, for each combination of `per`.
     """
 
     shared: Mapping[str, Any]
@@ -58,6 +59,7 @@ class Tuning:
     select: str
     per: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     epochs: int = 0
+    suite: Sequence[Setting] = ()
 
     @property
     def tuning_seeds(self) -> list[int]:
@@ -75,8 +77,9 @@ class Tuning:
 
     @property
     def contexts(self) -> list[dict[str, Any]]:
-        """The combinations of `per`; one without settings if there is none."""
-        return [dict(zip(self.per, values, strict=True)) for values in itertools.product(*self.per.values())]
+        """The settings of which each has choices of its own: those of the suite, with each combination of `per`."""
+        combinations = [dict(zip(self.per, values, strict=True)) for values in itertools.product(*self.per.values())]
+        return [{**setting, **own} for setting in self.suite or [{}] for own in combinations]
 
     @property
     def is_adaptive(self) -> bool:
@@ -91,8 +94,8 @@ class Tuning:
         """The search of a regularizer in a context."""
         shared = self._dimensions("shared", self.shared)
         own = self._dimensions(f"spaces.{reg}", self.spaces[reg])
-        name = json.dumps([reg, context])
-        return search_of(self.search, shared, own, self.trials or 0, self.epochs, self.seed, name)
+        name, epochs = json.dumps([reg, context]), int(context.get("epochs", self.epochs))
+        return search_of(self.search, shared, own, self.trials or 0, epochs, self.seed, name)
 
     def _dimensions(self, where: str, space: Mapping[str, Any]) -> dict[str, Dimension]:
         return {key: dimension(f"tune.{where}.{key}", given, self.search) for key, given in space.items()}
@@ -100,7 +103,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One trial of a regularizer in one context (a combination of `per`): its number and its values."""
+    """One trial of a regularizer in one context (see `Tuning.contexts`): its number and its values."""
 
     reg: str
     values: Mapping[str, Any]
@@ -114,8 +117,12 @@ class Candidate:
         return [[*own, f"seed={seed}", *fixed.values()] for seed in seeds]
 
 
-def read_tuning(base: DictConfig) -> Tuning | None:
+def read_tuning(base: DictConfig, suite: Sequence[Setting] = ()) -> Tuning | None:
     """Check and return the protocol of a config; None if nothing is tuned.
+
+    Args:
+        base: the config.
+        suite: the settings of a suite, from `suite.read_suite`.
 
     Raises:
         ConfigError: a key or value is not allowed. Or variants are not tuned alike, and `allow` does not permit it.
@@ -152,7 +159,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         raise ConfigError(f"tune.trials={given['trials']}: must be at most {MOST_TRIALS}")
     if base.seeds is not None or base.variants:
         raise ConfigError("tune makes its own seeds and variants. Leave seeds and variants out, and set tune.seeds")
-    if base.data.split == "textbook":
+    if "textbook" in (base.data.split, *(setting.get("data.split") for setting in suite)):
         raise ConfigError(
             "data.split=textbook: the validation set is the official test set then, and tuning must not use it. Give"
             " data.split=holdout"
@@ -174,6 +181,7 @@ def read_tuning(base: DictConfig) -> Tuning | None:
         select=base.select or "",
         per=given.get("per") or {},
         epochs=base.epochs,
+        suite=suite,
     )
     _check(tuning)
     unequal = inequalities(tuning)
@@ -207,13 +215,18 @@ def _space(where: str, space: Any) -> dict[str, Any]:
 
 def _check(tuning: Tuning) -> None:
     """Refuse unknown forms of a range, keys that belong to the task, and a key in two places."""
+    check_apart(tuning.suite, "tune.per", tuning.per)
+    check_apart(tuning.suite, "tune.shared", tuning.shared)
+    for reg, own in tuning.spaces.items():
+        check_apart(tuning.suite, f"tune.spaces.{reg}", own)
     for key, values in tuning.per.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"tune.per.{key}={values}: must be a list of values")
-    if tuning.search == HYPERBAND and "epochs" in tuning.per:
-        raise ConfigError(
-            "tune.per.epochs: search=hyperband needs one number of epochs. Take another search, or give epochs"
-        )
+    for where, keys in (("tune.per.epochs", tuning.per), *(("suite: epochs", setting) for setting in tuning.suite)):
+        if tuning.search == HYPERBAND and "epochs" in keys:
+            raise ConfigError(
+                f"{where}: search=hyperband needs one number of epochs. Take another search, or give epochs"
+            )
     if tuning.search == HYPERBAND and tuning.epochs < LEAST_EPOCHS:
         raise ConfigError(
             f"epochs={tuning.epochs}: search=hyperband stops trials early, so it needs epochs ≥ {LEAST_EPOCHS}. Give"
@@ -274,3 +287,10 @@ def choose(tried: Sequence[tuple[Candidate, float]]) -> Candidate:
             better.
     """
     return max(tried, key=lambda pair: (pair[1], -pair[0].trial))[0]
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Keys and their values as text, separated by commas."""
+    return ", ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()
+    )
