@@ -33,6 +33,11 @@ BASELINE = Path(__file__).parent / "figures"
 KINDS = sorted(file.stem for file in (CONF / "figure").glob("*.yaml"))
 FUNCTIONS = {yaml.safe_load((CONF / "figure" / f"{kind}.yaml").read_text())["_target_"]: kind for kind in KINDS[::-1]}
 STYLES = sorted(file.stem for file in (CONF / "style").glob("*.yaml"))
+FAR = {
+    ("none", "l2-lam0.001"),
+    ("none", "max_norm-lam3"),
+    ("l2-lam0.01", "max_norm-lam3"),
+}  # pairs of a suite that differ
 FAST = {(kind, "plain") for kind in FUNCTIONS.values()}  # of each function that draws, the first kind
 EXTREMES = ("plain", "neurips", "slides")  # the narrowest and the largest text: where others fit, these may not
 
@@ -82,7 +87,17 @@ def view_of(folder, runs=None):
     trials = pd.DataFrame(scores, columns=columns)
     trials.insert(7, "pruned", False)
     trials["optimizer.lr"], trials["lam"] = [1e-4, 1e-2, 1e-3] * 2, [np.nan] * 3 + [1e-6, 1e-5, 1e-3]
-    return View(study, rows, looks(study.runs), style_of("plain"), compared, "val_accuracy", best, trials)
+    named = ["none", "l2-lam0.01", "l1-lam0.0001", "l2-lam0.001", "max_norm-lam3"]
+    ranks = pd.DataFrame({"variant": named, "mean_rank": [1.6, 1.9, 3.2, 3.9, 4.4], "against": "none"})
+    ranks[["reg", "lam", "model_regularizers"]] = [
+        [n.split("-")[0], float(n.split("lam")[-1]) if "-" in n else 0, ""] for n in named
+    ]
+    each = [(a, b, 8, 0.01, 0.01 if (a, b) in FAR else 0.2) for a, b in itertools.combinations(named, 2)]
+    pairs = pd.DataFrame(each, columns=["variant", "other", "n", "rope", "p_holm"])
+    pairs["p_worse"], pairs["p_better"] = np.linspace(0, 0.3, len(pairs)), np.linspace(0.9, 0.1, len(pairs))
+    pairs["p_equivalent"] = 1 - pairs["p_worse"] - pairs["p_better"]
+    view = View(study, rows, looks(study.runs), style_of("plain"), compared, "val_accuracy", best, trials)
+    return replace(view, ranks=ranks, pairs=pairs)
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +309,13 @@ def test_tables_come_before_a_figure_that_is_refused(study, paths, tmp_path):
     assert refused.code == 1
     assert "figure lambda_path: the line" in refused.err
     assert "Training and validation" in refused.out
+
+
+@pytest.mark.parametrize("kind", ["ranks", "rope"])
+def test_what_suites_show_is_for_suites(views, kind):
+    (spec,) = read_specs([kind], [CONF])
+    with pytest.raises(ConfigError, match="requires a suite with scores of two variants in two settings"):
+        spec.draw(replace(views["plain"], ranks=pd.DataFrame(), pairs=pd.DataFrame()), **spec.options)
 
 
 @pytest.mark.parametrize("kind", ["best_of_n", "tuning"])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -89,7 +90,7 @@ def rope(view: View, against: str | None = None) -> Figure:
         for part, probability in zip(_parts(look), probabilities(view.pairs, variant, chosen), strict=True):
             axis.barh(place, probability, left=left, height=0.7, linewidth=0.6, **part)
             if probability >= STATED:
-                colour = "white" if part["facecolor"] == look.colour else "black"
+                colour = "white" if _lightness(part["facecolor"]) < 0.5 else "black"
                 where = (left + probability / 2, place)
                 axis.annotate(
                     f"{probability:.2f}", where, ha="center", va="center", color=colour, fontsize="small"
@@ -133,6 +134,11 @@ def _parts(look: Look) -> list[dict[str, Any]]:
         {"facecolor": "#d5d5d5", "edgecolor": look.colour},
         {"facecolor": look.colour, "edgecolor": look.colour},
     ]
+
+
+def _lightness(colour: str) -> float:
+    """Return how light a colour looks, from 0 for black to 1 for white (the luma of ITU-R BT.601)."""
+    return float(np.dot([0.299, 0.587, 0.114], to_rgb(colour)))
 
 
 def _significant(view: View, table: pd.DataFrame) -> np.ndarray:
