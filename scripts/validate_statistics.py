@@ -25,6 +25,7 @@ from validation.equivalence import equivalence
 from validation.intervals import coverage, power
 from validation.same_and_same import same_and_same
 from validation.sequential import sequential
+from validation.variance_components import components
 
 from study.records.files import write_whole
 
@@ -32,6 +33,7 @@ TARGET = Path("outputs/validation/validation.md")
 CHECKS = {
     "coverage": coverage,
     "power": lambda generator: power(generator, 0.3),
+    "variance_components": components,
     "equivalence": lambda generator: equivalence(generator, 0.3),
     "sequential": sequential,
 }  # by the name for --only, each a function of a generator that returns rows of the table

@@ -85,14 +85,14 @@ def crossed(levels: int) -> list[Seed]:
     Sources are rows, columns, and the symbols of two orthogonal Latin squares (an orthogonal array of strength 2).
 
     Args:
-        levels: number of seeds of each source, odd and at least 3.
+        levels: number of seeds of each source, odd. With 3, nothing would be left to estimate the residual from.
 
     Raises:
         ConfigError: the number is not allowed.
     """
-    if not isinstance(levels, int) or isinstance(levels, bool) or levels < 3 or levels % 2 == 0 or levels > 99:
+    if not isinstance(levels, int) or isinstance(levels, bool) or levels < 5 or levels % 2 == 0 or levels > 99:
         raise ConfigError(
-            f"seeds={{crossed: {levels}}}: must be an odd number from 3 to 99. It is the number of seeds of each"
+            f"seeds={{crossed: {levels}}}: must be an odd number from 5 to 99. It is the number of seeds of each"
             " source, and its square the number of runs of a variant. Example: seeds={crossed: 7}"
         )
     places = [(i, j) for i in range(levels) for j in range(levels)]

@@ -15,7 +15,7 @@ from study.analysis.reading.collect import collect
 from study.analysis.reading.seals import CHANGED
 from study.analysis.reading.study import Study
 from study.analysis.report import Section, make_sections, suite_sections, tuned_sections
-from study.analysis.statistics import contrasts, tuning
+from study.analysis.statistics import contrasts, seed_design, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.in_rounds import Testing, whole_rounds
 from study.analysis.statistics.partial import at_common_epoch
@@ -145,6 +145,8 @@ class Comparison:
             tables.get("ranks", pd.DataFrame()),
             tables.get("pairs", pd.DataFrame()),
             {section.stem: section.notes for section in sections if section.stem in OF_SUITE},
+            tables.get("variance", pd.DataFrame()),
+            tables.get("interaction", pd.DataFrame()),
         )
         return view, selection
 
@@ -179,6 +181,8 @@ def compare(folder: Path, options: Options) -> Comparison:
         rows[[column for column in rows if column.startswith("test_")]] = float("nan")
         notes.append("Test scores are not shown, so that this is no look at them.")
     rows["context"] = contrasts.contexts(rows, manifest, recorded)
+    notes += [seed_design.SHARED] if seed_design.shares_seeds(rows) else []
+    notes += seed_design.fixed_notes(rows)
     baselines = contrasts.choose_baselines(rows, options.baseline)
     notes += contrasts.check_pairs(rows, baselines, PAIRS in options.allow or options.baseline == "auto")
     untested = testing.round is not None and not testing.round.number

@@ -10,9 +10,10 @@ import pandas as pd
 from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.ledger import look
 from study.analysis.reading.study import Study
-from study.analysis.statistics import contrasts, in_rounds, matched, sensitivity, suite, tuning, verdicts
+from study.analysis.statistics import contrasts, crossed_runs, in_rounds, matched, sensitivity, suite, tuning, verdicts
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.statistics.in_rounds import Testing
+from study.analysis.statistics.seed_design import shares_seeds
 from study.analysis.statistics.suite import Places
 from study.analysis.tables import (
     contrast_tables,
@@ -23,6 +24,7 @@ from study.analysis.tables import (
     sensitivity_tables,
     suite_tables,
     tuned_tables,
+    variance_tables,
 )
 from study.analysis.text import latex, terminal
 from study.analysis.text.columns import FULL, SHORT, TextTable
@@ -40,6 +42,8 @@ TITLES = {
     "pairs": "All pairs over settings",
     "gap_table": "Training and validation",
     "significance": "Against the baseline",
+    "variance": "Where variance comes from",
+    "more_seeds": "What more seeds buy",
     "matched": "At matched strength",
     "sensitivity": "Sensitivity to λ",
     "label_noise": "Training accuracy by kind of labels",
@@ -122,7 +126,8 @@ def make_sections(
     lines = gap_notes.gap_notes(rows, at, notes, looks, spread) + gap_notes.scale_notes(study)
     about, instead = gap_notes.column_notes(table)
     found = [Section("gap_table", table, text, lines, len(text), about, instead)]
-    if baselines:
+    independent = not shares_seeds(rows)
+    if baselines and independent:
         shares = (rows["val_images"] / rows["train_images"]).groupby(rows["variant"]).first()
         correct = study.test_correct(tested) if task == CLASSIFICATION else {}
         compared = contrasts.contrasts(rows, baselines, primary, shares, correct, testing)
@@ -140,8 +145,10 @@ def make_sections(
         text = contrast_tables.contrast_text(compared, primary, task)
         printed = int((compared["measure"] == primary).sum())
         found.append(Section("significance", compared, text, lines, printed))
+    if not independent:
+        found += _of_sources(rows, baselines, primary, notes)
     at_equal_strength = matched.matched(rows)
-    if len(at_equal_strength):
+    if len(at_equal_strength) and independent:
         text, first = matched_tables.matched_text(at_equal_strength, task), at_equal_strength["measure"].iloc[0]
         printed = int((at_equal_strength["measure"] == first).sum())
         lines = [*matched.NOTES, *notes]
@@ -152,6 +159,18 @@ def make_sections(
         lines = [*sensitivity_tables.sensitivity_notes(ranges, task, lam_within), *notes]
         found.append(Section("sensitivity", ranges, text, lines, len(text)))
     return found + _of_results(study, rows, variants, notes)
+
+
+def _of_sources(rows: pd.DataFrame, baselines: Mapping[str, str], primary: str, notes: Sequence[str]) -> list[Section]:
+    """The tables of a study with crossed seeds: variance components, and what more seeds buy."""
+    task, (components, more) = rows["task"].iloc[0], crossed_runs.variance_tables(rows, baselines, primary)
+    if components.empty:
+        return []
+    text = variance_tables.variance_text(components, task)
+    lines = variance_tables.variance_notes(components, crossed_runs.left_out(rows, components))
+    found = [Section("variance", components, text, [*lines, *notes], len(text))]
+    text, lines = variance_tables.more_seeds_text(more, task), variance_tables.more_seeds_notes(more, task)
+    return [*found, Section("more_seeds", more, text, [*lines, *notes], len(text))]
 
 
 def _of_results(study: Study, rows: pd.DataFrame, variants: Sequence[str], notes: Sequence[str]) -> list[Section]:
@@ -238,8 +257,8 @@ def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
     """The names that `columns=[...]` may contain: those of the columns of all tables of a study."""
     tables = [
         *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, contrast_tables.OF_EQUIVALENCE),
-        *(matched_tables.COLUMNS, sensitivity_tables.COLUMNS),
         *(suite_tables.SUITE, suite_tables.RANKS, suite_tables.PAIRS),
+        *(matched_tables.COLUMNS, sensitivity_tables.COLUMNS, variance_tables.VARIANCE, variance_tables.MORE_SEEDS),
         *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
     ]
     if manifest is not None:

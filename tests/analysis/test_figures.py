@@ -25,6 +25,7 @@ from study.analysis.drawing.view import View, difference_label, matches
 from study.analysis.reading.collect import collect
 from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import at_epoch
+from study.analysis.tables.variance_tables import NAMES
 from study.config.folders import CONF
 from study.errors import ConfigError
 from tests.conftest import run_folders, run_here
@@ -97,7 +98,20 @@ def view_of(folder, runs=None):
     pairs["p_worse"], pairs["p_better"] = np.linspace(0, 0.3, len(pairs)), np.linspace(0.9, 0.1, len(pairs))
     pairs["p_equivalent"] = 1 - pairs["p_worse"] - pairs["p_better"]
     view = View(study, rows, looks(study.runs), style_of("plain"), compared, "val_accuracy", best, trials)
-    return replace(view, ranks=ranks, pairs=pairs)
+    return replace(view, ranks=ranks, pairs=pairs, components=components_of(list(view.looks)[:3]))
+
+
+def components_of(variants):
+    """Variance components as `crossed_runs.variance_tables` returns them, without runs."""
+    lines = [
+        {"measure": "val_accuracy", "variant": variant, "quantity": quantity, "component": component, "sd": sd}
+        for place, variant in enumerate(variants)
+        for quantity in ("score", "difference")
+        if place or quantity == "score"
+        for component, sd in zip(NAMES, (6e-3, 0, 1e-3, 2e-3, 4e-3, 7.5e-3), strict=True)
+    ]
+    table = pd.DataFrame(lines)
+    return table.assign(sd_low=table["sd"] * 0.6, sd_high=table["sd"] * 1.5 + 2e-3)
 
 
 @pytest.fixture(scope="module")

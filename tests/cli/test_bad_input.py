@@ -26,7 +26,7 @@ MISTAKES = {
     "seed.init=-1": "seed.init=-1: must be a whole number ≥ 0",
     "seed.init=0,1": "seed.init=0,1 has several values. Add -m",
     "seeds=3 seed.init=1": "seed.init and seeds are both given",
-    "seeds={crossed:4}": "must be an odd number from 3 to 99",
+    "seeds={crossed:4}": "must be an odd number from 5 to 99",
     "workers=0": "must be a whole number ≥ 1",
     "model.hidden=[0]": "widths of at least 1",
     "model.hidden=abc": "must be of type list[int]",

@@ -1,6 +1,7 @@
 """The caption of each figure as text: what it shows, of how many seeds, which intervals, which protocol; alt text."""
 
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,6 +80,9 @@ def _verdicts(view: View, measures: str | Sequence[str]) -> list[str]:
 
 def _alternative(spec: Spec, view: View) -> str:
     """Return a description for readers who do not see the figure, with the main numbers of the variants."""
+    own_words = getattr(sys.modules[spec.draw.__module__], "in_words", None)
+    if own_words is not None:
+        return f"{spec.description} {own_words(view)}".strip()
     rows, main = view.complete(), MAIN[view.task].val
     gap = "accuracy_gap" if view.task == CLASSIFICATION else "loss_gap"
     measures, parts = [measure for measure in (main, gap, "abs_max") if measure in rows], []

@@ -18,11 +18,13 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, Formatter
 
 from study.analysis.drawing import unchanged
+from study.analysis.drawing.bands import INTERVAL
 from study.analysis.drawing.captions import caption_of
 from study.analysis.drawing.labels import as_drawn
 from study.analysis.drawing.specs import Spec
 from study.analysis.drawing.style import PNG_DPI
 from study.analysis.drawing.view import View
+from study.analysis.statistics.seed_design import shares_seeds
 from study.errors import USER_ERRORS, ConfigError, StudyError, one_line
 from study.records.files import write_whole
 
@@ -51,6 +53,12 @@ def draw_all(target: Path, specs: Sequence[Spec], view: View, selection: str, us
         ConfigError: an option of a figure is not allowed.
         StudyError: the study lacks the data for a figure.
     """
+    intervals = [spec.name for spec in specs if spec.options.get("band") == INTERVAL]
+    if intervals and shares_seeds(view.rows):
+        raise ConfigError(
+            f"figures={intervals[0]}: band=interval requires independent runs, and runs of this study share seeds of"
+            " single sources. Use band=range"
+        )
     folder = target / FOLDER
     folder.mkdir(exist_ok=True)
     keys = unchanged.keys_of(specs, view, selection, usetex)

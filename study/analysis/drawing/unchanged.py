@@ -43,9 +43,8 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     settled = all(identity is not None for both in runs.values() for identity in both)
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
-    tables = [
-        table.to_csv() for table in (view.rows, view.contrasts, view.best_of_n, view.trials, view.ranks, view.pairs)
-    ]
+    own_tables = [view.rows, view.contrasts, view.best_of_n, view.trials, view.ranks, view.pairs, view.components]
+    tables = [table.to_csv() for table in [*own_tables, view.interactions]]
     seen = [
         repr(view.looks),
         repr(view.options),

@@ -12,6 +12,8 @@ from study.analysis.drawing.looks import Look, OptionLook, group_looks, looks
 from study.analysis.drawing.style import Style
 from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import with_gaps
+from study.analysis.statistics.inference import INTERVALS_FROM
+from study.analysis.statistics.seed_design import shares_seeds
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES, NATS, Measure, in_task, measures_of
 from study.tasks import CLASSIFICATION
@@ -48,6 +50,8 @@ class View:
         ranks: table of a suite, from `suite.rank_table`; empty for other studies.
         pairs: table of a suite, from `suite.pair_table`; empty for other studies.
         about: the notes below these two tables, by `ranks` and `pairs`.
+        components: variance components, from `crossed_runs.variance_tables`; empty unless seeds are crossed.
+        interactions: the table `interaction`, from `interaction.interaction`; empty without several settings.
     """
 
     study: Study
@@ -63,6 +67,8 @@ class View:
     ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     about: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    components: pd.DataFrame = field(default_factory=pd.DataFrame)
+    interactions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def task(self) -> str:
@@ -111,6 +117,10 @@ class View:
         margins = self.contrasts.loc[self.contrasts["measure"] == self.primary, "margin"]
         return None if margins.empty else float(margins.iloc[0]) * self.measures[self.primary].factor
 
+    def has_interval(self, values: Sequence[float] | np.ndarray | pd.Series) -> bool:
+        """Return whether values over seeds have an interval: there are enough, and the seeds are independent."""
+        return len(values) >= INTERVALS_FROM and not shares_seeds(self.rows)
+
     def complete(self) -> pd.DataFrame:
         """Return one row per complete run."""
         return self.rows[self.rows["state"] == "complete"]
@@ -154,6 +164,8 @@ def matches(rows: pd.DataFrame, wanted: Mapping[str, Any]) -> pd.Series:
     for column, values in wanted.items():
         known(rows, column, "filter")
         values = list(values) if isinstance(values, list | tuple) else [values]
+        if column == "seed" and isinstance(rows[column].iloc[0], str):  # a run has seeds of single sources
+            values = list(map(str, values))
         fits = rows[column].isin(values)
         if column == "lam":
             if not all(isinstance(value, int | float) for value in values):

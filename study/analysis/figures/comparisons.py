@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.view import View, difference_label, in_sentence, known, listed, shown
-from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
+from study.analysis.statistics.inference import mean_interval
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
 
@@ -44,8 +44,8 @@ def scatter(view: View, x: str = "train_accuracy", y: str = "val_accuracy") -> F
         axis.errorbar(
             across.mean,
             up.mean,
-            xerr=across.mean - across.low if len(own) >= INTERVALS_FROM else None,
-            yerr=up.mean - up.low if len(own) >= INTERVALS_FROM else None,
+            xerr=across.mean - across.low if view.has_interval(own) else None,
+            yerr=up.mean - up.low if view.has_interval(own) else None,
             fmt=look.marker,
             color=look.colour,
             elinewidth=0.8,

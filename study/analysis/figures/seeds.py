@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.view import View, known, listed, shown
-from study.analysis.statistics.inference import INTERVALS_FROM, mean_interval
+from study.analysis.statistics.inference import mean_interval
 
 BELOW = (0.12, 0.36)  # where the points of the first and the last seed are below the mean, in rows
 
@@ -41,7 +41,7 @@ def seeds(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap")
             heights = [place + offsets[seed] for seed in own["seed"]]
             axis.plot(values, heights, "o", color=look.colour, alpha=0.7, markersize=2.5, markeredgewidth=0)
             found = mean_interval(values)
-            if len(own) >= INTERVALS_FROM:
+            if view.has_interval(own):
                 axis.plot([found.low, found.high], [place, place], color=look.colour, linewidth=1.6)
             axis.plot(found.mean, place, look.marker, color=look.colour, markersize=5)
         axis.set_xlabel(view.label(measure))

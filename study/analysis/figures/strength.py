@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.view import View, shown
-from study.analysis.statistics.inference import INTERVALS_FROM, half_width_factor
+from study.analysis.statistics.inference import half_width_factor
 from study.analysis.statistics.matched import MATCHES, interpolated
 from study.errors import ConfigError
 from study.measures.catalog import MEASURES
@@ -48,7 +48,7 @@ def matched(view: View) -> Figure:
             look, y = styles[reg], shown(by_seed, measure)
             mean = y.mean(axis=0)
             axis.plot(x, mean, **look.line(), marker=look.marker, markevery=0.2, label=look.label)
-            if len(y) >= INTERVALS_FROM:
+            if view.has_interval(y):
                 half = y.std(axis=0, ddof=1) * half_width_factor(np.array([len(y)]))
                 axis.fill_between(x, mean - half, mean + half, color=look.colour, alpha=0.15, linewidth=0)
         axis.set_xlabel(view.label(on))

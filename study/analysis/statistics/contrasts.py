@@ -9,6 +9,7 @@ import pandas as pd
 
 from study.analysis.statistics import inference
 from study.analysis.statistics.in_rounds import FIXED, Testing
+from study.analysis.statistics.seed_design import shares_seeds
 from study.analysis.statistics.settings import ELSEWHERE, settings_of
 from study.analysis.statistics.tuning import tuned_contexts
 from study.analysis.statistics.units import shown_unit
@@ -235,9 +236,12 @@ def near_best(rows: pd.DataFrame, measure: str, testing: Testing = FIXED) -> set
         testing: how tests allow for rounds of seeds.
 
     Returns:
-        The variants; none from a context with fewer than three seeds, which are too few for a test.
+        The variants; none from a context with fewer than three seeds, which are too few for a test, and none if runs
+        share seeds of single sources.
     """
     found: set[str] = set()
+    if shares_seeds(rows):
+        return found
     for _, own in rows[rows["state"] == "complete"].groupby("context", sort=False):
         values = own.pivot_table(index="seed", columns="variant", values=measure) * MEASURES[measure].better
         if len(values) < 3:

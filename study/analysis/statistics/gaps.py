@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from study.analysis.reading.seals import CHANGED
 from study.analysis.reading.study import Study
 from study.analysis.statistics.inference import INTERVALS_FROM, LEVEL, half_width_factor, mean_interval, no_spread
+from study.analysis.statistics.seed_design import shares_seeds
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import MAIN, MEASURES, Main, measures_of
 from study.measures.weights import ALL
@@ -192,7 +194,8 @@ def gap_table(
 
     Returns:
         `variant, reg, lam, n, diverged, epochs, epochs_trained, epoch`, then each measure with `<measure>_sd` (sample
-        standard deviation) and `<measure>_ci_low`, `<measure>_ci_high` (95 % t-interval), empty for n = 1; then
+        standard deviation) and `<measure>_ci_low`, `<measure>_ci_high` (95 % t-interval), empty for n = 1 and
+        if runs share seeds of single sources; then
         `delta_train, delta_val, delta_gap` (points; MSE), the 95 % t-interval of the paired difference
         `delta_val_ci_low, delta_val_ci_high` (empty for fewer than three common seeds) and `mark`. Accuracies are in
         [0, 1] like all fractions, the accuracy gap is in percentage points, losses are in nats (MSE). `epochs` is the
@@ -212,18 +215,21 @@ def gap_table(
     measured = of_complete[list(measures)]
     everywhere = measured.count().eq(table["n"], axis=0)  # with epochs chosen by val, some runs may lack test scores
     means, deviations = measured.mean().where(everywhere), measured.std(ddof=1).where(everywhere)
-    half = pd.Series(half_width_factor(table["n"].to_numpy()), table.index)
+    shared = shares_seeds(rows)
+    half = pd.Series(half_width_factor(table["n"].to_numpy()) * (np.nan if shared else 1), table.index)
     for measure in measures:
         mean, sd = means[measure].reindex(table.index), deviations[measure].reindex(table.index)
         table[measure], table[f"{measure}_sd"] = mean, sd
         table[f"{measure}_ci_low"], table[f"{measure}_ci_high"] = mean - half * sd, mean + half * sd
     if baselines:
-        table = table.join(_deltas(complete, baselines, main, confidence))
+        table = table.join(_deltas(complete, baselines, main, confidence, intervals=not shared))
     ascending = measures[main.val].better < 0
     return table.reset_index().sort_values(main.val, ascending=ascending, kind="stable", ignore_index=True)
 
 
-def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main, confidence: float) -> pd.DataFrame:
+def _deltas(
+    complete: pd.DataFrame, baselines: Mapping[str, str], main: Main, confidence: float, intervals: bool
+) -> pd.DataFrame:
     """Mean differences to the baseline over the common seeds (accuracies in points), and the mark of each variant."""
     names = {"delta_train": main.train, "delta_val": main.val}
     found: dict[str, dict[str, float]] = {key: {} for key in (*names, "delta_val_ci_low", "delta_val_ci_high")}
@@ -234,7 +240,8 @@ def _deltas(complete: pd.DataFrame, baselines: Mapping[str, str], main: Main, co
                 differences = MEASURES[measure].factor * (values[variant] - values[baseline]).dropna().to_numpy()
                 interval = mean_interval(differences, confidence)
                 found[name][variant] = interval.mean
-                if name == "delta_val" and len(differences) >= INTERVALS_FROM and not no_spread(differences):
+                enough = intervals and len(differences) >= INTERVALS_FROM
+                if name == "delta_val" and enough and not no_spread(differences):
                     found["delta_val_ci_low"][variant] = interval.low
                     found["delta_val_ci_high"][variant] = interval.high
     table = pd.DataFrame(found, columns=list(found), dtype=float)

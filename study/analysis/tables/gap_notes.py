@@ -7,6 +7,7 @@ import pandas as pd
 
 from study.analysis.reading.study import Study
 from study.analysis.statistics.gaps import NAMED_VARIANTS, SMALLER_GAP
+from study.analysis.statistics.seed_design import shares_seeds
 from study.analysis.tables.gap_tables import SD, SPREADS
 from study.analysis.text.protocol import protocol
 from study.measures.catalog import MAIN, measures_of
@@ -45,10 +46,11 @@ def gap_notes(
     if chosen_by_val(rows, at):
         lines.append(SELECTED)
     if (rows.groupby("variant")["seed"].count() > 1).any():
-        lines.append(f"± is {SPREADS[spread]}.")
+        spread_words = SPREADS[spread]
+        lines.append(f"± is {spread_words.replace('seeds', 'runs') if shares_seeds(rows) else spread_words}.")
     else:
         lines.append("One seed per variant: differences of this size may be noise.")
-    if rows["seed"].nunique() >= 3:
+    if rows["seed"].nunique() >= 3 and not shares_seeds(rows):
         worse = "below" if highest == "highest" else "above"
         lines.append(f"Bold: not significantly {worse} the best {score} (paired t-tests, Holm).")
     lines += protocol(rows)
