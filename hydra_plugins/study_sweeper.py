@@ -30,9 +30,10 @@ class StudySweeper(Sweeper):
         """Keep the context and the config. Hydra composes the config from all overrides that do not sweep."""
         self.context = hydra_context
         self.config = config
+        self.instead = getattr(task_function, "sweep", None)  # of study plan
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep. Hydra passes the overrides of the command line."""
         from study.sweep.command import sweep  # every Hydra application imports this module
 
-        return sweep(self.config, self.context, arguments)
+        return (self.instead or sweep)(self.config, self.context, arguments)

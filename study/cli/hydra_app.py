@@ -4,7 +4,7 @@ import itertools
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,12 +27,15 @@ VALUE_FLAGS = (
 )
 
 
-def run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | None:
+def run_hydra(
+    config_name: str, mode: RunMode | None = None, sweep: Callable[..., None] | None = None
+) -> DictConfig | None:
     """Run a Hydra application.
 
     Args:
         config_name: name of the primary config, `config` or `analysis`.
         mode: single run or sweep; None if Hydra's flags decide.
+        sweep: called in place of `study.sweep.command.sweep` in a sweep.
 
     Returns:
         The composed config; None if Hydra swept, or only answered a flag such as --help.
@@ -44,6 +47,8 @@ def run_hydra(config_name: str, mode: RunMode | None = None) -> DictConfig | Non
 
     def keep(cfg: DictConfig) -> None:  # Hydra reads the source of every frame if this is not a plain function
         composed.append(cfg)
+
+    keep.__dict__["sweep"] = sweep
 
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra")
     with hydra_in_mode(mode, lambda node: check_hydra(node, analysis=config_name == "analysis")):

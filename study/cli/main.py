@@ -30,6 +30,7 @@ from study.errors import ConfigError
 # and returns the exit status. Its docstring is its help text.
 COMMANDS = {
     "new": ("new", "study_new"),
+    "plan": ("plan", "study_plan"),
     "status": ("status", "study_status"),
     "watch": ("watch", "study_watch"),
     "show": ("runs", "study_show"),
@@ -47,6 +48,7 @@ COMMANDS = {
 SUMMARIES = {
     "analyze name=...": "tables and figures of a study; study analyze --help",
     "new GROUP NAME": "write a variant of your own: YAML, code and a test",
+    "plan KEY=VALUE ...": "how many seeds a study needs, how long it takes, its size on disk",
     "status name=...": "which runs are complete, running, failed or missing",
     "watch name=...": "show a study in the browser while it runs",
     "show RUN": "one run: its config, versions and last metrics",

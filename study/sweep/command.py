@@ -144,8 +144,8 @@ class Command:
             preload.start_server()
         runs = self._compose(parts, test)
         plan = plan_runs(self.study_folder, runs, base.retry_failed, _longest(runs, until), self.suite)
-        devices = self._devices()
-        workers = self._workers(len(plan.tasks), devices)
+        devices = self.devices()
+        workers = self.workers(len(plan.tasks), devices)
         progress.say_plan(self.study_folder, plan)
         if base.dry_run:
             progress.say_dry_run(plan, workers)
@@ -172,10 +172,11 @@ class Command:
             check_design(self.design, self.study_folder)
         return runs if test else [replace(run, config=replace(run.config, test=False)) for run in runs]
 
-    def _workers(self, runs: int, devices: Devices | None) -> int:
+    def workers(self, runs: int, devices: Devices | None) -> int:
+        """The number of processes that train so many runs side by side."""
         return _worker_count(self.base.workers, self.base.threads, runs, len(devices.names) if devices else 1)
 
-    def _devices(self) -> Devices | None:
+    def devices(self) -> Devices | None:
         """The devices that this command trains on; None if a launcher's jobs train, on devices of their own.
 
         Raises:
@@ -208,7 +209,7 @@ class Command:
         from study.training.loop_choice import choose_loops, narrowed
 
         loops_by = self.loops_by or tasks
-        side_by_side = self._workers(len(loops_by), devices) if self.own else None
+        side_by_side = self.workers(len(loops_by), devices) if self.own else None
         chosen = choose_loops(loops_by, base.loop, progress.say, base.lockstep, side_by_side)
         if self.loops_by:
             path_of = {task.variant_id: task.path for task in chosen}

@@ -53,11 +53,7 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
     from study.sweep.official import refuse_official_test  # imports torch, and --help does not need it
 
     _refuse_tuned_keys(tuning, fixed)
-    each = [
-        VariantSearch(reg, context, tuning.search_of(reg, context))
-        for context in tuning.contexts
-        for reg in tuning.spaces
-    ]
+    each = searches(tuning)
     first = [candidate for tuned in each for candidate, _ in tuned.ask()]
     points = first[0].points(tuning.tuning_seeds, fixed)
     ends = at_the_ends(tuning) if tuning.is_adaptive else []
@@ -90,6 +86,15 @@ def tune_and_compare(command: Command, tuning: Tuning, fixed: Mapping[str, str])
         values = in_words({**winner.context, **winner.values})
         command.say(f"chosen: {winner.reg} {values or 'at its fixed settings'}")
     command.train(points)
+
+
+def searches(tuning: Tuning) -> list[VariantSearch]:
+    """The search of each variant in each setting, before its first trial."""
+    return [
+        VariantSearch(reg, context, tuning.search_of(reg, context))
+        for context in tuning.contexts
+        for reg in tuning.spaces
+    ]
 
 
 def _refuse_tuned_keys(tuning: Tuning, fixed: Mapping[str, str]) -> None:

@@ -237,17 +237,20 @@ def power(effect: float, n: float, level: float = 0.05) -> float:
     return float(np.dot(NODE_WEIGHTS, special.ndtr(shift - estimated) + special.ndtr(-shift - estimated)))
 
 
-def seeds_needed(effect: float, wanted: float = 0.8) -> float:
+def seeds_needed(effect: float, wanted: float = 0.8, level: float = 0.05) -> float:
     """The number of seeds that a t-test needs to find an effect with some probability; at least 2, not rounded.
 
     Args:
         effect: in standard deviations of the difference.
         wanted: the probability.
+        level: of the test.
     """
     enough = 2.0
-    while power(effect, enough) < wanted:
+    while power(effect, enough, level) < wanted:
         enough *= 2
-    return 2.0 if enough == 2 else float(scipy.optimize.brentq(lambda n: power(effect, n) - wanted, enough / 2, enough))
+    if enough == 2:
+        return 2.0
+    return float(scipy.optimize.brentq(lambda n: power(effect, n, level) - wanted, enough / 2, enough))
 
 
 def detectable(sd: float, n: int, wanted: float = 0.8, level: float = 0.05) -> float:

@@ -1,0 +1,1 @@
+"""Plan a study before it trains: how many seeds, how long, how much disk."""
