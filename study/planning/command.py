@@ -89,6 +89,8 @@ def _say_seeds(asked: Asked, command: Command, scope: Scope, measure: Measure, t
         f" Nadeau and Bengio 2003). With any number of seeds, it needs a difference of {floor:.2g}{unit} or more."
         f" Beyond {max(1, round(1 / share))} seeds, the data add more variance than the seeds.",
     ]
+    if (settings := len({str(part.run.config.data) + str(part.run.config.model) for part in scope.work})) > 1:
+        notes.append(f"The study has {settings} combinations of data and model. All of this is for the first of them.")
     if asked.until is not None:
         notes.append(_until_note(asked, scope, spread, factor, unit))
     print("\nSeeds")

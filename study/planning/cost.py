@@ -26,8 +26,8 @@ from study.training.loop_choice import is_lockstep, width_of
 from study.training.run import begin_run
 from study.training.task import Task
 
-FEW, EPOCHS = 1_000, 2  # training images and epochs of the first training
-ENOUGH = 0.2  # seconds of an epoch that can be timed
+FEW, EPOCHS = 250, 2  # training images and epochs of the first training
+ENOUGH = 0.15  # seconds by which an epoch of more images must be longer
 BUDGET, LIMIT = 15.0, 60.0  # seconds for all trainings: no further one starts; the last one is stopped
 AS_HISTOGRAM = ("histogram.csv", "ranks.csv")  # get rows at the epochs of histograms
 PER_EPOCH = {*GROWING, LABEL_NOISE} - set(AS_HISTOGRAM)
@@ -108,8 +108,8 @@ def timed_costs(
     """
     found: dict[str, Cost] = {}
     began = time.perf_counter()
-    with temporary_folder() as place, _limited(LIMIT):
-        try:
+    try:
+        with temporary_folder() as place, _limited(LIMIT):
             for number, (kind, task) in enumerate(tasks.items()):
                 if number and time.perf_counter() - began > BUDGET:
                     break
@@ -117,8 +117,8 @@ def timed_costs(
                 if number == 0:  # loads data and code
                     _train(task, min(FEW, images), 1, device, place / "first")
                 found[kind] = _time(task, images, companions, device, place / str(number))
-        except TimeoutError:
-            say(f"a short training took more than {LIMIT:g} s, so it was stopped")
+    except TimeoutError:
+        say(f"the short trainings took more than {LIMIT:g} s, so the last one was stopped")
     return found
 
 
@@ -126,7 +126,7 @@ def _time(task: Task, images: int, companions: int, device: str, place: Path) ->
     """Time one kind of run with growing numbers of images, until an epoch takes long enough or has all images."""
     size = min(FEW, images)
     measured = [(size, *_train(task, size, companions, device, place / f"{size}"))]
-    while size < images and len(measured) < 4 and (len(measured) < 2 or measured[-1][2] < ENOUGH):
+    while size < images and len(measured) < 5 and measured[-1][2] - measured[0][2] < ENOUGH:
         size = min(4 * size, images)
         measured.append((size, *_train(task, size, companions, device, place / f"{size}")))
     fixed, epoch = (_at(images, [(line[0], line[key]) for line in measured]) for key in (1, 2))
