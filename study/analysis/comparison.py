@@ -14,7 +14,7 @@ from study.analysis.drawing.view import View, matches
 from study.analysis.reading.collect import collect
 from study.analysis.reading.seals import CHANGED
 from study.analysis.reading.study import Study
-from study.analysis.report import Section, make_sections, suite_sections, tuned_sections
+from study.analysis.report import Section, hypothesis_section, make_sections, suite_sections, tuned_sections
 from study.analysis.statistics import contrasts, seed_design, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.in_rounds import Testing, whole_rounds
@@ -26,11 +26,18 @@ from study.analysis.tables import tuned_tables
 from study.analysis.tables.gap_tables import SD
 from study.analysis.text.columns import SHORT
 from study.config.folders import CONF
+from study.config.hypotheses import Hypothesis, read_hypotheses
 from study.errors import ConfigError, StudyError, faults
 from study.measures.catalog import MAIN
 from study.records.contract import ANALYSIS
 from study.records.manifest import read_manifest
-from study.records.sweeps import recorded_designs, recorded_margins, recorded_primaries, recorded_suite
+from study.records.sweeps import (
+    recorded_designs,
+    recorded_hypotheses,
+    recorded_margins,
+    recorded_primaries,
+    recorded_suite,
+)
 
 OF_SUITE = ("ranks", "pairs")  # tables whose notes belong to figures
 PHASES = ("fresh", "trials", "all")
@@ -78,6 +85,7 @@ class Comparison:
         testing: how tests and intervals allow for rounds of seeds.
         notes: sentences for every table.
         places: the setting of each run of a suite; None for other studies.
+        questions: those that were fixed before the runs.
     """
 
     options: Options
@@ -93,6 +101,7 @@ class Comparison:
     testing: Testing
     notes: Sequence[str]
     places: Places | None = None
+    questions: Sequence[Hypothesis] = ()
 
     def sections(self) -> list[Section]:
         """The tables. If there are test scores, this records a look at them."""
@@ -115,10 +124,13 @@ class Comparison:
             raise StudyError(faults.told(error, target, "The analysis is not complete")) from error
         if self.manifest is not None and options.phase == "fresh":
             sections += tuned_sections(self.manifest, self.rows, self.notes)
-        if self.places is None:
-            return sections
-        of_suite = suite_sections(self.rows, self.places, self.baselines, self.primary, self.margin, self.notes)
-        return [*of_suite, *sections]  # the answer of a suite comes first
+        first, rows = [], self.rows  # answers come first
+        if self.places is not None:
+            first = suite_sections(self.rows, self.places, self.baselines, self.primary, self.margin, self.notes)
+            rows = self.rows.assign(context=self.places.settings)
+        if self.questions and not seed_design.shares_seeds(rows):
+            first.insert(0, hypothesis_section(self.study, rows, self.questions, self.notes))
+        return [*first, *sections]
 
     def view(self, sections: Sequence[Section], style: Style) -> tuple[View, str]:
         """What figures draw, and a line that states which variants are shown; empty if all are."""
@@ -207,8 +219,10 @@ def compare(folder: Path, options: Options) -> Comparison:
     remembered_looks(folder, list(everything.runs["reg"].unique()), options.folders or (CONF,), store=False)
     compared = manifest is None or options.phase == "fresh"
     places = places_of(rows, suite, manifest) if len(suite) > 1 and compared else None
+    questions = _questions(folder, study.task, notes)
     return Comparison(
-        options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, testing, notes, places
+        *(options, everything, of_phase, study, manifest, at, rows, baselines, primary, margin, testing, notes),
+        *(places, questions),
     )
 
 
@@ -252,6 +266,14 @@ def _primary(folder: Path, task: str, notes: list[str]) -> str:
     if len(recorded) > 1:
         notes.append(f"The study's sweeps name several primary measures ({', '.join(recorded)}). The first is used.")
     return recorded[0]
+
+
+def _questions(folder: Path, task: str, notes: list[str]) -> list[Hypothesis]:
+    """The questions, which were fixed before the runs."""
+    recorded = recorded_hypotheses(folder) or [{}]
+    if len(recorded) > 1:
+        notes.append("The study's sweeps name several sets of questions. The first is used.")
+    return read_hypotheses(recorded[0], task)
 
 
 def _margin(folder: Path, notes: list[str]) -> float | None:

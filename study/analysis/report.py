@@ -10,7 +10,17 @@ import pandas as pd
 from study.analysis.drawing.labels import variant_label
 from study.analysis.reading.ledger import look
 from study.analysis.reading.study import Study
-from study.analysis.statistics import contrasts, crossed_runs, in_rounds, matched, sensitivity, suite, tuning, verdicts
+from study.analysis.statistics import (
+    contrasts,
+    crossed_runs,
+    hypotheses,
+    in_rounds,
+    matched,
+    sensitivity,
+    suite,
+    tuning,
+    verdicts,
+)
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.statistics.in_rounds import Testing
 from study.analysis.statistics.seed_design import shares_seeds
@@ -20,6 +30,7 @@ from study.analysis.tables import (
     final_tables,
     gap_notes,
     gap_tables,
+    hypothesis_tables,
     matched_tables,
     sensitivity_tables,
     suite_tables,
@@ -31,12 +42,14 @@ from study.analysis.text.columns import FULL, SHORT, TextTable
 from study.analysis.text.escaping import plain
 from study.analysis.text.latex import Form
 from study.analysis.text.markdown import to_markdown
+from study.config.hypotheses import Hypothesis
 from study.measures.catalog import MAIN, measures_of
 from study.records.files import write_whole
 from study.tasks import CLASSIFICATION
 
 MOST_PRINTED = 40  # rows of a table on the terminal
 TITLES = {
+    "hypotheses": "Questions",
     "suite": "Over all settings",
     "ranks": "Mean ranks over settings",
     "pairs": "All pairs over settings",
@@ -207,6 +220,22 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
         text, lines = tuned_tables.trial_text(trials), [*tuned_tables.trial_notes(trials), *notes]
         found.append(Section("trials", trials, text, lines, 0))
     return found
+
+
+def hypothesis_section(
+    study: Study, rows: pd.DataFrame, questions: Sequence[Hypothesis], notes: Sequence[str]
+) -> Section:
+    """The table that answers the questions of a study.
+
+    Args:
+        study: the runs.
+        rows: one row per run, from `gaps.at_epoch`, with `context`, which is the setting.
+        questions: those that were fixed before the runs.
+        notes: sentences to print under every table.
+    """
+    table = hypotheses.answers(study, rows, questions)
+    text, lines = hypothesis_tables.hypothesis_text(table, study.task), hypothesis_tables.hypothesis_notes(questions)
+    return Section("hypotheses", table, text, [*lines, *notes], len(text))
 
 
 def suite_sections(

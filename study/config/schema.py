@@ -50,6 +50,7 @@ class StudySchema:
     wait: bool = MISSING
     primary: str | None = None
     equivalence: float | None = None
+    hypotheses: Any = None
     select: str | None = None
     budget: str = MISSING
     tune: Any = None

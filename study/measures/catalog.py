@@ -85,6 +85,7 @@ INVARIANTS = (  # of the whole network
     *("path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
     *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
 )
+OF_WEIGHTS = ("weights_l1", "weights_l2", "abs_max", "zero_fraction", "near_zero_fraction")
 OF = " of "  # between a statistic and its parameter: `kurtosis of hidden.0.weight`
 # What a regression has in place of a measure of classification.
 COUNTERPART = {
@@ -167,8 +168,9 @@ def check_described(name: str, task: str, key: str) -> str:
 
 
 def described(name: str, task: str) -> Measure:
-    """What `check_described` allows, as a measure. Of an invariant or a statistic, neither direction is better (0)."""
-    return measures_of(task).get(name) or Measure(name, name.replace("_", " "), "", 0)
+    """What `check_described` allows, as a measure. Of what describes weights, neither direction is better (0)."""
+    found = measures_of(task).get(name) or Measure(name, name.replace("_", " "), "", 0)
+    return replace(found, better=0) if name in OF_WEIGHTS else found
 
 
 def check_equivalence(margin: float | None) -> float | None:

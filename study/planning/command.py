@@ -47,7 +47,7 @@ def plan(base: DictConfig, context: HydraContext, arguments: Sequence[str], timi
     say(f"{command.study_folder}: {scope.words}")
     counts = _counts(scope)
     train, val = (counts[next(iter(counts))][key] for key in ("train", "val"))
-    measure = measures_of(command.task)[command.primary]
+    measure = measures_of(command.fixed.task)[command.fixed.primary]
     _say_seeds(asked, command, scope, measure, train, val)
     _say_cost(command, scope, {kind: own["train"] for kind, own in counts.items()}, timing)
 
@@ -66,7 +66,7 @@ def _counts(scope: Scope) -> dict[str, dict[str, int]]:
 
 def _say_seeds(asked: Asked, command: Command, scope: Scope, measure: Measure, train: int, val: int) -> None:
     """Print how many seeds find a difference."""
-    run, primary, factor = scope.work[0].run, command.primary, measure.factor
+    run, primary, factor = scope.work[0].run, command.fixed.primary, measure.factor
     spread = pilot(command.study_folder, primary) or like_study(run, primary, val)
     if spread is None:
         progress.say(

@@ -84,6 +84,19 @@ def recorded_designs(study_folder: Path) -> list[dict[str, Any] | None]:
     return found
 
 
+def recorded_hypotheses(study_folder: Path) -> list[dict[str, Any]]:
+    """The questions named by the sweeps of a study, in order, without duplicates; {}: a sweep named none.
+
+    Empty if there was no sweep yet.
+    """
+    found: list[dict[str, Any]] = []
+    for record in _records(study_folder):
+        given = record.get("hypotheses")
+        if "primary" in record and (own := given if isinstance(given, dict) else {}) not in found:
+            found.append(own)
+    return found
+
+
 def recorded_suite(study_folder: Path) -> list[dict[str, Any]]:
     """The settings of a suite named by the sweeps of a study, in order, without duplicates; [] for other studies."""
     lists = (record.get("suite") for record in _records(study_folder))

@@ -16,12 +16,11 @@ from study.config.points.compose import Composer
 from study.config.run_config import ResolvedRun
 from study.errors import ConfigError, StudyError, faults
 from study.loggers import choice
-from study.measures.catalog import check_equivalence, check_primary, check_selectable
-from study.records import sweeps
 from study.records.contract import OUTPUTS
 from study.records.unfinished import finish_removals
 from study.sweep import freeze, preload, progress
 from study.sweep.asked import Asked
+from study.sweep.fixed import Fixed
 from study.sweep.plan import Plan, plan_runs
 from study.sweep.preload import load_data_once
 from study.sweep.temporary import remove_abandoned
@@ -70,6 +69,8 @@ def _sweep(base: DictConfig, context: HydraContext, arguments: Sequence[str]) ->
 class Command:
     """Trains the runs of one command line, in one step or in several."""
 
+    fixed: Fixed  # known with the first runs, whose data set has a task
+
     def __init__(self, asked: Asked):
         base = asked.base
         self.base, self.context = base, asked.context
@@ -77,8 +78,6 @@ class Command:
         self.study_folder = OUTPUTS / base.name
         self.launcher = base.hydra.runtime.choices["hydra/launcher"]
         self.own = self.launcher == OWN_LAUNCHER
-        self.task = self.primary = ""  # known with the first runs, whose data set has a task
-        self.margin: float | None = None
         self.design: Design | None = None
         self.loops_by: Sequence[Task] = ()  # runs by which the loops are chosen; empty: those that are trained
         self.suite: list[Mapping[str, Any]] = []  # the settings of a suite
@@ -165,9 +164,7 @@ class Command:
         self, parts: Sequence[tuple[DictConfig, Sequence[grid.Point]]], test: bool, fixed: bool = True
     ) -> list[ResolvedRun]:
         runs = self.composer.compose_each(parts)
-        self.task = _one_task(self.study_folder, [run.task for run in runs])
-        self.primary = _primary(self.base, self.study_folder, self.task)
-        self.margin = _margin(self.base, self.study_folder)
+        self.fixed = Fixed.by(self.base, self.study_folder, [run.task for run in runs])
         if fixed:
             check_design(self.design, self.study_folder)
         return runs if test else [replace(run, config=replace(run.config, test=False)) for run in runs]
@@ -219,7 +216,7 @@ class Command:
             tasks = tuple(narrowed(tasks, torch.cuda.mem_get_info(devices.names[0])[0], progress.say))
         tasks = tuple(replace(task, loggers=self.loggers) for task in tasks) if self.loggers else tasks
         design = self.design.recorded if self.design else None
-        freeze.freeze(self.study_folder, tasks, self.primary, self.task, self.margin, design, self.suite)
+        freeze.freeze(self.study_folder, tasks, self.fixed, design, self.suite)
         if self.own:
             from study.sweep.workers import train_all
 
@@ -255,70 +252,6 @@ def _longest(runs: Sequence[ResolvedRun], until: Sequence[int | None] | None) ->
         other = longest.get(run.run_id, last)
         longest[run.run_id] = None if last is None or other is None else max(last, other)
     return longest
-
-
-def _one_task(study_folder: Path, tasks: Sequence[str]) -> str:
-    """The task of a study. Scores of classification and of regression cannot be compared.
-
-    Args:
-        study_folder: outputs/<name>.
-        tasks: classification or regression, for each run of the command.
-
-    Raises:
-        ConfigError: the runs have several tasks.
-        StudyError: the study has another task.
-    """
-    found, recorded = sorted(set(tasks)), sweeps.recorded_task_of(study_folder)
-    if len(found) > 1:
-        raise ConfigError(
-            f"the runs are for {' and for '.join(found)}, and their scores cannot be compared. Train each in a study of"
-            " its own: name=..."
-        )
-    if recorded not in (None, *found):
-        raise StudyError(
-            f"{study_folder} is a study of {recorded}, and the runs are for {found[0]}. Their scores cannot be"
-            " compared. Use another study: name=..."
-        )
-    return found[0]
-
-
-def _primary(base: DictConfig, study_folder: Path, task: str) -> str:
-    """The primary measure of a study: the one fixed before its first run, or the one of this command.
-
-    Raises:
-        ConfigError: the task has no such measure, or tuning cannot choose by `select`.
-        StudyError: another measure was fixed.
-    """
-    check_selectable(base.select, task)
-    fixed = sweeps.recorded_primaries(study_folder)
-    if base.primary is None and fixed:
-        return fixed[0]
-    primary = check_primary(base.primary, task)
-    if fixed and primary not in fixed:
-        raise StudyError(
-            f"primary={primary}: it was fixed as {fixed[0]} before the runs of {study_folder}, because it must not be"
-            " chosen after seeing results. Use another study: name=..."
-        )
-    return primary
-
-
-def _margin(base: DictConfig, study_folder: Path) -> float | None:
-    """The margin of equivalence of a study: the one fixed before its first run, or the one of this command.
-
-    Raises:
-        ConfigError: it is not a number above 0.
-        StudyError: another margin, or none, was fixed.
-    """
-    margin, fixed = check_equivalence(base.equivalence), sweeps.recorded_margins(study_folder)
-    if not fixed or margin in fixed:
-        return margin
-    if margin is None:
-        return fixed[0]
-    as_what = "null" if fixed[0] is None else f"{fixed[0]:g}"
-    raise StudyError(
-        f"equivalence={margin:g}: it was fixed as {as_what} before the runs of {study_folder}, because it must not be"
-        " chosen after seeing results. Use another study: name=..."
-    )
 
 
 def _check_writable(study_folder: Path) -> None:

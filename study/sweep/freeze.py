@@ -10,15 +10,14 @@ from study.config.run_config import RunConfig
 from study.errors import StudyError
 from study.records.files import append_whole, now
 from study.records.sweeps import SWEEPS, recorded_runs, with_shared
+from study.sweep.fixed import Fixed
 from study.training.task import Task
 
 
 def freeze(
     study_folder: Path,
     tasks: Sequence[Task],
-    primary: str,
-    task: str,
-    margin: float | None,
+    fixed: Fixed,
     design: Mapping[str, Any] | None = None,
     suite: Sequence[Mapping[str, Any]] = (),
 ) -> None:
@@ -27,16 +26,15 @@ def freeze(
     Args:
         study_folder: outputs/<name>.
         tasks: the runs.
-        primary: the primary measure.
-        task: classification or regression.
-        margin: the margin of equivalence, in the unit of displayed differences; None: no margin.
+        fixed: what the study keeps from its first run on.
         design: of seeds=auto, as `until_precise.Design.recorded` has it; None: the seeds were given.
         suite: the settings of a suite, each as status.json has it; empty for other studies.
     """
-    fixed: dict[str, Any] = {"primary": primary, "equivalence": margin, "task": task}
-    fixed |= {"until": design} if design else {}
-    fixed |= {"suite": list(suite)} if suite else {}
-    record = {"started": now(), "command": sys.argv[1:], **fixed}
+    kept: dict[str, Any] = {"primary": fixed.primary, "equivalence": fixed.margin, "task": fixed.task}
+    kept |= {"hypotheses": fixed.hypotheses} if fixed.hypotheses else {}
+    kept |= {"until": design} if design else {}
+    kept |= {"suite": list(suite)} if suite else {}
+    record = {"started": now(), "command": sys.argv[1:], **kept}
     runs = ({**vars(task), **_as_json(task)} for task in tasks)
     append_whole(study_folder / SWEEPS, (json.dumps(with_shared(record, runs)) + "\n").encode())
 

@@ -28,6 +28,7 @@ from study.records.existing import Existing, existing_runs
 from study.records.sweeps import recorded_designs
 from study.seeds import seed_of
 from study.sequential import LEVEL, Round
+from study.sweep.fixed import Fixed
 
 Parts = list[tuple[DictConfig, list[Point]]]
 # By measure that can be the primary one, its column of val.csv.
@@ -39,8 +40,7 @@ class Command(Protocol):
     """The part of a command that trains runs; see `command`."""
 
     study_folder: Path
-    primary: str
-    task: str
+    fixed: Fixed
     design: "Design | None"
     states: set[str]
 
@@ -158,9 +158,9 @@ def add_seeds(command: Command, until: UntilPrecise, parts_of: Callable[[Sequenc
         KeyboardInterrupt: runs were stopped before their end.
     """
     runs = command.compose_each(parts_of(range(until.max_seeds)))  # so that mistakes are refused before the first run
-    if command.primary not in COLUMNS:
+    if command.fixed.primary not in COLUMNS:
         raise ConfigError(
-            f"seeds=auto: primary={command.primary} cannot decide when to stop. Allowed: {', '.join(COLUMNS)}"
+            f"seeds=auto: primary={command.fixed.primary} cannot decide when to stop. Allowed: {', '.join(COLUMNS)}"
         )
     compared = contrasts(runs)
     command.design = Design(until.half_width, until.rounds, tuple(sorted(compared.items())))
@@ -171,7 +171,7 @@ def add_seeds(command: Command, until: UntilPrecise, parts_of: Callable[[Sequenc
         seed = seed_of(run.config.seed, "split")  # seeds of single sources are refused together with seeds=auto
         by_variant.setdefault(run.variant_id, {})[seed] = run.run_id
         first_round += [run] if seed < until.rounds[0] else []
-    measure = measures_of(command.task)[command.primary]
+    measure = measures_of(command.fixed.task)[command.fixed.primary]
     command.choose_loops_for(first_round)
     before, values = 0, dict[str, float]()
     for number, n in enumerate(until.rounds, start=1):

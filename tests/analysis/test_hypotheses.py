@@ -93,7 +93,7 @@ def test_a_question_stands_once_and_differences_are_in_points():
         answers(EMPTY, rows({"l1": 0.01, "l2": 0.0}, settings=8), [EACH, PREDICTS]), "classification"
     )
     first, second = text.rows[:2]
-    assert (first[0], second[0]) == ("Does any help?", "")
+    assert (first[0], second[0]) == ("any", "")
     assert first[1] == "l1 − none, validation accuracy"
     assert first[3].endswith(" points")
     assert text.rows[2][3] == "–"  # two variants with a regularizer and none are too few for ranks

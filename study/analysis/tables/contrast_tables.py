@@ -7,7 +7,7 @@ from study.analysis.statistics.contrasts import stars
 from study.analysis.statistics.verdicts import verdict_text
 from study.analysis.tables.gap_tables import VARIANT
 from study.analysis.text.columns import SHORT, Column, TextTable
-from study.analysis.text.formats import interval, signed, significant
+from study.analysis.text.formats import interval, p_value, signed, significant
 from study.measures.catalog import MSE, measures_of
 from study.tasks import CLASSIFICATION, REGRESSION
 
@@ -78,21 +78,15 @@ def contrast_text(table: pd.DataFrame, primary: str, task: str = CLASSIFICATION)
                     "mean_difference": signed(row["mean_difference"] * factor, decimals) + marks[index],
                     "ci_low": interval(row["ci_low"], row["ci_high"], factor, decimals),
                     "new_data_low": interval(row[f"{wide}_low"], row[f"{wide}_high"], factor, decimals),
-                    "p_t": _p(row["p_t"]),
-                    "p_holm": _p(row["p_holm"]),
-                    "p_flip": _p(row["p_flip"]),
+                    "p_t": p_value(row["p_t"]),
+                    "p_holm": p_value(row["p_holm"]),
+                    "p_flip": p_value(row["p_flip"]),
                     "wins": "–" if pd.isna(row["wins"]) else f"{row['wins']:g} of {row['n']}",
-                    "p_equivalence_holm": _p(row.get("p_equivalence_holm", float("nan"))),
+                    "p_equivalence_holm": p_value(row.get("p_equivalence_holm", float("nan"))),
                     "verdict": verdict_text(row, factor),
                 }
             )
     return TextTable(columns, [[line[column.key] for line in lines] for column in columns])
-
-
-def _p(value: float) -> str:
-    if pd.isna(value):
-        return "–"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def scope_notes(rows: pd.DataFrame) -> list[str]:

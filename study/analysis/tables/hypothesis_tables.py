@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.text.columns import SHORT, Column, TextTable
-from study.analysis.text.formats import interval, number, signed
+from study.analysis.text.formats import interval, p_value, signed, significant
 from study.config.hypotheses import Hypothesis
 from study.measures.catalog import described
 
 COLUMNS = (
-    Column("question", "Question", priority=1, preset=SHORT, words=True, also=("hypothesis",)),
+    Column("hypothesis", "Question", priority=0, preset=SHORT, words=True, also=("question",)),
     Column("compared", "Compared", priority=0, preset=SHORT, words=True, also=("measure",)),
     Column("settings", "Settings", priority=3, preset=SHORT),
     Column("estimate", "Estimate", priority=0, preset=SHORT, also=("unit",)),
-    Column("ci_low", "95 % interval", priority=0, preset=SHORT, also=("ci_high",)),
-    Column("above", "Above, below 0", priority=2, preset=SHORT, also=("below",)),
+    Column("ci_low", "95 % interval", priority=1, preset=SHORT, also=("ci_high",)),
+    Column("above", "> 0, < 0", priority=2, preset=SHORT, also=("below",)),
     Column("p", "p", priority=5),
     Column("p_holm", "p (Holm)", priority=1, preset=SHORT),
     Column("margin", "Margin", priority=4),
@@ -33,23 +33,24 @@ OF_ASSOCIATION = (
 
 
 def hypothesis_text(table: pd.DataFrame, task: str) -> TextTable:
-    """The table from `hypotheses.answers` as text; a question stands in its first row only."""
+    """The table from `hypotheses.answers` as text; the name of a question stands in its first row only."""
     lines, before = [], ""
     for row in table.itertuples():
         measure = described(row.measure, task)
         is_contrast = " − " in row.compared
         factor, unit = (measure.factor, measure.difference_unit) if is_contrast else (1, "")
         of_what = f"{row.compared}, {measure.label[0].lower()}{measure.label[1:]}" if is_contrast else row.compared
+        decimals = 2 if unit == "points" or not is_contrast else significant([factor * row.estimate], 3)
         lines.append(
             (
-                row.question if row.hypothesis != before else "",
+                row.hypothesis if row.hypothesis != before else "",
                 of_what,
                 str(row.settings),
-                f"{signed(factor * row.estimate, 2)} {unit}".rstrip() if pd.notna(row.estimate) else "–",
-                interval(row.ci_low, row.ci_high, factor, 2),
+                f"{signed(factor * row.estimate, decimals)} {unit}".rstrip(),
+                interval(row.ci_low, row.ci_high, factor, decimals),
                 f"{row.above:.0f}, {row.below:.0f}" if pd.notna(row.above) else "–",
-                number(row.p, 3) if pd.notna(row.p) else "–",
-                number(row.p_holm, 3) if pd.notna(row.p_holm) else "–",
+                p_value(row.p),
+                p_value(row.p_holm),
                 f"±{factor * row.margin:g}" if pd.notna(row.margin) else "–",
                 row.answer,
             )
@@ -60,4 +61,5 @@ def hypothesis_text(table: pd.DataFrame, task: str) -> TextTable:
 
 def hypothesis_notes(hypotheses: Sequence[Hypothesis]) -> list[str]:
     """The notes below the answers, as sentences."""
-    return [*NOTES, *([OF_ASSOCIATION] if any(one.other for one in hypotheses) else [])]
+    asked = [f"{one.name}: {one.question}" for one in hypotheses]
+    return [*asked, *NOTES, *([OF_ASSOCIATION] if any(one.other for one in hypotheses) else [])]

@@ -10,7 +10,7 @@ from study.analysis.statistics.contrasts import counted
 from study.analysis.statistics.suite import Suite
 from study.analysis.tables.gap_tables import VARIANT
 from study.analysis.text.columns import SHORT, Column, TextTable
-from study.analysis.text.formats import number, signed, significant
+from study.analysis.text.formats import number, p_value, signed, significant
 from study.measures.catalog import Measure
 
 SETTING = Column("setting", "Setting", priority=0, preset=SHORT, words=True)
@@ -83,14 +83,10 @@ def pair_text(pairs: pd.DataFrame, measure: Measure) -> TextTable:
         "other": list(pairs["other"]),
         "mean_difference": [signed(measure.factor * value, decimals) for value in pairs["mean_difference"]],
         "wins": [f"{row.wins + 0.5 * row.ties:g} of {row.n}" for row in pairs.itertuples()],
-        **{key: [_p(p) for p in pairs[key]] for key in ("p_wilcoxon", "p_holm")},
+        **{key: [p_value(p) for p in pairs[key]] for key in ("p_wilcoxon", "p_holm")},
         **{key: [f"{p:.2f}" for p in pairs[key]] for key in ("p_worse", "p_equivalent", "p_better")},
     }
     return TextTable(PAIRS, [cells[column.key] for column in PAIRS])
-
-
-def _p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def suite_notes(suite: Suite) -> list[str]:
@@ -159,8 +155,8 @@ def rank_notes(suite: Suite) -> list[str]:
     f = "∞" if math.isinf(found.f) else f"{found.f:.2f}"
     lines = [
         f"Mean ranks over {n} settings by {suite.measure.name}, 1 is best.",
-        f"Do the variants differ at all? Friedman: χ²({found.df}) = {found.chi2:.2f}, p = {_p(found.p)}. Iman and"
-        f" Davenport, which decides: F({found.df}, {found.df_error}) = {f}, p = {_p(found.p_f)}."
+        f"Do the variants differ at all? Friedman: χ²({found.df}) = {found.chi2:.2f}, p = {p_value(found.p)}. Iman and"
+        f" Davenport, which decides: F({found.df}, {found.df_error}) = {f}, p = {p_value(found.p_f)}."
         + ("" if found.p_f < ranks.LEVEL else " No difference between variants is shown."),
         "Nemenyi's critical difference of mean ranks (p < .05):"
         f" {ranks.critical_difference(k, n):.2f}. The table of pairs has tests with more power.",

@@ -30,3 +30,10 @@ def signed(value: float, decimals: int) -> str:
 def interval(low: float, high: float, factor: float, decimals: int) -> str:
     """Format an interval of differences, such as `[−4.05, +0.77]`, after a multiplication by a factor."""
     return "–" if pd.isna(low) else f"[{signed(low * factor, decimals)}, {signed(high * factor, decimals)}]"
+
+
+def p_value(p: float) -> str:
+    """Format a p-value with three decimals, such as `0.041` or `<0.001`."""
+    if pd.isna(p):
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

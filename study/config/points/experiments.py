@@ -24,6 +24,7 @@ ONCE = (
     "allow",
     "primary",
     "equivalence",
+    "hypotheses",
     "half_width",
     "max_seeds",
     "select",

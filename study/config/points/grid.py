@@ -31,7 +31,7 @@ ENGINE_KEYS = (
         "lockstep",
         "dry_run",
     ),
-    *("logger", "primary", "equivalence", "select", "tune", "suite", "allow"),
+    *("logger", "primary", "equivalence", "hypotheses", "select", "tune", "suite", "allow"),
     *("checkpoint_every", "keep_checkpoint", "keep_model", "retry_failed"),
 )
 
