@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from validation.adaptive_search import adaptive_search
 from validation.equivalence import equivalence
 from validation.intervals import coverage, power
 from validation.same_and_same import same_and_same
@@ -36,6 +37,7 @@ CHECKS = {
     "variance_components": components,
     "equivalence": lambda generator: equivalence(generator, 0.3),
     "sequential": sequential,
+    "adaptive_search": adaptive_search,
 }  # by the name for --only, each a function of a generator that returns rows of the table
 
 

@@ -31,7 +31,7 @@ from study.records.sweeps import recorded_runs
 
 DATA = ("digits", "mnist1d", "fashion_mnist_mini")
 SEARCHES = ("sobol", "tpe", "hyperband")
-EPOCHS, SEEDS, TRIALS, WITHIN = 9, 3, 16, 0.001  # trials of a search; a grid has 30. Accuracy is a fraction
+EPOCHS, SEEDS, TRIALS, WITHIN = 9, 3, 20, 0.001  # trials of a search; a grid has 30. Accuracy is a fraction
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
 LAMS = {"l1": [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3], "l2": [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2]}
 NEVER = float("inf")
@@ -48,9 +48,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     known = {(line["data"], line["search"], line["seed"]) for line in results(given.out)}
     studies = [(data, "grid", 0) for data in given.data]
-    studies += [
-        (data, search, seed) for seed in range(given.repeats) for data in given.data for search in given.searches
-    ]
+    each = itertools.product(range(given.repeats), given.data, given.searches)
+    studies += [(data, search, seed) for seed, data, search in each]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
         list(pool.map(lambda of: train(given.out, *of), [of for of in studies if of not in known]))

@@ -296,7 +296,7 @@ def test_a_dry_run_lists_the_first_round_and_says_how_many_follow(study, tmp_pat
     result = study(*COMMAND, f"+tune.search={search}", "dry_run=true")
     assert result.code == 0, result.err
     first, rest = {
-        "tpe": (8, "1 more round, by the scores of earlier ones: 2 trials"),
+        "tpe": (4, "then 3 more rounds, by the scores of earlier ones: 2, 2, 2 trials"),
         "hyperband": (3, "more rounds"),
     }[search]
     assert result.out.count("would train") == first * 2 * 2
