@@ -57,6 +57,8 @@ def test_intervals_of_the_primary_measure_hold_for_all_rounds_and_contrasts(stud
     ends = found.loc[("val_accuracy", VARIANT), ["ci_low", "ci_high"]] * 100
     assert list(gaps[["delta_val_ci_low", "delta_val_ci_high"]]) == pytest.approx(list(ends))
     assert "Seeds were added in rounds (seeds=auto): 12 seeds in 3 of at most 3 rounds." in report
+    page = (rounds / "analysis/report.html").read_text()
+    assert "0 to 11, in 3 of at most 3 rounds, until intervals are \\u00b10.001 points" in page
     assert "that ends the study is 0.001 points, up to 12 seeds. The widest is ±" in report
 
 

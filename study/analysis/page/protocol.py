@@ -48,7 +48,7 @@ def terms(analysis: Analysis, listed: Mapping[str, Any]) -> list[list[str]]:
         ["Model", _of_group("model", settings)],
         ["Optimizer", f"{_of_group('optimizer', settings)}; batch size {_values(settings, 'batch_size')}"],
         ["Budget", f"{_each(rows['epochs'])} epochs"],
-        ["Seeds", _each(sorted(rows["seed"].unique()))],
+        ["Seeds", _each(sorted(rows["seed"].unique())) + _rounds(analysis)],
         ["Variants", _counted(analysis)],
         ["Primary measure", _measure(analysis.view.primary, task)],
         ["Margin of equivalence", _margin(analysis)],
@@ -108,6 +108,18 @@ def _counted(analysis: Analysis) -> str:
 def _measure(name: str, task: str) -> str:
     measure = measures_of(task).get(name, MEASURES.get(name))
     return f"{measure.label} ({name}), fixed before the first run" if measure else name
+
+
+def _rounds(analysis: Analysis) -> str:
+    """Return when the study adds no more seeds; empty if their number was given."""
+    testing = analysis.compared.testing
+    if testing.round is None:
+        return ""
+    unit = measures_of(analysis.compared.study.task)[analysis.view.primary].difference_unit
+    return (
+        f", in {testing.round.number} of at most {len(testing.round.seeds)} rounds, until intervals are"
+        f" ±{testing.half_width:.6g}{f' {unit}' if unit else ''}"
+    )
 
 
 def _margin(analysis: Analysis) -> str:
