@@ -26,6 +26,7 @@ from validation.equivalence import equivalence
 from validation.intervals import coverage, power
 from validation.same_and_same import same_and_same
 from validation.sequential import sequential
+from validation.suites import suites
 from validation.variance_components import components
 
 from study.records.files import write_whole
@@ -38,6 +39,7 @@ CHECKS = {
     "equivalence": lambda generator: equivalence(generator, 0.3),
     "sequential": sequential,
     "adaptive_search": adaptive_search,
+    "suites": suites,
 }  # by the name for --only, each a function of a generator that returns rows of the table
 
 

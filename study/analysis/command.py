@@ -11,6 +11,7 @@ from study.analysis.drawing.specs import read_specs
 from study.analysis.drawing.style import style_of
 from study.analysis.latex_forms import table_forms
 from study.analysis.page.analysis import Analysis
+from study.analysis.page.figure import OF_SUITE
 from study.analysis.page.render import PAGE, write_page
 from study.analysis.reading.seals import UNSEALED
 from study.analysis.report import TITLES, Section, column_names, print_report, write_report
@@ -20,6 +21,9 @@ from study.config.folders import CONF
 from study.config.run_config import check_name
 from study.errors import StudyError, faults, output
 from study.records.contract import ANALYSIS, OUTPUTS
+
+AUTO = ["auto"]  # `figures` for USUAL, or OF_SUITE for a suite
+USUAL = ("answer", "curves", "gap", "weights")
 
 
 def analyze_study(options: Options) -> int:
@@ -35,7 +39,7 @@ def analyze_study(options: Options) -> int:
     matplotlib.use("Agg")  # needs no display. Not on import: in a notebook, figures would no longer be shown
     folders = options.folders or (CONF,)
     style = style_of(options.style, folders)
-    specs = read_specs(options.figures, folders)
+    specs = read_specs(USUAL if options.figures == AUTO else options.figures, folders)
     check_kinds(options.export)
     folder = OUTPUTS / check_name(options.name)
     compared = compare(folder, options)
@@ -48,6 +52,8 @@ def analyze_study(options: Options) -> int:
         write_report(target, compared.rows, sections, columns, forms)
         _print(sections, columns)
         exported = export(target, study, options.export)
+        if options.figures == AUTO and any(section.stem == OF_SUITE[0] for section in sections):
+            specs = read_specs(OF_SUITE, folders)
         view, selection = compared.view(sections, style)
         draw_all(target, specs, view, "" if options.variants else selection, options.usetex)
         write_page(target, Analysis(compared, sections, view, selection, specs))

@@ -1,5 +1,6 @@
 """The analysis over the settings of a suite: scores, ranks, pairs, and what cannot be concluded."""
 
+import json
 import shutil
 
 import numpy as np
@@ -219,3 +220,13 @@ def test_a_variant_loses_the_parts_of_its_setting_only():
     setting = {"data": "wine", "data.label_noise": 0.2, "epochs": 2}
     assert without_settings("l1-lam0.0001-datawine-label_noise0.2-epochs20", setting) == "l1-lam0.0001-epochs20"
     assert without_settings("none", setting) == "none"
+
+
+def test_the_figures_of_a_suite_are_drawn_unless_others_are_asked_for_and_the_page_shows_them(study, tmp_path):
+    assert study("suite=[{data: digits}, {data: wine}]", "-m", "reg=none,l1", *FEW, "name=page").code == 0
+    assert "(figures: ranks, rope)" in study("analyze", "name=page").out
+    page = (tmp_path / "outputs/page/analysis/report.html").read_text()
+    data = json.loads(page.partition('<script type="application/json" id="data">')[2].partition("</script>")[0])
+    assert [figure["name"] for figure in data["suite"]] == ["ranks", "rope"]
+    assert all(figure["alt"] and figure["caption"] for figure in data["suite"])
+    assert {"suite", "ranks", "pairs"} <= {table["stem"] for table in data["tables"]}

@@ -6,7 +6,7 @@ from typing import Any
 from study.analysis.page import comparisons, curves, protocol, runs, weights
 from study.analysis.page.analysis import Analysis
 from study.analysis.page.appearance import appearance
-from study.analysis.page.figure import answer_figure
+from study.analysis.page.figure import OF_SUITE, answer_figure, figures_of
 from study.analysis.page.repeat import Conf
 from study.analysis.page.table import tables
 from study.config.folders import CONF
@@ -22,10 +22,11 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         target: the folder analysis/ of the study, whose figure is shown.
 
     Returns:
-        `format, study, protocol, warnings, selection, figure, problems, variants, runs, tables, curves, weights, path,
-        differences, tuning`. Numbers are rounded for display. What a study does not have is None or empty.
+        `format, study, protocol, warnings, selection, figure, suite, problems, variants, runs, tables, curves, weights,
+        path, differences, tuning`. Numbers are rounded for display. What a study does not have is None or empty.
     """
     looks, conf = analysis.view.looks, Conf(analysis.compared.options.folders or (CONF,))
+    drawn = [spec.name for spec in analysis.specs]
     listed = runs.every_run(analysis.compared.study, analysis.compared.rows, conf)
     return {
         "format": FORMAT,
@@ -34,7 +35,8 @@ def page_data(analysis: Analysis, target: Path) -> dict[str, Any]:
         "question": protocol.question(analysis),
         "warnings": list(analysis.compared.notes),
         "selection": analysis.selection,
-        "figure": answer_figure(target, [spec.name for spec in analysis.specs]),
+        "figure": answer_figure(target, drawn),
+        "suite": figures_of(target, OF_SUITE, drawn),
         "problems": runs.problems(analysis.compared.study, listed, conf),
         "variants": [{"key": variant, **appearance(look)} for variant, look in looks.items()],
         "runs": listed,

@@ -4,7 +4,7 @@
 const FORMAT = 1;
 let known = new Map(); // variants of the charts, by key
 
-const sections = { problems: showProblems, protocol: showProtocol, answer: showAnswer, gap: showGap, curves: showCurves, weights: showWeights, path: showPath, differences: showDifferences, tuning: showTuning, more: showMore, runs: showEveryRun };
+const sections = { problems: showProblems, protocol: showProtocol, suite: showSuite, answer: showAnswer, gap: showGap, curves: showCurves, weights: showWeights, path: showPath, differences: showDifferences, tuning: showTuning, more: showMore, runs: showEveryRun };
 let data = JSON.parse(document.getElementById("data").textContent);
 
 function update(fresh) {
@@ -49,12 +49,25 @@ function showProtocol(body) {
 
 function showAnswer(body) {
   if (!data.figure) return false;
-  const frame = part(body, "figure", () => h("div", { class: "frame", role: "region", tabindex: 0, "aria-label": "Figure" }, h("img", { class: "answer" })));
+  showFigure(body, data.figure, "");
+}
+
+function showFigure(body, figure, name) {
+  const frame = part(body, `figure${name}`, () => h("div", { class: "frame", role: "region", tabindex: 0, "aria-label": `Figure ${name}`.trim() }, h("img", { class: "answer" })));
   const image = frame.querySelector("img");
-  if (image.src !== data.figure.source) image.src = data.figure.source;
-  image.alt = data.figure.alt;
-  image.classList.toggle("column", data.figure.column);
-  part(body, "text", () => h("p", { class: "caption" })).textContent = data.figure.caption;
+  if (image.src !== figure.source) image.src = figure.source;
+  image.alt = figure.alt;
+  image.classList.toggle("column", figure.column);
+  part(body, `text${name}`, () => h("p", { class: "caption" })).textContent = figure.caption;
+}
+
+/** Show the figures and tables over the settings of a suite. */
+function showSuite(body) {
+  const tables = ["suite", "ranks", "pairs"].map(tableOf).filter(Boolean);
+  for (const figure of data.suite) showFigure(body, figure, figure.name);
+  for (const table of tables) showTable(body, table, { heading: table.stem !== "suite" });
+  keepParts(body, new Set([...data.suite.flatMap((figure) => [`figure${figure.name}`, `text${figure.name}`]), ...tables.map((table) => table.stem)]));
+  return tables.length > 0;
 }
 
 function tableOf(stem) {
@@ -435,7 +448,7 @@ function drawTrials(pair, tuning, key, at) {
 }
 
 function showMore(body) {
-  const placed = ["gap_table", "matched", "sensitivity", "significance", "tuned", "best_of_n", "trials"];
+  const placed = ["suite", "ranks", "pairs", "gap_table", "matched", "sensitivity", "significance", "tuned", "best_of_n", "trials"];
   const tables = data.tables.filter((table) => !placed.includes(table.stem));
   for (const table of tables) showTable(body, table, { heading: true });
   keepParts(body, new Set(tables.map((table) => table.stem)));
