@@ -76,6 +76,9 @@ def test_lists_make_settings_and_the_command_line_replaces_keys(study):
     assert "4 to run" in grid.out
     replaced = study("-m", THREE, "reg=none", *FEW, "data=wine", "batch_size=8", "dry_run=true")
     assert "2 to run" in replaced.out  # wine with an MLP, wine with a linear model
+    drawn = "suite=[{data: sparse_teacher, data.draw: [0, 1], data.label_noise: [0.0, 0.1]}]"
+    option = study("-m", drawn, "reg=none", *FEW, "data=digits", "dry_run=true")
+    assert "2 to run" in option.out  # another data set has no draws, but may have flipped labels
 
 
 @pytest.fixture(scope="module")

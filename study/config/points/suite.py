@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from study.config.points.grid import ENGINE_KEYS, MOST_RUNS, Setting, flattened_overrides
+from study.config.run_config import DATA_KEYS
 from study.errors import ConfigError
 
 EXAMPLE = "Example: suite=[{data: digits}, {data: wine, epochs: 20}]"
@@ -20,7 +21,7 @@ def read_suite(base: DictConfig, given: Collection[str] = ()) -> list[Setting]:
 
     Args:
         base: the config composed from the overrides that do not sweep.
-        given: the keys on the command line. They replace keys of the settings.
+        given: the keys on the command line. They replace keys of the settings, and options their own keys.
 
     Raises:
         ConfigError: `suite` is no list of mappings, or a setting has a key that does not belong there.
@@ -48,10 +49,17 @@ def read_suite(base: DictConfig, given: Collection[str] = ()) -> list[Setting]:
             raise ConfigError(f"suite: {words_of(setting)} is there twice. Leave one out")
     kept: list[Setting] = []
     for setting in found:
-        own = {key: value for key, value in setting.items() if key not in given}
+        own = {key: value for key, value in setting.items() if not _is_replaced(key, setting, given)}
         if own not in kept:
             kept.append(own)
     return kept
+
+
+def _is_replaced(key: str, setting: Setting, given: Collection[str]) -> bool:
+    """Whether the command line replaces a key of a setting: itself, or the option whose own key it is."""
+    group, _, own = key.partition(".")
+    of_option = group in given and group in setting and own and not (group == "data" and own in DATA_KEYS)
+    return key in given or bool(of_option)
 
 
 def _check_key(key: str, value: Any, base: DictConfig) -> None:
