@@ -77,7 +77,7 @@ def train(out: Path, data: str, search: str, seed: int) -> None:
         "variants": {reg: course(folder, manifest, reg) for reg in LAMS},
     }
     append_whole(out / "results.jsonl", (json.dumps(line) + "\n").encode())
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     print(f"{name} has ended", flush=True)
 
 
