@@ -1,5 +1,6 @@
 """Comparison over data sets by ranks: published values, and those of SciPy and scikit-posthocs."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -53,6 +54,20 @@ def test_all_alike_and_all_equal_rankings_have_a_p_value():
     assert alike.f == np.inf
     equal = ranks.friedman(np.full((4, 3), 2.0))
     assert (equal.p, equal.p_f) == (1.0, 1.0)
+
+
+def test_permutations_give_the_p_value_of_all_rankings_of_a_small_suite():
+    ranked = np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [1.0, 2.5, 2.5]])
+    statistic = [
+        np.square(np.sum(each, axis=0)).sum()
+        for each in itertools.product(*(list(itertools.permutations(row)) for row in ranked))
+    ]
+    exact = np.mean(np.array(statistic) >= np.square(ranked.sum(axis=0)).sum() - 1e-9)
+    assert ranks.permuted(ranked) == pytest.approx(exact, abs=0.01)
+    assert ranks.permuted(ranked) == ranks.permuted(ranked)
+    assert ranks.permuted(np.full((4, 3), 2.0)) == 1.0
+    demsar = ranks.ranks(DEMSAR)
+    assert ranks.permuted(demsar) == pytest.approx(ranks.friedman(demsar).p_f, abs=0.004)
 
 
 def test_ties_by_rounding_of_means_are_ties():

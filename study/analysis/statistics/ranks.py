@@ -14,6 +14,8 @@ import scipy  # imports its modules on first use
 from study.analysis.statistics import inference
 
 LEVEL = 0.05
+SAMPLES = 20_000  # permutations
+BLOCK = 1_000_000  # ranks that are permuted together, in 8 MB
 DIGITS = 12  # means over seeds that differ by less are ties
 
 
@@ -49,8 +51,9 @@ def friedman(ranked: np.ndarray, ties: bool = True) -> Friedman:
     """Test whether all variants have the same mean rank (Friedman 1937; Iman and Davenport 1980).
 
     χ² = (k − 1) Σⱼ(Rⱼ − N(k+1)/2)² / (A − Nk(k+1)²/4) with the sums of ranks Rⱼ and the sum A of all squared ranks
-    (Conover 1999). F = (N − 1)χ² / (N(k − 1) − χ²) is less conservative, and decides. If all data sets rank the
-    variants alike, F is infinite; then p is the fraction of rankings that do so, k!^(1−N).
+    (Conover 1999). F = (N − 1)χ² / (N(k − 1) − χ²) is less conservative, but rejects too often with few data sets: 7 %
+    instead of 5 % with five. `permuted` keeps the level. If all data sets rank the variants alike, F is infinite; then
+    p is the fraction of rankings that do so, k!^(1−N).
 
     Args:
         ranked: (N data sets, k variants), both at least 2.
@@ -72,6 +75,28 @@ def friedman(ranked: np.ndarray, ties: bool = True) -> Friedman:
         return Friedman(chi2, p, df, math.inf, math.factorial(k) ** (1.0 - n), df_error)
     f = (n - 1) * chi2 / left
     return Friedman(chi2, p, df, f, float(scipy.special.fdtrc(df, df_error, f)), df_error)
+
+
+def permuted(ranked: np.ndarray, samples: int = SAMPLES) -> float:
+    """The p-value of Friedman's statistic over permutations of the ranks within each data set.
+
+    If the variants do not differ, all permutations are equally probable, so the test keeps its level with any number of
+    data sets. It is the fraction of sampled permutations, the observed one included, whose statistic is at least the
+    observed one (Phipson and Smyth 2010). The samples are the same in each call.
+
+    Args:
+        ranked: (N data sets, k variants).
+        samples: the number of permutations.
+    """
+    generator = np.random.default_rng(0)
+    least = float(np.square(ranked.sum(axis=0)).sum()) - 1e-9
+    count, done = 1, 0
+    while done < samples:
+        some = min(samples - done, max(1, BLOCK // ranked.size))
+        drawn = generator.permuted(np.broadcast_to(ranked, (some, *ranked.shape)), axis=2)
+        count += int((np.square(drawn.sum(axis=1)).sum(axis=1) >= least).sum())
+        done += some
+    return count / (samples + 1)
 
 
 def wilcoxon(differences: np.ndarray) -> float:

@@ -151,13 +151,15 @@ def rank_notes(suite: Suite) -> list[str]:
     """The notes below the mean ranks: the tests of Friedman, and what so many settings can show."""
     matrix = suite.matrix
     n, k = matrix.shape
-    found = ranks.friedman(ranks.ranks(matrix.to_numpy()))
+    ranked = ranks.ranks(matrix.to_numpy())
+    found, p = ranks.friedman(ranked), ranks.permuted(ranked)
     f = "∞" if math.isinf(found.f) else f"{found.f:.2f}"
     lines = [
         f"Mean ranks over {n} settings by {suite.measure.name}, 1 is best.",
         f"Do the variants differ at all? Friedman: χ²({found.df}) = {found.chi2:.2f}, p = {p_value(found.p)}. Iman and"
-        f" Davenport, which decides: F({found.df}, {found.df_error}) = {f}, p = {p_value(found.p_f)}."
-        + ("" if found.p_f < ranks.LEVEL else " No difference between variants is shown."),
+        f" Davenport: F({found.df}, {found.df_error}) = {f}, p = {p_value(found.p_f)}. By permutation of ranks"
+        f" within settings, which decides: p = {p_value(p)}."
+        + ("" if p < ranks.LEVEL else " No difference between variants is shown."),
         "Nemenyi's critical difference of mean ranks (p < .05):"
         f" {ranks.critical_difference(k, n):.2f}. The table of pairs has tests with more power.",
     ]
