@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from validation.adaptive_search import adaptive_search
 from validation.equivalence import equivalence
+from validation.interaction import changes
 from validation.intervals import coverage, power
 from validation.same_and_same import same_and_same
 from validation.sequential import sequential
@@ -36,6 +37,7 @@ CHECKS = {
     "coverage": coverage,
     "power": lambda generator: power(generator, 0.3),
     "variance_components": components,
+    "interaction": changes,
     "equivalence": lambda generator: equivalence(generator, 0.3),
     "sequential": sequential,
     "adaptive_search": adaptive_search,

@@ -15,6 +15,7 @@ from study.analysis.statistics import (
     crossed_runs,
     hypotheses,
     in_rounds,
+    interaction,
     matched,
     sensitivity,
     suite,
@@ -31,6 +32,7 @@ from study.analysis.tables import (
     gap_notes,
     gap_tables,
     hypothesis_tables,
+    interaction_tables,
     matched_tables,
     sensitivity_tables,
     suite_tables,
@@ -55,6 +57,7 @@ TITLES = {
     "pairs": "All pairs over settings",
     "gap_table": "Training and validation",
     "significance": "Against the baseline",
+    "interaction": "Effects in each setting",
     "variance": "Where variance comes from",
     "more_seeds": "What more seeds buy",
     "matched": "At matched strength",
@@ -158,6 +161,13 @@ def make_sections(
         text = contrast_tables.contrast_text(compared, primary, task)
         printed = int((compared["measure"] == primary).sum())
         found.append(Section("significance", compared, text, lines, printed))
+        effects = interaction.interaction(rows, baselines, compared, primary, testing)
+        if len(effects):
+            text, lines = (
+                interaction_tables.interaction_text(effects, task),
+                interaction_tables.interaction_notes(effects, task),
+            )
+            found.append(Section("interaction", effects, text, [*lines, *notes], len(text)))
     if not independent:
         found += _of_sources(rows, baselines, primary, notes)
     at_equal_strength = matched.matched(rows)
@@ -287,7 +297,13 @@ def column_names(task: str, manifest: Mapping[str, Any] | None) -> list[str]:
     tables = [
         *(gap_tables.gap_columns(task), contrast_tables.CONTRASTS, contrast_tables.OF_EQUIVALENCE),
         *(suite_tables.SUITE, suite_tables.RANKS, suite_tables.PAIRS),
-        *(matched_tables.COLUMNS, sensitivity_tables.COLUMNS, variance_tables.VARIANCE, variance_tables.MORE_SEEDS),
+        *(
+            interaction_tables.COLUMNS,
+            matched_tables.COLUMNS,
+            sensitivity_tables.COLUMNS,
+            variance_tables.VARIANCE,
+            variance_tables.MORE_SEEDS,
+        ),
         *(final_tables.SPARSITY, final_tables.INVARIANTS, final_tables.RANKS, final_tables.LABELS),
     ]
     if manifest is not None:

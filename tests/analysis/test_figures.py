@@ -98,7 +98,38 @@ def view_of(folder, runs=None):
     pairs["p_worse"], pairs["p_better"] = np.linspace(0, 0.3, len(pairs)), np.linspace(0.9, 0.1, len(pairs))
     pairs["p_equivalent"] = 1 - pairs["p_worse"] - pairs["p_better"]
     view = View(study, rows, looks(study.runs), style_of("plain"), compared, "val_accuracy", best, trials)
-    return replace(view, ranks=ranks, pairs=pairs, components=components_of(list(view.looks)[:3]))
+    return replace(
+        view,
+        ranks=ranks,
+        pairs=pairs,
+        components=components_of(list(view.looks)[:3]),
+        interactions=interactions_of(next(iter(view.looks))),
+    )
+
+
+def interactions_of(variant):
+    """Effects in several settings as `interaction.interaction` returns them, without runs."""
+    values = {
+        "optimizer.lr": ["0.0001", "0.001", "0.01"],
+        "optimizer": ["adam", "rmsprop"],
+        "data.train_size": ["500", "all"],
+    }
+    lines = [
+        {
+            "key": key,
+            "value": value,
+            "row": row,
+            "reg": row.split("-")[0],
+            "is_reference": value in ("0.001", "adam", "all"),
+        }
+        for row in ("l1-lam0.0001", "label_smoothing-lam0.1", "max_norm-lam3")
+        for key, of_key in values.items()
+        for value in of_key
+    ]
+    table = pd.DataFrame(lines).assign(measure="val_accuracy", variant=variant, n=6)
+    table["difference"] = np.linspace(-0.12, 0.02, len(table))
+    table["p_holm"], table["p_change_holm"] = np.linspace(0, 0.1, len(table)), np.linspace(0.2, 0, len(table))
+    return table
 
 
 def components_of(variants):
