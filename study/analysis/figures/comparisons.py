@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.view import View, difference_label, in_sentence, known, listed, shown
 from study.analysis.statistics.inference import mean_interval
+from study.analysis.statistics.seed_design import shares_seeds
 from study.analysis.text.escaping import mathtext
 from study.errors import ConfigError
 
@@ -108,6 +109,11 @@ def forest(view: View, measures: Sequence[str] = ("val_accuracy", "accuracy_gap"
         ConfigError: there is no baseline, or a measure does not exist.
     """
     table = view.contrasts
+    if table.empty and shares_seeds(view.rows):
+        raise ConfigError(
+            "figures: forest requires independent runs, and runs of this study share seeds of single sources. Use"
+            " figures=[variance]"
+        )
     if table.empty:
         raise ConfigError("figures: forest requires a baseline, and the study has none. Set one: baseline=...")
     measures = list(dict.fromkeys(view.in_task(name, "measures") for name in listed(measures, "measures")))
