@@ -147,6 +147,8 @@ def test_a_figure_with_intervals_over_runs_is_refused(variance, tmp_path):
     result = run_here("analyze", "name=variance", "figures=[mine]", "--config-dir", str(tmp_path), cwd=variance)
     assert result.code != 0
     assert "figures=mine: band=interval requires independent runs" in result.err
+    result = run_here("analyze", "name=variance", "figures=[forest]", cwd=variance)
+    assert "forest requires independent runs" in result.err
 
 
 def test_one_source_alone_is_a_study_of_independent_runs_that_says_what_is_fixed(tmp_path):
