@@ -97,7 +97,7 @@ def test_settings_with_the_same_data_are_named_as_dependent_and_other_draws_are_
 @pytest.mark.slow
 def test_a_run_that_belongs_to_no_setting_is_left_out_and_one_setting_is_no_suite(many, study, tmp_path):
     shutil.copytree(many / "many", tmp_path / "outputs/many")
-    further = ("reg=l1", "data=breast_cancer", "data.label_noise=0.1", "optimizer.lr=1e-2", "workers=1", "name=many")
+    further = ("reg=l1", "data=mnist1d", "data.train_size=100", "optimizer.lr=1e-2", "workers=1", "name=many")
     assert study(*further, "epochs=2").code == 0
     result = study("analyze", "name=many", "figures=[]")
     assert "Left out: 1 runs that belong to no setting of the suite" in result.out
