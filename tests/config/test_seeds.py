@@ -32,6 +32,18 @@ def test_the_order_of_overrides_does_not_matter_and_the_folder_names_what_differ
     assert RUN.fullmatch(folder)  # a supplement may have it
 
 
+def test_the_other_sources_keep_the_seed_of_a_yaml_file(study, tmp_path):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    text = "# @package _global_\n# Mine\ndefaults: [{override /data: digits}]\nseed: 5\n"
+    (tmp_path / "mine/experiment/mine.yaml").write_text(text)
+    mine = ("--config-dir", "mine", "experiment=mine", "dry_run=true")
+    assert planned(study(*mine, "seed.init=1"))[0].startswith("none-seed5-init1-")
+    assert [name[:16] for name in planned(study("-m", *mine, "seed.init=1,2"))] == [
+        "none-seed5-init1",
+        "none-seed5-init2",
+    ]
+
+
 def test_sources_are_swept_on_the_command_line_and_in_variants(study):
     names = planned(study("-m", *FEW, "seed=0,1", "seed.init=1,2"))
     assert [name.rpartition("-")[0] for name in names] == [

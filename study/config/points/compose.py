@@ -26,6 +26,7 @@ from study.config.points.values import PlainValues, is_plain
 from study.config.resolve import content_of, resolve_content
 from study.config.run_config import ResolvedRun
 from study.errors import USER_ERRORS, ConfigError, one_line
+from study.seeds import BASE
 
 
 class Composer:
@@ -109,7 +110,11 @@ class BaseComposer:
     def compose(self, point: Point) -> tuple[DictConfig, dict[str, str]]:
         """Return the config of a point, without Hydra's own node, and the option chosen for each group."""
         rest, values = self._split(point)
-        cfg, choices = self.base.copy() if self._as_base(point, rest) else self._by_hydra(rest)
+        of_source = any(override.key_or_group.startswith("seed.") for override in values)
+        as_base = self._as_base(point, rest) and not of_source  # the base config has lost its seed to that of a source
+        cfg, choices = self.base.copy() if as_base else self._by_hydra(rest)
+        if of_source and isinstance(cfg.seed, int):
+            cfg.seed = {BASE: cfg.seed}
         try:
             for override in values:
                 OmegaConf.update(

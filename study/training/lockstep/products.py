@@ -9,6 +9,7 @@ from study.training.lockstep.stack import aligned
 
 ROW = 16  # numbers, so 64 bytes in float32
 
+
 class _Linear(torch.autograd.Function):
     """x Wᵀ + b for each run. The backward pass is written out, since the products of torch's own depend on the slot:
     the CPU's library rounds them differently for matrices that start at other places in memory, and for results that
