@@ -182,7 +182,7 @@ def test_a_caption_may_have_any_characters_and_none_makes_no_float(table):
         ({"width": "1mm"}, "must be between 2in and 60in"),
         ({"label": "a b"}, "allowed are letters, digits and : . _ / + -"),
         ({"label": {"gap_table": "x}{"}}, "allowed are letters, digits and : . _ / + -"),
-        ({"caption": {"gaps": "x"}}, "there is no table gaps. Allowed: gap_table, significance"),
+        ({"caption": {"gaps": "x"}}, "there is no table gaps. Allowed: hypotheses, suite, ranks"),
         ({"caption": ["x"]}, "must be auto, a text, or texts by table"),
     ],
 )
