@@ -14,7 +14,8 @@ from study.analysis.page.analysis import Analysis
 from study.analysis.page.figure import OF_SUITE
 from study.analysis.page.render import PAGE, write_page
 from study.analysis.reading.seals import UNSEALED
-from study.analysis.report import TITLES, Section, column_names, print_report, write_report
+from study.analysis.report import column_names, print_report, write_report
+from study.analysis.sections import TITLES, Section
 from study.analysis.text.columns import check_columns
 from study.analysis.tidy import check_kinds, export
 from study.config.folders import CONF

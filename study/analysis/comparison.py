@@ -14,7 +14,7 @@ from study.analysis.drawing.view import View, matches
 from study.analysis.reading.collect import collect
 from study.analysis.reading.seals import CHANGED
 from study.analysis.reading.study import Study
-from study.analysis.report import Section, hypothesis_section, make_sections, suite_sections, tuned_sections
+from study.analysis.sections import Section, hypothesis_section, make_sections, suite_sections, tuned_sections
 from study.analysis.statistics import contrasts, seed_design, tuning
 from study.analysis.statistics.gaps import PAIRS, TUNING, at_epoch, check_comparable, model_notes, sample_notes
 from study.analysis.statistics.in_rounds import Testing, whole_rounds

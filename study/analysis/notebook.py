@@ -14,7 +14,7 @@ from study.analysis.comparison import Comparison, Options, compare
 from study.analysis.drawing.draw import drawn
 from study.analysis.drawing.specs import read_specs, with_options
 from study.analysis.drawing.style import style_of
-from study.analysis.report import Section
+from study.analysis.sections import Section
 from study.analysis.statistics.gaps import gap_table
 from study.analysis.text.columns import SHORT
 from study.analysis.text.html import to_html

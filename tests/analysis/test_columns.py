@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from scipy import stats
 
 from study.analysis.reading.collect import collect
-from study.analysis.report import Section, column_names
+from study.analysis.report import column_names
+from study.analysis.sections import Section
 from study.analysis.statistics.contrasts import choose_baselines
 from study.analysis.statistics.gaps import at_epoch, gap_table
 from study.analysis.tables.final_tables import _significant

@@ -10,7 +10,7 @@ import pytest
 from study.analysis.comparison import Options, compare
 from study.analysis.drawing.labels import variant_label
 from study.analysis.latex_forms import table_forms
-from study.analysis.report import TITLES
+from study.analysis.sections import TITLES
 from study.analysis.tables.gap_tables import gap_text
 from study.analysis.text.escaping import latex
 from study.analysis.text.fitting import Width

@@ -1,6 +1,7 @@
 """Readable labels of variants and options, and the characters that a figure can draw."""
 
 import re
+from collections.abc import Callable
 
 import pandas as pd
 from matplotlib import cbook
@@ -48,6 +49,12 @@ def variant_label(variant: str, reg: str, lam: float, model_regularizers: str) -
     if identity:
         parts.append(identity[1])
     return ", ".join(parts)
+
+
+def variant_labels(rows: pd.DataFrame, form: Callable[[str], str] = str) -> dict[str, str]:
+    """Return the label of each variant in a form, from rows with `variant, reg, lam, model_regularizers`."""
+    each = rows.drop_duplicates("variant").itertuples()
+    return {row.variant: form(variant_label(row.variant, row.reg, row.lam, row.model_regularizers)) for row in each}
 
 
 def checked_label(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from study.analysis.comparison import Comparison
 from study.analysis.drawing.specs import Spec
 from study.analysis.drawing.view import View
-from study.analysis.report import Section
+from study.analysis.sections import Section
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from study.analysis.report import TITLES, Section
+from study.analysis.sections import TITLES, Section
 from study.analysis.text.columns import FULL, is_bold, plain
 
 MOST_ROWS = 600  # of one table on the page; its files have all rows
