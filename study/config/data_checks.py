@@ -3,11 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from study.config.build import (
-    asks_for_root,
-    locate,
-    reads_either_task,
-)
+from study.config.build import asks_for_root, locate, reads_either_task
 from study.config.group_checks import checked_group
 from study.config.options import checked_arguments
 from study.config.run_config import DATA_KEYS, SPLITS

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from study.config.build import (
-    locate,
-)
+from study.config.build import locate
 from study.config.options import checked_arguments
 
 # Points of a sweep share most of their content, and a check takes milliseconds. So each part is checked once and kept,

@@ -7,12 +7,7 @@ from typing import Any
 
 import torch
 
-from study.config.build import (
-    build_regularizer,
-    errors_of_target,
-    locate,
-    neutral_option,
-)
+from study.config.build import build_regularizer, errors_of_target, locate, neutral_option
 from study.config.group_checks import typed
 from study.errors import ConfigError, one_line
 from study.regularizers import Penalty, Regularizer, Scoped

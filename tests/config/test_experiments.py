@@ -47,7 +47,7 @@ def test_a_list_of_experiments_trains_the_runs_of_each(study, own):
     listed = study("-m", "--config-dir", "own", "experiment=first,second", *DRY, "name=both")
     assert planned(listed) == [*alone[0], *alone[1]]
     assert set(re.findall(r"outputs/\w+", listed.out)) == {"outputs/both"}
-    by_pattern = study("-m", "--config-dir", "own", "experiment=glob([f*,sec*])", *DRY, "name=both")
+    by_pattern = study("-m", "--config-dir", "own", "experiment=glob([fi*,sec*])", *DRY, "name=both")
     assert planned(by_pattern) == planned(listed)
 
 

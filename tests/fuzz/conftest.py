@@ -42,7 +42,7 @@ def planned_only(monkeypatch):
     def refuse(*_):
         raise TrainedError
 
-    monkeypatch.setattr(command._Command, "_train_tasks", refuse)
+    monkeypatch.setattr(command.Command, "_train_tasks", refuse)
     monkeypatch.setattr(grid, "MOST_RUNS", 40, raising=False)
 
 

@@ -126,7 +126,7 @@ def planned_or_trained(place, before, group, content, trains, monkeypatch):
             tiny = ("epochs=1", "data.train_size=50", "model.hidden=[5]")
             tiny = tiny[: 2 if group in ("model", "experiment") else 3]
             with monkeypatch.context() as patch:
-                patch.setattr(command._Command, "_train_tasks", TRAIN)
+                patch.setattr(command.Command, "_train_tasks", TRAIN)
                 check_told(run([*arguments, *tiny], place), [shown, *arguments], of_the_user=True)
     except AssertionError as error:
         raise AssertionError(f"{shown}\n{error}") from None
@@ -137,7 +137,7 @@ def planned_or_trained(place, before, group, content, trains, monkeypatch):
     assert not before.new()
 
 
-TRAIN = command._Command._train_tasks
+TRAIN = command.Command._train_tasks
 
 
 @FEW
