@@ -46,7 +46,7 @@ def plan(base: DictConfig, context: HydraContext, arguments: Sequence[str], timi
     say = progress.say
     say(f"{command.study_folder}: {scope.words}")
     counts = _counts(scope)
-    train, val = (counts[next(iter(counts))][key] for key in ("train", "val"))
+    train, val = (counts[cost.kind_of(scope.work[0].run.config)][key] for key in ("train", "val"))
     measure = measures_of(command.fixed.task)[command.fixed.primary]
     _say_seeds(asked, command, scope, measure, train, val)
     _say_cost(command, scope, {kind: own["train"] for kind, own in counts.items()}, timing)
@@ -89,8 +89,9 @@ def _say_seeds(asked: Asked, command: Command, scope: Scope, measure: Measure, t
         f" Nadeau and Bengio 2003). With any number of seeds, it needs a difference of {floor:.2g}{unit} or more."
         f" Beyond {max(1, round(1 / share))} seeds, the data add more variance than the seeds.",
     ]
-    if (settings := len({str(part.run.config.data) + str(part.run.config.model) for part in scope.work})) > 1:
-        notes.append(f"The study has {settings} combinations of data and model. All of this is for the first of them.")
+    if (settings := len({cost.place_of(part.run.config) for part in scope.work})) > 1:
+        first = f"{run.config.data['option']}, {run.config.model['option']}"
+        notes.append(f"The study has {settings} settings. All of this is for the first of them ({first}).")
     if asked.until is not None:
         notes.append(_until_note(asked, scope, spread, factor, unit))
     print("\nSeeds")
@@ -139,7 +140,9 @@ def _say_cost(command: Command, scope: Scope, train_images: dict[str, int], timi
     if not costs and timing and devices is not None:
         tasks = [Task.of(part.run, "", command.study_folder) for part in scope.work for _ in range(part.count)]
         tasks = choose_loops(tasks, command.base.loop, progress.say, command.base.lockstep, workers)
-        of_kind = {cost.kind_of(task.config): task for task in reversed(tasks)}
+        of_kind: dict[str, Task] = {}
+        for task in tasks:
+            of_kind.setdefault(cost.kind_of(task.config), task)
         companions = -(-scope.runs // workers)
         progress.say(f"\ntraining a little of {len(of_kind)} kinds of runs, to time them; timing=false skips this")
         costs = cost.timed_costs(of_kind, train_images, companions, devices.names[0], progress.say)
@@ -151,7 +154,7 @@ def _say_cost(command: Command, scope: Scope, train_images: dict[str, int], timi
     left = cost.makespan(each, workers)
     size = cost.total_size(scope.work, costs)
     unknown = len(kinds) - len(costs)
-    more = f"; {unknown} of {len(kinds)} kinds of runs count as the mean of the others" if unknown else ""
+    more = f"; {unknown} of {len(kinds)} kinds of runs count as the mean of others" if unknown else ""
     print("\nCost")
     progress.say(
         f"time: about {progress.duration(left)} on idle cores for {scope.runs} runs, {workers} at a time"

@@ -7,6 +7,7 @@ after the epochs are timed with two numbers of images. Both times are straight l
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from study.training.task import Task
 FEW, EPOCHS = 250, 2  # training images and epochs of the first training
 ENOUGH = 0.15  # seconds by which an epoch of more images must be longer
 BUDGET, LIMIT = 15.0, 60.0  # seconds for all trainings: no further one starts; the last one is stopped
+EACH = 6.0  # seconds more for each further setting
 AS_HISTOGRAM = ("histogram.csv", "ranks.csv")  # get rows at the epochs of histograms
 PER_EPOCH = {*GROWING, LABEL_NOISE} - set(AS_HISTOGRAM)
 
@@ -72,6 +74,11 @@ def kind_of(config: RunConfig) -> str:
     return json.dumps([own, config.score_train, config.keep_model, config.keep_checkpoint, config.threads])
 
 
+def place_of(config: RunConfig) -> str:
+    """The setting that decides most of the cost of a run, as text: its data, model and batch size."""
+    return json.dumps([config.data, config.model["option"], config.batch_size])
+
+
 def recorded_costs(runs: Sequence[Existing]) -> dict[str, Cost]:
     """The costs by kind of complete runs: the last one of each kind that was not interrupted."""
     found = {}
@@ -107,19 +114,32 @@ def timed_costs(
         say: prints a line.
     """
     found: dict[str, Cost] = {}
+    ordered, loaded = _settings_first(tasks), set()
+    more = EACH * (len({place_of(task.config) for task in tasks.values()}) - 1)
     began = time.perf_counter()
     try:
-        with temporary_folder() as place, _limited(LIMIT):
-            for number, (kind, task) in enumerate(tasks.items()):
-                if number and time.perf_counter() - began > BUDGET:
+        with temporary_folder() as place, _limited(LIMIT + more):
+            for number, (kind, task) in enumerate(ordered.items()):
+                if number and time.perf_counter() - began > BUDGET + more:
                     break
                 images = train_images[kind]
-                if number == 0:  # loads data and code
-                    _train(task, min(FEW, images), 1, device, place / "first")
+                if place_of(task.config) not in loaded:  # loads data and code
+                    loaded.add(place_of(task.config))
+                    _train(task, min(FEW, images), 1, device, place / f"first{number}")
                 found[kind] = _time(task, images, companions, device, place / str(number))
     except TimeoutError:
-        say(f"the short trainings took more than {LIMIT:g} s, so the last one was stopped")
+        say(f"the short trainings took more than {LIMIT + more:g} s, so the last one was stopped")
     return found
+
+
+def _settings_first(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The same tasks, but first one of each setting, then another one of each, and so on."""
+    seen: Counter[str] = Counter()
+    turn = {}
+    for kind, task in tasks.items():
+        place = place_of(task.config)
+        turn[kind], seen[place] = seen[place], seen[place] + 1
+    return {kind: tasks[kind] for kind in sorted(tasks, key=turn.__getitem__)}
 
 
 def _time(task: Task, images: int, companions: int, device: str, place: Path) -> Cost:
@@ -200,28 +220,34 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 
 
 def durations(work: Sequence[Work], costs: Mapping[str, Cost]) -> list[float]:
-    """The seconds of each run; a kind without a cost gets the mean of the others."""
-    mean = Cost(
-        sum(cost.fixed for cost in costs.values()) / len(costs),
-        sum(cost.epoch for cost in costs.values()) / len(costs),
-        {},
-        1,
-    )
-    return [costs.get(kind_of(part.run.config), mean).seconds(part.epochs) for part in work for _ in range(part.count)]
+    """The seconds of each run; see `costs_of` for kinds without a cost."""
+    each = costs_of(work, costs)
+    return [
+        sum(cost.seconds(part.epochs) for cost in own) / len(own)
+        for part, own in zip(work, each, strict=True)
+        for _ in range(part.count)
+    ]
 
 
 def total_size(work: Sequence[Work], costs: Mapping[str, Cost]) -> float:
-    """Bytes on disk of all runs; a kind without a cost gets the mean of the others."""
-    known = list(costs.values())
+    """Bytes on disk of all runs; see `costs_of` for kinds without a cost."""
+    each = zip(work, costs_of(work, costs), strict=True)
+    return sum(part.count * sum(cost.size(max(1, round(part.epochs))) for cost in own) / len(own) for part, own in each)
 
-    def size(part: Work) -> float:
-        epochs = max(1, round(part.epochs))
-        own = costs.get(kind_of(part.run.config))
-        return own.size(epochs) if own else sum(cost.size(epochs) for cost in known) / len(known)
 
-    return sum(part.count * size(part) for part in work)
+def costs_of(work: Sequence[Work], costs: Mapping[str, Cost]) -> list[list[Cost]]:
+    """The cost of each kind of runs. One without a cost has those of the same setting, or of all, to be averaged."""
+    by_place: dict[str, dict[str, Cost]] = {}
+    for part in work:
+        if (kind := kind_of(part.run.config)) in costs:
+            by_place.setdefault(place_of(part.run.config), {})[kind] = costs[kind]
+    found = []
+    for part in work:
+        kind, own = kind_of(part.run.config), by_place.get(place_of(part.run.config), costs)
+        found.append([costs[kind]] if kind in costs else list(own.values()))
+    return found
 
 
 def one_of_each_kind(work: Sequence[Work]) -> dict[str, ResolvedRun]:
     """One run of each kind."""
-    return {kind_of(part.run.config): part.run for part in reversed(work)}
+    return {kind_of(part.run.config): part.run for part in work}
