@@ -129,7 +129,7 @@ class Comparison:
             first = suite_sections(self.rows, self.places, self.baselines, self.primary, self.margin, self.notes)
             rows = self.rows.assign(context=self.places.settings)
         if self.questions and not seed_design.shares_seeds(rows):
-            first.insert(0, hypothesis_section(self.study, rows, self.questions, self.notes))
+            first.insert(0, hypothesis_section(self.study, rows, self.questions, self.notes, self.testing))
         return [*first, *sections]
 
     def view(self, sections: Sequence[Section], style: Style) -> tuple[View, str]:

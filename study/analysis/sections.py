@@ -227,7 +227,7 @@ def tuned_sections(manifest: Mapping[str, Any], rows: pd.DataFrame, notes: Seque
 
 
 def hypothesis_section(
-    study: Study, rows: pd.DataFrame, questions: Sequence[Hypothesis], notes: Sequence[str]
+    study: Study, rows: pd.DataFrame, questions: Sequence[Hypothesis], notes: Sequence[str], testing: Testing
 ) -> Section:
     """The table that answers the questions of a study.
 
@@ -236,8 +236,9 @@ def hypothesis_section(
         rows: one row per run, from `gaps.at_epoch`, with `context`, which is the setting.
         questions: those that were fixed before the runs.
         notes: sentences to print under every table.
+        testing: how tests and intervals allow for rounds of seeds.
     """
-    table = hypotheses.answers(study, rows, questions)
+    table = hypotheses.answers(study, rows, questions, testing)
     text, lines = hypothesis_tables.hypothesis_text(table, study.task), hypothesis_tables.hypothesis_notes(questions)
     return Section("hypotheses", table, text, [*lines, *notes], len(text))
 

@@ -8,9 +8,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from study.analysis.statistics import in_rounds
 from study.analysis.statistics.hypotheses import answers
 from study.analysis.tables.hypothesis_tables import hypothesis_text
 from study.config.hypotheses import Hypothesis
+from study.sequential import Round
 
 HELPS = Hypothesis("helps", "Does L1 help?", "val_accuracy", "l1", "none", equivalence=1.0)
 EACH = Hypothesis("any", "Does any help?", "val_accuracy", "each", "none")
@@ -48,6 +50,14 @@ def test_one_setting_is_tested_over_seeds_and_a_small_effect_is_equivalent():
     (found,) = answers(EMPTY, rows({"l1": 0.0001}, settings=1, seeds=7), [HELPS]).to_dict("records")
     assert (found["settings"], found["n"], found["answer"]) == (1, 7, "equivalent")
     assert found["margin"] == pytest.approx(0.01)  # a point, as a fraction
+
+
+def test_seeds_in_rounds_have_the_p_values_and_intervals_of_all_rounds():
+    table, testing = rows({"l1": 0.002}, settings=1, seeds=9), in_rounds.Testing(Round((6, 9, 12), 2), 1, 0.3)
+    (plain,), (found,) = (answers(EMPTY, table, [HELPS], how).to_dict("records") for how in (in_rounds.FIXED, testing))
+    assert found["p"] == pytest.approx(float(testing.p(np.array(plain["p"]))))
+    assert found["p_equivalence"] > plain["p_equivalence"]
+    assert found["ci_high"] - found["ci_low"] > plain["ci_high"] - plain["ci_low"]
 
 
 def test_few_settings_leave_a_question_open():

@@ -16,6 +16,7 @@ import scipy  # imports its modules on first use
 from study.analysis.reading.study import Study
 from study.analysis.statistics import inference, tost
 from study.analysis.statistics.contrasts import LEVEL
+from study.analysis.statistics.in_rounds import FIXED, Testing
 from study.analysis.statistics.matched import LEVELS, Match, interpolated
 from study.analysis.statistics.verdicts import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.config.hypotheses import EACH, Hypothesis
@@ -32,13 +33,16 @@ RISES, FALLS = "rises with it", "falls with it"  # answers of an association
 NOT_TESTED = "not tested"
 
 
-def answers(study: Study, rows: pd.DataFrame, hypotheses: Sequence[Hypothesis]) -> pd.DataFrame:
+def answers(
+    study: Study, rows: pd.DataFrame, hypotheses: Sequence[Hypothesis], testing: Testing = FIXED
+) -> pd.DataFrame:
     """Answer each question.
 
     Args:
         study: the runs.
         rows: one row per run, from `gaps.at_epoch`, with `context`.
         hypotheses: the questions.
+        testing: how tests and intervals allow for rounds of seeds.
 
     Returns:
         COLUMNS, one row per question and contrast. `n`: the number of independent values (settings, or seeds in a study
@@ -51,7 +55,7 @@ def answers(study: Study, rows: pd.DataFrame, hypotheses: Sequence[Hypothesis]) 
     complete = complete[complete["state"] == "complete"]
     lines: list[dict[str, Any]] = []
     for one in hypotheses:
-        own = _association(complete, one) if one.other else _contrasts(complete, one)
+        own = _association(complete, one, testing) if one.other else _contrasts(complete, one, testing)
         lines += _answered(own, one, described(one.measure, rows["task"].iloc[0]).better)
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -75,7 +79,7 @@ def with_described(study: Study, rows: pd.DataFrame, names: Iterable[str]) -> pd
     return rows.assign(**new)
 
 
-def _contrasts(complete: pd.DataFrame, one: Hypothesis) -> list[dict[str, Any]]:
+def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> list[dict[str, Any]]:
     """A row for each regularizer that the question compares with its baseline."""
     measure, first, baseline = described(one.measure, complete["task"].iloc[0]), one.first, one.baseline
     there = [reg for reg in complete["reg"].unique() if reg != baseline]
@@ -88,7 +92,8 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis) -> list[dict[str, Any]]:
                 by_setting.append(found)
         values = by_setting[0] if len(by_setting) == 1 else np.array([found.mean() for found in by_setting])
         at = f" at equal {one.matched}" if one.matched else ""
-        lines.append(_tested(values, len(by_setting), f"{reg} − {baseline}{at}", measure, one.equivalence))
+        compared = f"{reg} − {baseline}{at}"
+        lines.append(_tested(values, len(by_setting), compared, measure, one.equivalence, testing))
     return lines
 
 
@@ -109,7 +114,9 @@ def _matched(own: pd.DataFrame, one: Hypothesis, reg: str, baseline: str) -> np.
     return (values[reg] - values[baseline]).mean(axis=1) if {reg, baseline} <= set(values) else np.zeros(0)
 
 
-def _tested(values: np.ndarray, settings: int, compared: str, measure: Measure, margin: float | None) -> dict[str, Any]:
+def _tested(
+    values: np.ndarray, settings: int, compared: str, measure: Measure, margin: float | None, testing: Testing
+) -> dict[str, Any]:
     """A row of `answers` for a contrast, before correction."""
     line: dict[str, Any] = {"compared": compared, "settings": settings, "n": len(values), "unit": measure.unit}
     line |= {"estimate": values.mean() if len(values) else np.nan, "p": np.nan, "p_equivalence": np.nan}
@@ -119,17 +126,18 @@ def _tested(values: np.ndarray, settings: int, compared: str, measure: Measure, 
         return line
     same = inference.no_spread(values)
     if not same:
-        interval = inference.mean_interval(values)
+        interval = inference.mean_interval(values, testing.confidence(1))
         line |= {"ci_low": interval.low, "ci_high": interval.high}
-    line["p"] = inference.sign_flip(values) if same else inference.paired_t(values)[1]
+    line["p"] = float(testing.p(np.array(inference.sign_flip(values) if same else inference.paired_t(values)[1])))
     if margin is not None:
         line["margin"] = margin / measure.factor
         sd = 0.0 if same else float(values.std(ddof=1))
-        line["p_equivalence"] = tost.p_value(values.mean(), sd, len(values), line["margin"])
+        p = tost.p_value(values.mean(), sd, len(values), line["margin"])
+        line["p_equivalence"] = float(testing.p_one_sided(np.array(p)))
     return line
 
 
-def _association(complete: pd.DataFrame, one: Hypothesis) -> list[dict[str, Any]]:
+def _association(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> list[dict[str, Any]]:
     """One row: how the means of two measures go together over the variants of each setting."""
     pairs = []
     for _, own in complete.groupby("context", sort=False):
@@ -140,11 +148,11 @@ def _association(complete: pd.DataFrame, one: Hypothesis) -> list[dict[str, Any]
     if not pairs:
         return [line | {"p": np.nan}]
     found = np.array([np.corrcoef(ranks.T)[0, 1] for ranks in pairs])
-    line |= {"estimate": found.mean(), "p": _permuted(pairs, found.mean())}
+    line |= {"estimate": found.mean(), "p": float(testing.p(np.array(_permuted(pairs, found.mean()))))}
     if len(found) > 1:
         line |= {"above": int((found > 0).sum()), "below": int((found < 0).sum())}
     if len(found) >= inference.INTERVALS_FROM and not inference.no_spread(found):
-        interval = inference.mean_interval(found)
+        interval = inference.mean_interval(found, testing.confidence(1))
         line |= {"ci_low": max(-1.0, interval.low), "ci_high": min(1.0, interval.high)}
     return [line]
 
