@@ -14,11 +14,13 @@ from study.config.tuning.protocol import Candidate, Tuning, at_the_ends, choose,
 from study.errors import ConfigError, StudyError
 from study.measures.catalog import check_selectable
 from study.records.contract import CHECKPOINT, PRUNED
-from study.records.existing import existing_runs
+from study.records.existing import Existing, existing_runs
 from study.records.manifest import check_fixed, write_manifest
 from study.records.trial_database import TrialDatabase
 from study.sweep.searching import Trial, VariantSearch
 from study.sweep.trial_scores import score_of, sign_of
+
+UNDER_WAY = (None, "running", "interrupted")  # states of a run that has no score yet
 
 
 class Command(Protocol):
@@ -165,13 +167,28 @@ def _train(
     ids = command.train(points, test=False, until=until)
     if command.dry_run:
         return []
-    existing = existing_runs(command.study_folder)
-    scored = [score_of(existing.get(i), tuning.select, last) for i, last in zip(ids, until, strict=True)]
+    while True:
+        existing = existing_runs(command.study_folder)
+        try:
+            scored = [score_of(existing.get(i), tuning.select, last) for i, last in zip(ids, until, strict=True)]
+            break
+        except StudyError:
+            now = existing_runs(command.study_folder)
+            before, states = ([_state(e, run_id) for run_id in ids] for e in (existing, now))
+            if "failed" in states or (states == before and not set(states) & set(UNDER_WAY)):
+                raise
+            command.train(points, test=False, until=until)  # another command trains some of them on: wait for it
     runs = _by_seed(ids, tuning.tuning_seeds)
     scores = np.array([score for score, _ in scored]).reshape(len(asked), -1)
     epochs = np.array([trained for _, trained in scored]).reshape(len(asked), -1).tolist()
     each = zip(asked, runs, scores, epochs, strict=True)
     return [Trial(candidate, last, *own) for (candidate, last), *own in each]  # type: ignore[arg-type]
+
+
+def _state(existing: Mapping[str, Existing], run_id: str) -> str | None:
+    """The state of a run; None if it is not there, or is being moved."""
+    run = existing.get(run_id)
+    return run.status["state"] if run else None
 
 
 def _drop_checkpoints(study_folder: Path, trials: Sequence[Trial]) -> None:
