@@ -1,5 +1,6 @@
 """Answers to questions: over settings or over seeds, and nothing claimed from too little."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,6 +59,24 @@ def test_seeds_in_rounds_have_the_p_values_and_intervals_of_all_rounds():
     assert found["p"] == pytest.approx(float(testing.p(np.array(plain["p"]))))
     assert found["p_equivalence"] > plain["p_equivalence"]
     assert found["ci_high"] - found["ci_low"] > plain["ci_high"] - plain["ci_low"]
+
+
+def test_a_contrast_at_matched_strength_reads_both_paths_at_equal_training_loss():
+    """L2 is 2 points better at each training loss, though its λ reach other losses than those of L1."""
+    lines = []
+    for reg, above, losses in (("l1", 0.0, (0.1, 0.2, 0.35, 0.6)), ("l2", 0.02, (0.15, 0.3, 0.5, 0.8))):
+        for seed in range(7):
+            for lam, loss in zip((1e-4, 1e-3, 1e-2, 1e-1), losses, strict=True):
+                lines.append((reg, lam, seed, loss, 0.9 - 0.2 * loss + above + 0.01 * seed))
+    table = pd.DataFrame(lines, columns=["reg", "lam", "seed", "train_loss", "val_accuracy"])
+    fixed = {"context": "", "state": "complete", "takes_lam": True, "task": "classification", "epoch": 1}
+    table = table.assign(**fixed, variant=table["reg"] + table["lam"].astype(str), run=range(len(table)))
+    question = Hypothesis("fit", "At equal fit?", "val_accuracy", "l2", "l1", matched="train_loss")
+    (found,) = answers(EMPTY, table, [question]).to_dict("records")
+    assert (found["compared"], found["n"]) == ("l2 − l1 at equal train_loss", 7)
+    assert found["estimate"] == pytest.approx(0.02, abs=1e-6)
+    (plain,) = answers(EMPTY, table, [replace(question, matched="")]).to_dict("records")
+    assert plain["answer"] == "not tested"  # several λ of each: which one is meant?
 
 
 def test_few_settings_leave_a_question_open():
