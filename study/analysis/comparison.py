@@ -39,7 +39,7 @@ from study.records.sweeps import (
     recorded_suite,
 )
 
-OF_SUITE = ("ranks", "pairs")  # tables whose notes belong to figures
+NOTED = ("ranks", "pairs")  # tables whose notes belong to figures
 PHASES = ("fresh", "trials", "all")
 
 
@@ -156,7 +156,7 @@ class Comparison:
             self.notes,
             tables.get("ranks", pd.DataFrame()),
             tables.get("pairs", pd.DataFrame()),
-            {section.stem: section.notes for section in sections if section.stem in OF_SUITE},
+            {section.stem: section.notes for section in sections if section.stem in NOTED},
             tables.get("variance", pd.DataFrame()),
             tables.get("interaction", pd.DataFrame()),
         )
