@@ -68,7 +68,7 @@ def analyze_study(options: Options) -> int:
             f"{unsealed} of {len(study.runs)} runs have no seal, because an earlier version trained them. Changes in"
             " their files cannot be detected"
         )
-    if selection and specs:
+    if selection and not all(spec.shows_all_variants for spec in specs):
         print(f"figures show {selection}. To choose variants, use variants=[...]")
     drawn = f" (figures: {', '.join(spec.name for spec in specs)})" if specs else ""
     written = [f"tables and figures: {target}{drawn}", f"page: {target / PAGE}"]

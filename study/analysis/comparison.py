@@ -143,6 +143,7 @@ class Comparison:
         styles = arranged(there, options.variants or ())
         tables = {section.stem: section.table for section in sections}
         compared = tables.get("significance", pd.DataFrame(columns=["measure", "variant", "baseline"]))
+        effects = tables.get("interaction", pd.DataFrame(columns=["variant"]))
         view = View(
             figured,
             rows,
@@ -158,7 +159,7 @@ class Comparison:
             tables.get("pairs", pd.DataFrame()),
             {section.stem: section.notes for section in sections if section.stem in NOTED},
             tables.get("variance", pd.DataFrame()),
-            tables.get("interaction", pd.DataFrame()),
+            effects[effects["variant"].isin(set(styles))] if options.variants else effects,
         )
         return view, selection
 

@@ -155,15 +155,20 @@ def _say_cost(command: Command, scope: Scope, train_images: dict[str, int], timi
     size = cost.total_size(scope.work, costs)
     unknown = len(kinds) - len(costs)
     more = f"; {unknown} of {len(kinds)} kinds of runs count as the mean of others" if unknown else ""
+    apart = f"{_seconds(min(each))} to {_seconds(max(each))} each; " if scope.runs > 1 else ""
     print("\nCost")
     progress.say(
-        f"time: about {progress.duration(left)} on idle cores for {scope.runs} runs, {workers} at a time"
-        f" ({_seconds(min(each))} to {_seconds(max(each))} each; from {source}{more})"
+        f"time: about {progress.duration(left)} on idle cores for {_runs(scope.runs)}, {workers} at a time"
+        f" ({apart}from {source}{more})"
     )
     progress.say(f"disk: about {_bytes(size)}, {_bytes(size / scope.runs)} a run")
     done = sum(run.status["state"] == "complete" for run in existing)
     if done:
         progress.say(f"{done} runs of the study are already complete; time and disk are those of the whole study")
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
 
 
 def _seconds(seconds: float) -> str:

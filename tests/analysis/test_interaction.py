@@ -1,6 +1,7 @@
 """Effects of regularizers in several settings, and whether they differ: exact values, panels, and a real study."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,16 @@ def test_settings_that_differ_in_several_keys_are_one_panel():
     assert len(panel.contexts) == 4
 
 
+def test_effects_on_different_data_sets_have_no_change_because_nothing_pairs_their_seeds():
+    digits, wine = {"data": "digits"}, {"data": "wine"}
+    effects = effects_of(rows_of([digits, {**wine, "epochs": 2}, {**wine, "epochs": 3}]))
+    assert len(effects) == 3
+    assert not effects["is_reference"].any()
+    assert effects["change"].isna().all()
+    panels = panels_of(rows_of([digits, wine, {**digits, "epochs": 2}, {**digits, "epochs": 3}]))
+    assert {panel.key: panel.reference for panel in panels} == {"data": "", "epochs": "0"}
+
+
 def test_an_option_that_a_regularizer_sets_is_no_setting():
     rows = rows_of(STAR)
     rows.loc[rows["reg"] == "none", "setting"] = [
@@ -129,3 +140,17 @@ def test_the_figure_says_what_it_requires(folder):
     result = run_here("analyze", "name=settings", "figures=[interaction]", "filter.train_images=50", cwd=folder)
     assert "interaction requires a regularizer in several settings" in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_the_figure_of_a_suite_has_every_variant_of_every_data_set(tmp_path):
+    few = ("epochs=1", "model.hidden=[5]", "workers=1", "name=many", "seeds=3", "data.train_size=40")
+    lams = "lam=1e-7,1e-6,1e-5,1e-4,1e-3,1e-2,1e-1"
+    result = run_here("-m", "suite=[{data: digits}, {data: wine}]", "reg=none,l2", lams, *few, cwd=tmp_path)
+    assert result.code == 0, result.err
+    result = run_here("analyze", "name=many", "figures=[interaction]", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert "figures show" not in result.out  # 12 of 16 variants, as line figures do
+    target = tmp_path / "outputs/many/analysis"
+    assert "Effects on different data sets are not compared" in (target / "report.md").read_text()
+    (drawn,) = re.findall("Alt text: (.*)", (target / "figures/interaction.txt").read_text())
+    assert drawn.count("digits") == drawn.count("wine") == 7

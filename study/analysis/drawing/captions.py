@@ -33,7 +33,7 @@ def caption_of(spec: Spec, view: View, selection: str) -> str:
     """
     options = {**_defaults(spec), **spec.options}
     sentences = [spec.description, BANDS.get(str(options.get("band")), "")]
-    sentences.append(f"The figure shows {selection}." if selection and not spec.shows_suite else "")
+    sentences.append(f"The figure shows {selection}." if selection and not spec.shows_all_variants else "")
     if spec.shows_differences:
         sentences += _verdicts(view, options.get("measures", ()))
     sentences += view.about.get(spec.shows_suite, ())

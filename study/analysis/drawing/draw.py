@@ -159,7 +159,7 @@ def drawn(spec: Spec, view: View, selection: str) -> Figure:
     except ConfigError as error:
         raise ConfigError(f"figure {spec.name}: {str(error).removeprefix('figures: ')}") from None
     plt.close(figure)
-    if selection and not spec.shows_suite and figure.get_suptitle() == "":
+    if selection and not spec.shows_all_variants and figure.get_suptitle() == "":
         figure.suptitle(selection[0].upper() + selection[1:], fontsize="small")
     _change_texts(figure)
     lay_out(figure)

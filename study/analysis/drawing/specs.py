@@ -48,6 +48,12 @@ class Spec:
         return self.draw.__name__ in getattr(sys.modules[self.draw.__module__], "OF_DIFFERENCES", ())
 
     @property
+    def shows_all_variants(self) -> bool:
+        """Whether the figure has room for all variants, so that no selection of the best ones is made for it."""
+        own = getattr(sys.modules[self.draw.__module__], "ALL_VARIANTS", ())
+        return bool(self.shows_suite) or self.draw.__name__ in own
+
+    @property
     def shows_suite(self) -> str:
         """The table of a suite that the figure shows, whatever variants are chosen; empty for other figures."""
         return str(getattr(sys.modules[self.draw.__module__], "OF_SUITE", {}).get(self.draw.__name__, ""))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class View:
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     about: Mapping[str, Sequence[str]] = field(default_factory=dict)
     components: pd.DataFrame = field(default_factory=pd.DataFrame)
-    interactions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    interactions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=["variant"]))
 
     @property
     def task(self) -> str:
@@ -140,6 +140,7 @@ class View:
             rows=kept.reset_index(drop=True),
             looks={variant: look for variant, look in self.looks.items() if variant in variants},
             contrasts=contrasts.reset_index(drop=True),
+            interactions=self.interactions[self.interactions["variant"].isin(variants)],
         )
 
 

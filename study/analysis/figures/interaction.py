@@ -16,7 +16,9 @@ from study.analysis.text.formats import signed
 from study.errors import ConfigError
 
 OF_DIFFERENCES = ()
+ALL_VARIANTS = ("interaction",)
 COLOURS = "PuOr"  # readable with any colour vision, and its two sides differ in grey only by the printed sign
+LONG = 12  # letters of a value that does not fit below its column, so that all of them are drawn at an angle
 DARK = 0.62  # distance from the middle, in [0, 1], from which text is white
 NAMES = {
     "optimizer": "Optimizer",
@@ -32,8 +34,9 @@ NAMES = {
 def interaction(view: View) -> Figure:
     """Draw differences to the baseline in the same setting: a row per regularizer, a panel per key, a column per value.
 
-    A frame is the reference setting. A star is a difference that is significant after Holm's correction, a dagger an
-    effect that differs significantly from that in the reference setting, corrected for all of these.
+    A frame is the reference setting, which data sets have none of. A star is a difference that is significant after
+    Holm's correction, a dagger an effect that differs significantly from that in the reference setting, corrected for
+    all of these.
 
     Raises:
         ConfigError: no regularizer has several settings with a baseline in each.
@@ -44,7 +47,8 @@ def interaction(view: View) -> Figure:
     values = {key: list(dict.fromkeys(table.loc[table["key"] == key, "value"])) for key in keys}
     widths = [len(of_key) for of_key in values.values()]
     size = view.style.size
-    height = 0.3 * size / 9 * len(names) + 1.0 * size / 9
+    angled = max(len(value) for of_key in values.values() for value in of_key) > LONG
+    height = size / 9 * (0.3 * len(names) + (2.0 if angled else 1.0))
     figure, axes = plt.subplots(
         1, len(keys), figsize=(view.style.double, height), sharey=True, squeeze=False, width_ratios=widths
     )
@@ -65,12 +69,14 @@ def interaction(view: View) -> Figure:
             colour = "white" if strong else "black"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=text_size)
         axis.imshow(shade, cmap=colours, norm=norm, aspect="auto")
-        reference = table.loc[(table["key"] == key) & table["is_reference"].astype(bool), "value"]
-        at = values[key].index(reference.iloc[0])
-        frame = Rectangle((at - 0.5, -0.5), 1, len(names), fill=False, edgecolor="black", linewidth=1.2, zorder=3)
-        frame.set_clip_on(False)
-        axis.add_patch(frame)
+        for value in table.loc[(table["key"] == key) & table["is_reference"].astype(bool), "value"].unique():
+            at = values[key].index(value) - 0.5
+            frame = Rectangle((at, -0.5), 1, len(names), fill=False, edgecolor="black", linewidth=1.2, zorder=3)
+            frame.set_clip_on(False)
+            axis.add_patch(frame)
         axis.set_xticks(range(len(values[key])), [mathtext(value) for value in values[key]])
+        if angled:
+            plt.setp(axis.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
         axis.set_xlabel(NAMES.get(key, mathtext(key)))
         axis.tick_params(length=0)
         axis.grid(visible=False)
@@ -91,9 +97,7 @@ def _label(table: pd.DataFrame, name: str) -> str:
 
 def _shown(view: View) -> pd.DataFrame:
     table = view.interactions
-    if len(table):
-        table = table[table["variant"].isin(list(view.looks))]
-    if table.empty or not table["is_reference"].any():
+    if table.empty:
         raise ConfigError(
             "figures: interaction requires a regularizer in several settings, with its baseline in each. Example:"
             " experiment=interaction"

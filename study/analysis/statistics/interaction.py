@@ -8,7 +8,7 @@ Delaney 2004, Designing Experiments and Analyzing Data, ch. 12). P-values of all
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ class Panel:
     Attributes:
         key: the key, such as `optimizer`; ALL_KEYS if they differ in several.
         contexts: by the context of each setting, its value of the key as text; in order.
-        reference: the context whose effects the others are compared with.
+        reference: the context whose effects the others are compared with. Empty if the data sets differ: nothing pairs
+            the seeds of two data sets.
     """
 
     key: str
@@ -75,8 +76,8 @@ def interaction(
     Returns:
         COLUMNS, a row per regularizer (`row`: its key without the setting), key and value. `difference` is the effect,
         `p_holm` its corrected p-value as in the table of contrasts. `change` is the effect minus that in the reference
-        setting; its p-values are corrected for all changes in the table. Empty unless a regularizer has several
-        settings, each with its baseline.
+        setting; its p-values are corrected for all changes in the table. Data sets have no changes. Empty unless a
+        regularizer has several settings, each with its baseline.
     """
     panels = panels_of(rows)
     own = compared[compared["measure"] == measure].set_index("variant")
@@ -89,9 +90,9 @@ def interaction(
         for name in dict.fromkeys(named.values()):
             variants = {context_of[variant]: variant for variant, row in named.items() if row == name}
             there = [context for context in panel.contexts if context in variants]
-            if len(there) < 2 or panel.reference not in there:
+            if len(there) < 2 or (panel.reference and panel.reference not in there):
                 continue
-            reference = effects[variants[panel.reference]]
+            reference = effects[variants[panel.reference]] if panel.reference else None
             for context in there:
                 variant = variants[context]
                 contrast, is_reference = own.loc[variant], context == panel.reference
@@ -102,7 +103,8 @@ def interaction(
                     **{key: contrast[key] for key in ("ci_low", "ci_high", "p_holm")},
                     "is_reference": is_reference,
                 }
-                lines.append(line if is_reference else {**line, **_change(effects[variant] - reference, testing)})
+                compares = reference is not None and not is_reference
+                lines.append({**line, **_change(effects[variant] - reference, testing)} if compares else line)
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     if len(table):
         table["p_change_holm"] = inference.holm(table["p_change"].to_numpy(float))
@@ -178,10 +180,12 @@ def panels_of(rows: pd.DataFrame) -> list[Panel]:
     for key in dict.fromkeys(away[base].values()):
         contexts = [base, *(context for context, other in away[base].items() if other == key)]
         panels.append(Panel(key, _ordered({context: settings[context].get(key) for context in contexts}), base))
-    if sum(len(panel.contexts) - 1 for panel in panels) == len(settings) - 1:
-        return panels
-    first = next(iter(settings))
-    return [Panel(ALL_KEYS, {context: context or ALL_KEYS for context in settings}, first)]
+    if sum(len(panel.contexts) - 1 for panel in panels) != len(settings) - 1:
+        first = next(iter(settings))
+        panels = [Panel(ALL_KEYS, {context: context or ALL_KEYS for context in settings}, first)]
+    data = {context: json.loads(texts[0]).get("data") for context, texts in by_context.items()}
+    of_one = [len({data[context] for context in panel.contexts}) == 1 for panel in panels]
+    return [panel if same else replace(panel, reference="") for panel, same in zip(panels, of_one, strict=True)]
 
 
 def _common(texts: Sequence[str]) -> dict[str, Any] | None:

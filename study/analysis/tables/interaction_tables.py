@@ -1,6 +1,8 @@
 """The effects of regularizers in each setting, and their changes, as text."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -34,24 +36,28 @@ def interaction_text(table: pd.DataFrame, task: str) -> TextTable:
     stars, changed = marked(table, "p_holm"), marked(table, "p_change_holm")
     lines = []
     for row, star, other in zip(table.to_dict("records"), stars, changed, strict=True):
-        reference = row["is_reference"]
         lines.append(
             {
                 **{"key": row["key"], "row": row["row"], "value": row["value"], "n": str(row["n"])},
                 "difference": signed(row["difference"] * factor, decimals) + ("*" if star else ""),
                 "ci_low": interval(row["ci_low"], row["ci_high"], factor, decimals),
                 "p_holm": _p(row["p_holm"]),
-                "change": "reference"
-                if reference
-                else signed(row["change"] * factor, decimals) + ("†" if other else ""),
+                "change": _change(row, factor, decimals) + ("†" if other else ""),
                 "change_low": interval(row["change_low"], row["change_high"], factor, decimals),
                 "p_change": _p(row["p_change"]),
                 "p_change_holm": _p(row["p_change_holm"]),
             }
         )
     headers = {"difference": f"Effect{unit}", "change": f"Change{unit}"}
-    columns = [replace(column, header=headers.get(column.key, column.header)) for column in COLUMNS]
+    shown = [column for column in COLUMNS if "change" not in column.key or table["is_reference"].any()]
+    columns = [replace(column, header=headers.get(column.key, column.header)) for column in shown]
     return TextTable(columns, [[line[column.key] for line in lines] for column in columns])
+
+
+def _change(row: Mapping[Hashable, Any], factor: float, decimals: int) -> str:
+    if row["is_reference"]:
+        return "reference"
+    return "–" if pd.isna(row["change"]) else signed(row["change"] * factor, decimals)
 
 
 def _p(value: float) -> str:
@@ -69,10 +75,13 @@ def interaction_notes(table: pd.DataFrame, task: str) -> list[str]:
     named = ", ".join(
         f"{row.value}" if row.key == ALL_KEYS else f"{row.key} {row.value}" for row in references.itertuples()
     )
-    lines = [
+    effect = (
         f"Effect: seed-paired difference in {words} to the baseline in the same setting; *: p < .05, corrected as in"
-        f" the table of contrasts. Change: the effect minus the effect in the reference setting ({named}), by seed.",
-    ]
+        " the table of contrasts."
+    )
+    if references.empty:
+        return [effect, "Effects on different data sets are not compared: nothing pairs their seeds."]
+    lines = [f"{effect} Change: the effect minus the effect in the reference setting ({named}), by seed."]
     if not tested:
         return [*lines, "Fewer than three seeds: changes are not tested."]
     lines.append(
