@@ -239,7 +239,10 @@ def hypothesis_section(
         testing: how tests and intervals allow for rounds of seeds.
     """
     table = hypotheses.answers(study, rows, questions, testing)
-    text, lines = hypothesis_tables.hypothesis_text(table, study.task), hypothesis_tables.hypothesis_notes(questions)
+    text, lines = (
+        hypothesis_tables.hypothesis_text(table, study.task),
+        hypothesis_tables.hypothesis_notes(questions, table),
+    )
     return Section("hypotheses", table, text, [*lines, *notes], len(text))
 
 

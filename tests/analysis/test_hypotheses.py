@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from study.analysis.statistics import in_rounds
 from study.analysis.statistics.hypotheses import answers
-from study.analysis.tables.hypothesis_tables import hypothesis_text
+from study.analysis.tables.hypothesis_tables import hypothesis_notes, hypothesis_text
 from study.config.hypotheses import Hypothesis
 from study.sequential import Round
 
@@ -45,6 +45,14 @@ def test_several_settings_are_tested_over_settings():
     assert (found["settings"], found["n"], found["above"], found["answer"]) == (8, 8, 8, "better")
     assert found["estimate"] == pytest.approx(means.mean())
     assert found["p"] == pytest.approx(stats.ttest_1samp(means, 0).pvalue)
+
+
+def test_a_setting_without_the_regularizer_is_named():
+    table = rows({"l1": 0.01}, settings=8)
+    table = table[(table["reg"] != "l1") | ~table["context"].isin(["data 2", "data 5"])]
+    found = answers(EMPTY, table, [HELPS])
+    assert found[["settings", "left_out"]].values.tolist() == [[6, "data 2; data 5"]]
+    assert "helps has no value in: data 2; data 5." in hypothesis_notes([HELPS], found)
 
 
 def test_one_setting_is_tested_over_seeds_and_a_small_effect_is_equivalent():

@@ -24,13 +24,14 @@ from study.measures.catalog import OF, Measure, described
 
 COLUMNS = (
     *("hypothesis", "question", "measure", "compared", "settings", "n", "estimate", "ci_low", "ci_high", "unit"),
-    *("p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "above", "below", "answer"),
+    *("p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "above", "below", "answer", "left_out"),
 )
 FEWEST_VARIANTS = 4  # for a rank correlation
 PERMUTATIONS = 10_000
 LARGER, SMALLER = "larger", "smaller"  # answers for a measure of which neither is better
 RISES, FALLS = "rises with it", "falls with it"  # answers of an association
 NOT_TESTED = "not tested"
+LEFT_OUT = "; "  # between settings
 
 
 def answers(
@@ -48,7 +49,7 @@ def answers(
         COLUMNS, one row per question and contrast. `n`: the number of independent values (settings, or seeds in a study
         of one setting). `estimate`: the mean difference, or the mean rank correlation (−1 to 1). P-values are corrected
         for the contrasts of a question (Holm), not for the number of questions. `above`, `below`: settings whose
-        own estimate is above and below zero.
+        own estimate is above and below zero. `left_out`: settings without an estimate, joined by "; ".
     """
     names = {name for one in hypotheses for name in (one.measure, one.matched, one.other) if name}
     complete = with_described(study, rows, names)
@@ -85,15 +86,18 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> lis
     there = [reg for reg in complete["reg"].unique() if reg != baseline]
     lines = []
     for reg in there if first == EACH else [first]:
-        by_setting = []
-        for _, own in complete.groupby("context", sort=False):
+        by_setting, left_out = [], []
+        for context, own in complete.groupby("context", sort=False):
             found = _matched(own, one, reg, baseline) if one.matched else _paired(own, one.measure, reg, baseline)
             if len(found):
                 by_setting.append(found)
+            else:
+                left_out.append(str(context))
         values = by_setting[0] if len(by_setting) == 1 else np.array([found.mean() for found in by_setting])
         at = f" at equal {one.matched}" if one.matched else ""
         compared = f"{reg} − {baseline}{at}"
-        lines.append(_tested(values, len(by_setting), compared, measure, one.equivalence, testing))
+        line = _tested(values, len(by_setting), compared, measure, one.equivalence, testing)
+        lines.append({**line, "left_out": LEFT_OUT.join(left_out)})
     return lines
 
 
@@ -139,12 +143,15 @@ def _tested(
 
 def _association(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> list[dict[str, Any]]:
     """One row: how the means of two measures go together over the variants of each setting."""
-    pairs = []
-    for _, own in complete.groupby("context", sort=False):
+    pairs, left_out = [], []
+    for context, own in complete.groupby("context", sort=False):
         means = own.groupby("variant", sort=False)[[one.other, one.measure]].mean().dropna()
         if len(means) >= FEWEST_VARIANTS and (means.nunique() > 1).all():
             pairs.append(scipy.stats.rankdata(means.to_numpy(float), axis=0))
+        else:
+            left_out.append(str(context))
     line: dict[str, Any] = {"compared": f"{one.measure} with {one.other}", "settings": len(pairs), "n": len(pairs)}
+    line["left_out"] = LEFT_OUT.join(left_out)
     if not pairs:
         return [line | {"p": np.nan}]
     found = np.array([np.corrcoef(ranks.T)[0, 1] for ranks in pairs])

@@ -59,7 +59,13 @@ def hypothesis_text(table: pd.DataFrame, task: str) -> TextTable:
     return TextTable(COLUMNS, list(zip(*lines, strict=True)))
 
 
-def hypothesis_notes(hypotheses: Sequence[Hypothesis]) -> list[str]:
-    """The notes below the answers, as sentences."""
+def hypothesis_notes(hypotheses: Sequence[Hypothesis], table: pd.DataFrame) -> list[str]:
+    """The notes below the table from `hypotheses.answers`, as sentences."""
     asked = [f"{one.name}: {one.question}" for one in hypotheses]
-    return [*asked, *NOTES, *([OF_ASSOCIATION] if any(one.other for one in hypotheses) else [])]
+    of_association = [OF_ASSOCIATION] if any(one.other for one in hypotheses) else []
+    lacking = table[(table["left_out"] != "") & (table["settings"] > 0)]
+    without = [
+        f"{hypothesis} has no value in: {left_out}."
+        for hypothesis, left_out in dict.fromkeys(zip(lacking["hypothesis"], lacking["left_out"], strict=True))
+    ]
+    return [*asked, *NOTES, *of_association, *without]
