@@ -160,6 +160,7 @@ class Comparison:
             {section.stem: section.notes for section in sections if section.stem in NOTED},
             tables.get("variance", pd.DataFrame()),
             effects[effects["variant"].isin(set(styles))] if options.variants else effects,
+            tables.get("hypotheses", pd.DataFrame()),
         )
         return view, selection
 

@@ -1,6 +1,7 @@
 """Figures: every kind in every style, text inside and not on top of other text, filters."""
 
 import itertools
+import json
 import os
 import shutil
 import warnings
@@ -104,7 +105,28 @@ def view_of(folder, runs=None):
         pairs=pairs,
         components=components_of(list(view.looks)[:3]),
         interactions=interactions_of(next(iter(view.looks))),
+        answers=answers_of(),
     )
+
+
+def answers_of():
+    """Answers to three questions, as `hypotheses.answers` returns them."""
+    each = [(reg, np.linspace(-0.02, 0.01 + 0.01 * i, 8)) for i, reg in enumerate(("l1", "l2_norm", "label_smoothing"))]
+    lines = [
+        {
+            **{"hypothesis": "helps", "question": "Does any of them help, over all of the settings of the study?"},
+            **{"measure": "test_accuracy", "compared": f"{reg} − none", "margin": 0.005, "answer": answer},
+            **{"each": json.dumps(dict(enumerate(values))), "estimate": values.mean()},
+            **{"ci_low": values.mean() - 0.004, "ci_high": values.mean() + 0.004},
+        }
+        for (reg, values), answer in zip(each, ("worse", "undecided", "equivalent"), strict=True)
+    ]
+    kurtosis = {"hypothesis": "tails", "question": "Does L1 change the tails?", "measure": "kurtosis of hidden.0.weight"}
+    kurtosis |= {"compared": "l1 − l2", "each": "{}", "estimate": 0.7, "answer": "not tested"}
+    gap = {"hypothesis": "gap", "question": "Does the gap tell?", "measure": "val_accuracy", "answer": "rises with it"}
+    gap |= {"compared": "val_accuracy with accuracy_gap", "estimate": 0.4, "ci_low": 0.1, "ci_high": 0.7}
+    gap["each"] = json.dumps({"digits": 0.2, "wine": 0.6})
+    return pd.DataFrame([*lines, kurtosis, gap])
 
 
 def interactions_of(variant):

@@ -44,7 +44,7 @@ def keys_of(specs: Sequence[Spec], view: View, selection: str, usetex: bool) -> 
     with mpl.rc_context(view.style.rc(usetex)):
         settings = repr(dict(mpl.rcParams))
     own_tables = [view.rows, view.contrasts, view.best_of_n, view.trials, view.ranks, view.pairs, view.components]
-    tables = [table.to_csv() for table in [*own_tables, view.interactions]]
+    tables = [table.to_csv() for table in [*own_tables, view.interactions, view.answers]]
     seen = [
         repr(view.looks),
         repr(view.options),

@@ -52,6 +52,7 @@ class View:
         about: the notes below these two tables, by `ranks` and `pairs`.
         components: variance components, from `crossed_runs.variance_tables`; empty unless seeds are crossed.
         interactions: the table `interaction`, from `interaction.interaction`; empty without several settings.
+        answers: the table `hypotheses`, from `hypotheses.answers`; empty without questions.
     """
 
     study: Study
@@ -69,6 +70,7 @@ class View:
     about: Mapping[str, Sequence[str]] = field(default_factory=dict)
     components: pd.DataFrame = field(default_factory=pd.DataFrame)
     interactions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=["variant"]))
+    answers: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def task(self) -> str:

@@ -6,6 +6,7 @@ data set say little about it. An association is Spearman's rank correlation over
 over settings. Its p-value is that of permutations of the variants within each setting.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from study.measures.catalog import OF, Measure, described
 
 COLUMNS = (
     *("hypothesis", "question", "measure", "compared", "settings", "n", "estimate", "ci_low", "ci_high", "unit"),
-    *("p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "above", "below", "answer", "left_out"),
+    *("p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "above", "below", "answer", "left_out", "each"),
 )
 FEWEST_VARIANTS = 4  # for a rank correlation
 PERMUTATIONS = 10_000
@@ -50,6 +51,7 @@ def answers(
         of one setting). `estimate`: the mean difference, or the mean rank correlation (−1 to 1). P-values are corrected
         for the contrasts of a question (Holm), not for the number of questions. `above`, `below`: settings whose
         own estimate is above and below zero. `left_out`: settings without an estimate, joined by "; ".
+        `each`: the estimates of the settings or seeds, as a JSON object.
     """
     names = {name for one in hypotheses for name in (one.measure, one.matched, one.other) if name}
     complete = with_described(study, rows, names)
@@ -86,18 +88,21 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> lis
     there = [reg for reg in complete["reg"].unique() if reg != baseline]
     lines = []
     for reg in there if first == EACH else [first]:
-        by_setting, left_out = [], []
+        by_setting: dict[str, np.ndarray] = {}
+        left_out = []
         for context, own in complete.groupby("context", sort=False):
             found = _matched(own, one, reg, baseline) if one.matched else _paired(own, one.measure, reg, baseline)
             if len(found):
-                by_setting.append(found)
+                by_setting[str(context)] = found
             else:
                 left_out.append(str(context))
-        values = by_setting[0] if len(by_setting) == 1 else np.array([found.mean() for found in by_setting])
+        means = {context: found.mean() for context, found in by_setting.items()}
+        values = np.array(list(means.values())) if len(means) != 1 else next(iter(by_setting.values()))
+        each = means if len(means) != 1 else dict(enumerate(values))
         at = f" at equal {one.matched}" if one.matched else ""
         compared = f"{reg} − {baseline}{at}"
         line = _tested(values, len(by_setting), compared, measure, one.equivalence, testing)
-        lines.append({**line, "left_out": LEFT_OUT.join(left_out)})
+        lines.append({**line, "left_out": LEFT_OUT.join(left_out), "each": json.dumps(each)})
     return lines
 
 
@@ -143,19 +148,22 @@ def _tested(
 
 def _association(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> list[dict[str, Any]]:
     """One row: how the means of two measures go together over the variants of each setting."""
-    pairs, left_out = [], []
+    pairs: dict[str, np.ndarray] = {}
+    left_out = []
     for context, own in complete.groupby("context", sort=False):
         means = own.groupby("variant", sort=False)[[one.other, one.measure]].mean().dropna()
         if len(means) >= FEWEST_VARIANTS and (means.nunique() > 1).all():
-            pairs.append(scipy.stats.rankdata(means.to_numpy(float), axis=0))
+            pairs[str(context)] = scipy.stats.rankdata(means.to_numpy(float), axis=0)
         else:
             left_out.append(str(context))
     line: dict[str, Any] = {"compared": f"{one.measure} with {one.other}", "settings": len(pairs), "n": len(pairs)}
-    line["left_out"] = LEFT_OUT.join(left_out)
+    line |= {"left_out": LEFT_OUT.join(left_out), "each": "{}"}
     if not pairs:
         return [line | {"p": np.nan}]
-    found = np.array([np.corrcoef(ranks.T)[0, 1] for ranks in pairs])
-    line |= {"estimate": found.mean(), "p": float(testing.p(np.array(_permuted(pairs, found.mean()))))}
+    found = np.array([np.corrcoef(ranks.T)[0, 1] for ranks in pairs.values()])
+    p = _permuted(list(pairs.values()), found.mean())
+    line |= {"estimate": found.mean(), "p": float(testing.p(np.array(p)))}
+    line["each"] = json.dumps(dict(zip(pairs, found, strict=True)))
     if len(found) > 1:
         line |= {"above": int((found > 0).sum()), "below": int((found < 0).sum())}
     if len(found) >= inference.INTERVALS_FROM and not inference.no_spread(found):
