@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Repeat the studies behind docs/explanation/findings.md: scripts/flagship.sh [folder]
-# About two hours on two cores, and 1 GB in folder/outputs. Give it again to go on. It writes the figures, tables and
-# per-run values of the page to folder/flagship/.
+# Repeat the studies behind docs/explanation/findings.md: scripts/flagship.sh [FOLDER]
+# Three hours on two cores, and 2 GB in FOLDER/outputs. Give it again to go on. Figures and tables go to
+# FOLDER/outputs/<study>/analysis/, those that compare two studies to FOLDER/rates/, and all tables to
+# FOLDER/flagship.tar.gz.
 set -euo pipefail
+folder="$(realpath -m "${1:-.}")"
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-scripts=$PWD/scripts
-mkdir -p "${1:-.}"
-cd "${1:-.}"
+scripts="$PWD/scripts"
+mkdir -p "$folder"
+cd "$folder"
 
 study experiment=flagship
 study experiment=flagship_default_rate
 study experiment=flagship_matched
-study analyze name=flagship "figures=[ranks,rope,interaction]" interaction.limit=5
+own="[ranks,rope,interaction,best_of_n,helps,helps_loss,overfitting,distributions]"
+study analyze --config-dir "$scripts/flagship" name=flagship "figures=$own"
+study analyze name=flagship_default_rate "allow=[tuning]" "figures=[interaction,hypotheses]"
+study analyze name=flagship_matched "figures=[interaction,hypotheses]"
+python "$scripts/flagship/rates.py" outputs/flagship outputs/flagship_default_rate rates
+tar -czf flagship.tar.gz rates/*.csv outputs/flagship*/analysis/*.csv

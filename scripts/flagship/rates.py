@@ -1,10 +1,10 @@
 """Compare the flagship's effects with those at the default learning rate, for docs/explanation/findings.md.
 
-    python scripts/flagship_rates.py outputs/flagship outputs/flagship_default_rate OUT
+    python scripts/flagship/rates.py outputs/flagship outputs/flagship_default_rate OUT
 
 The effect of a regularizer is its mean seed-paired difference to none in test accuracy, in each setting. Over the
 settings of both studies, a paired t-test asks whether tuning the learning rate changes it. Reads both studies'
-analysis/runs.csv, and writes flagship_rates.csv, .md and .png to the folder OUT.
+analysis/runs.csv, and writes rates.csv, .md and .png to the folder OUT.
 """
 
 import json
@@ -31,11 +31,11 @@ def main(tuned: Path, default: Path, out: Path) -> None:
     before, after = (effects[name].loc[settings] for name in ("default", "tuned"))
     table = compared(before, after)
     out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(out / "flagship_rates.csv", index=False)
-    (out / "flagship_rates.md").write_text(as_markdown(table, len(settings)))
+    table.to_csv(out / "rates.csv", index=False)
+    (out / "rates.md").write_text(as_markdown(table, len(settings)))
     style = style_of("plain")
     with plt.rc_context(style.rc()):
-        drawn(table, style.single, style.size).savefig(out / "flagship_rates.png", dpi=300)
+        drawn(table, style.single, style.size).savefig(out / "rates.png", dpi=300)
 
 
 def effects_of(folder: Path) -> pd.DataFrame:
