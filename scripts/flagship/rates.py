@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.drawing.labels import variant_label
+from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.style import style_of
 from study.analysis.statistics import inference
 from study.analysis.text.formats import interval, p_value, signed
@@ -92,8 +93,8 @@ def drawn(table: pd.DataFrame, width: float, size: float) -> plt.Figure:
     axis.plot(shown["tuned"], places, "o", color="black", label="tuned rate")
     axis.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     axis.set_yticks(places, [variant_label(reg, reg, float("nan"), "") for reg in shown["reg"]])
-    axis.set_xlabel("Difference to none in test accuracy (points)")
-    axis.legend(loc="lower right", frameon=False, fontsize=size - 2)
+    axis.set_xlabel("Difference to none\nin test accuracy (points)")
+    legend_below(figure, *axis.get_legend_handles_labels())
     return figure
 
 
