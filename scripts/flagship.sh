@@ -11,11 +11,11 @@ mkdir -p "$folder"
 cd "$folder"
 
 study experiment=flagship
-study experiment=flagship_default_rate
+study experiment=flagship_default
 study experiment=flagship_matched
 own="[ranks,rope,interaction,best_of_n,helps,helps_loss,overfitting,distributions]"
 study analyze --config-dir "$scripts/flagship" name=flagship "figures=$own"
-study analyze name=flagship_default_rate "allow=[tuning]" "figures=[interaction,hypotheses]"
+study analyze name=flagship_default "allow=[tuning]" "figures=[interaction,hypotheses]"
 study analyze name=flagship_matched "figures=[interaction,hypotheses]"
-python "$scripts/flagship/rates.py" outputs/flagship outputs/flagship_default_rate rates
+python "$scripts/flagship/rates.py" outputs/flagship outputs/flagship_default rates
 tar -czf flagship.tar.gz rates/*.csv outputs/flagship*/analysis/*.csv

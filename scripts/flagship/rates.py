@@ -1,6 +1,6 @@
 """Compare the flagship's effects with those at the default learning rate, for docs/explanation/findings.md.
 
-    python scripts/flagship/rates.py outputs/flagship outputs/flagship_default_rate OUT
+    python scripts/flagship/rates.py outputs/flagship outputs/flagship_default OUT
 
 The effect of a regularizer is its mean seed-paired difference to none in test accuracy, in each setting. Over the
 settings of both studies, a paired t-test asks whether tuning the learning rate changes it. Reads both studies'
