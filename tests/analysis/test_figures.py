@@ -121,7 +121,11 @@ def answers_of():
         }
         for (reg, values), answer in zip(each, ("worse", "undecided", "equivalent"), strict=True)
     ]
-    kurtosis = {"hypothesis": "tails", "question": "Does L1 change the tails?", "measure": "kurtosis of hidden.0.weight"}
+    kurtosis = {
+        "hypothesis": "tails",
+        "question": "Does L1 change the tails?",
+        "measure": "kurtosis of hidden.0.weight",
+    }
     kurtosis |= {"compared": "l1 − l2", "each": "{}", "estimate": 0.7, "answer": "not tested"}
     gap = {"hypothesis": "gap", "question": "Does the gap tell?", "measure": "val_accuracy", "answer": "rises with it"}
     gap |= {"compared": "val_accuracy with accuracy_gap", "estimate": 0.4, "ci_low": 0.1, "ci_high": 0.7}
