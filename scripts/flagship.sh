@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Repeat the studies behind docs/explanation/findings.md: scripts/flagship.sh [FOLDER]
-# Three hours on two cores, and 2 GB in FOLDER/outputs. Give it again to go on. Figures and tables go to
-# FOLDER/outputs/<study>/analysis/, those that compare two studies to FOLDER/rates/, and all tables to
+# The first study takes two hours on two cores, and 1.1 GB in FOLDER/outputs. Give it again to resume. Figures and
+# tables go to FOLDER/outputs/<study>/analysis/, those that compare two studies to FOLDER/rates/, and all tables to
 # FOLDER/flagship.tar.gz.
 set -euo pipefail
 folder="$(realpath -m "${1:-.}")"

@@ -7,15 +7,15 @@ settings of both studies, a paired t-test asks whether tuning the learning rate 
 analysis/runs.csv, and writes rates.csv, .md and .png to the folder OUT.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from study.analysis.drawing.labels import variant_label
+from study.analysis.drawing.labels import option_label
 from study.analysis.drawing.layout import legend_below
 from study.analysis.drawing.style import style_of
 from study.analysis.statistics import inference
@@ -92,11 +92,14 @@ def drawn(table: pd.DataFrame, width: float, size: float) -> plt.Figure:
     axis.plot(shown["default"], places, "o", markerfacecolor="white", markeredgecolor="black", label="default rate")
     axis.plot(shown["tuned"], places, "o", color="black", label="tuned rate")
     axis.axvline(0, color="0.5", linewidth=0.8, zorder=0)
-    axis.set_yticks(places, [variant_label(reg, reg, float("nan"), "") for reg in shown["reg"]])
+    axis.set_yticks(places, [option_label(reg) for reg in shown["reg"]])
     axis.set_xlabel("Difference to none\nin test accuracy (points)")
     legend_below(figure, *axis.get_legend_handles_labels())
     return figure
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("tuned", "default", "out"):
+        parser.add_argument(name, type=Path)
+    main(**vars(parser.parse_args()))

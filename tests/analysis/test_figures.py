@@ -1,7 +1,6 @@
 """Figures: every kind in every style, text inside and not on top of other text, filters."""
 
 import itertools
-import json
 import os
 import shutil
 import warnings
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 
 from study.analysis.drawing.bands import summarized
+from study.analysis.drawing.captions import caption_of
 from study.analysis.drawing.draw import lay_out
 from study.analysis.drawing.labels import variant_label
 from study.analysis.drawing.looks import looks
@@ -26,9 +26,9 @@ from study.analysis.drawing.view import View, difference_label, matches
 from study.analysis.reading.collect import collect
 from study.analysis.statistics import contrasts
 from study.analysis.statistics.gaps import at_epoch
-from study.analysis.tables.variance_tables import NAMES
 from study.config.folders import CONF
 from study.errors import ConfigError
+from tests.analysis.made_tables import answers_of, components_of, interactions_of
 from tests.conftest import run_folders, run_here
 
 BASELINE = Path(__file__).parent / "figures"
@@ -107,68 +107,6 @@ def view_of(folder, runs=None):
         interactions=interactions_of(next(iter(view.looks))),
         answers=answers_of(),
     )
-
-
-def answers_of():
-    """Answers to three questions, as `hypotheses.answers` returns them."""
-    each = [(reg, np.linspace(-0.02, 0.01 + 0.01 * i, 8)) for i, reg in enumerate(("l1", "l2_norm", "label_smoothing"))]
-    lines = [
-        {
-            **{"hypothesis": "helps", "question": "Does any of them help, over all of the settings of the study?"},
-            **{"measure": "test_accuracy", "compared": f"{reg} − none", "margin": 0.005, "answer": answer},
-            **{"each": json.dumps(dict(enumerate(values))), "estimate": values.mean()},
-            **{"ci_low": values.mean() - 0.004, "ci_high": values.mean() + 0.004},
-        }
-        for (reg, values), answer in zip(each, ("worse", "undecided", "equivalent"), strict=True)
-    ]
-    kurtosis = {
-        "hypothesis": "tails",
-        "question": "Does L1 change the tails?",
-        "measure": "kurtosis of hidden.0.weight",
-    }
-    kurtosis |= {"compared": "l1 − l2", "each": "{}", "estimate": 0.7, "answer": "not tested"}
-    gap = {"hypothesis": "gap", "question": "Does the gap tell?", "measure": "val_accuracy", "answer": "rises with it"}
-    gap |= {"compared": "val_accuracy with accuracy_gap", "estimate": 0.4, "ci_low": 0.1, "ci_high": 0.7}
-    gap["each"] = json.dumps({"digits": 0.2, "wine": 0.6})
-    return pd.DataFrame([*lines, kurtosis, gap])
-
-
-def interactions_of(variant):
-    """Effects in several settings as `interaction.interaction` returns them, without runs."""
-    values = {
-        "optimizer.lr": ["0.0001", "0.001", "0.01"],
-        "optimizer": ["adam", "rmsprop"],
-        "data.train_size": ["500", "all"],
-    }
-    lines = [
-        {
-            "key": key,
-            "value": value,
-            "row": row,
-            "reg": row.split("-")[0],
-            "is_reference": value in ("0.001", "adam", "all"),
-        }
-        for row in ("l1-lam0.0001", "label_smoothing-lam0.1", "max_norm-lam3")
-        for key, of_key in values.items()
-        for value in of_key
-    ]
-    table = pd.DataFrame(lines).assign(measure="val_accuracy", variant=variant, n=6)
-    table["difference"] = np.linspace(-0.12, 0.02, len(table))
-    table["p_holm"], table["p_change_holm"] = np.linspace(0, 0.1, len(table)), np.linspace(0.2, 0, len(table))
-    return table
-
-
-def components_of(variants):
-    """Variance components as `crossed_runs.variance_tables` returns them, without runs."""
-    lines = [
-        {"measure": "val_accuracy", "variant": variant, "quantity": quantity, "component": component, "sd": sd}
-        for place, variant in enumerate(variants)
-        for quantity in ("score", "difference")
-        if place or quantity == "score"
-        for component, sd in zip(NAMES, (6e-3, 0, 1e-3, 2e-3, 4e-3, 7.5e-3), strict=True)
-    ]
-    table = pd.DataFrame(lines)
-    return table.assign(sd_low=table["sd"] * 0.6, sd_high=table["sd"] * 1.5 + 2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -395,6 +333,14 @@ def test_what_trials_show_is_for_tuned_studies(views, kind):
     view = replace(views["plain"], best_of_n=pd.DataFrame(), trials=pd.DataFrame())  # as of other studies
     with pytest.raises(ConfigError, match="requires a tuned study"):
         spec.draw(view, **spec.options)
+
+
+def test_the_alternative_text_has_the_questions_that_are_drawn(views):
+    (spec,) = read_specs(["hypotheses"], [CONF])
+    text = caption_of(replace(spec, options={"questions": ["gap"]}), views["plain"], "")
+    assert "gap, val_accuracy with accuracy_gap: +0.40, rises with it." in text
+    assert "helps" not in text
+    assert "helps" in caption_of(spec, views["plain"], "")
 
 
 def test_first_layer_says_so_when_models_are_missing(study, paths, tmp_path):

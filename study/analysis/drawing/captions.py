@@ -38,13 +38,13 @@ def caption_of(spec: Spec, view: View, selection: str) -> str:
         sentences += _verdicts(view, options.get("measures", ()))
     sentences += view.about.get(spec.shows_suite, ())
     stated = dict.fromkeys([*sentences, *_protocol(view), *view.notes])
-    alternative = _over_settings(spec, view, options) if spec.shows_suite else _alternative(spec, view)
+    alternative = _over_settings(spec, view, options) if spec.shows_suite else _alternative(spec, view, options)
     return f"{' '.join(filter(None, stated))}\n\n{ALT}{alternative}\n"
 
 
 def _defaults(spec: Spec) -> dict[str, Any]:
     parameters = inspect.signature(spec.draw).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters}
+    return {parameter.name: parameter.default for parameter in parameters if parameter.name != "view"}
 
 
 def _protocol(view: View) -> list[str]:
@@ -78,11 +78,11 @@ def _verdicts(view: View, measures: str | Sequence[str]) -> list[str]:
     return [band, f"Verdicts: {'; '.join(each[:MOST_IN_WORDS])}{more}."]
 
 
-def _alternative(spec: Spec, view: View) -> str:
+def _alternative(spec: Spec, view: View, options: Mapping[str, Any]) -> str:
     """Return a description for readers who do not see the figure, with the main numbers of the variants."""
     own_words = getattr(sys.modules[spec.draw.__module__], "in_words", None)
     if own_words is not None:
-        return f"{spec.description} {own_words(view)}".strip()
+        return f"{spec.description} {own_words(view, **options)}".strip()
     rows, main = view.complete(), MAIN[view.task].val
     gap = "accuracy_gap" if view.task == CLASSIFICATION else "loss_gap"
     measures, parts = [measure for measure in (main, gap, "abs_max") if measure in rows], []

@@ -103,10 +103,10 @@ def chosen(answers: pd.DataFrame, questions: Sequence[str] | None) -> pd.DataFra
     return answers[answers["hypothesis"].isin(names)]
 
 
-def in_words(view: View) -> str:
+def in_words(view: View, questions: Sequence[str] | None = None) -> str:
     """Return the answers as sentences."""
     parts = []
-    for row in view.answers.itertuples():
+    for row in chosen(view.answers, questions).itertuples():
         factor = described(row.measure, view.task).factor if MINUS in row.compared else 1
         parts.append(f"{row.hypothesis}, {plain(row.compared)}: {signed(factor * row.estimate, 2)}, {row.answer}")
     return f"{'; '.join(parts)}."
