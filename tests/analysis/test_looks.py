@@ -36,6 +36,9 @@ def test_every_option_that_ships_has_a_look_of_its_own():
     options = {file.stem for file in (CONF / "reg").glob("*.yaml")}
     assert set(read_looks()) == options
     assert len({(look.dash, look.marker) for look in read_looks().values()}) == len(options)  # in grey
+    assert len({(look.colour, look.marker) for look in read_looks().values()}) == len(
+        options
+    )  # where there are no lines
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)

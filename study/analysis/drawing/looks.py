@@ -139,7 +139,8 @@ def remembered_looks(
 def with_free_looks(known: Mapping[str, OptionLook], regs: Sequence[str]) -> Mapping[str, OptionLook]:
     """Return the known looks, and for each other option the next free one.
 
-    A free look has the colour that the fewest options of the study have, and a dash and marker that no option has.
+    A free look has the colour that the fewest options of the study have, and a dash and marker that no option has,
+    with a marker that no option of this colour has if there is one.
     """
     result = dict(known)
     colours = list(dict.fromkeys(look.colour for reg, look in read_looks().items() if reg != REFERENCE))
@@ -148,9 +149,11 @@ def with_free_looks(known: Mapping[str, OptionLook], regs: Sequence[str]) -> Map
     for reg in regs:
         if reg not in result:
             inside = Counter(result[other].colour for other in regs if other in result)
+            colour = min(colours, key=lambda colour: inside[colour])
             taken = {(str(look.dash), look.marker) for look in result.values()}
-            pair = next((pair for pair in pairs if pair not in taken), pairs[len(result) % len(pairs)])
-            result[reg] = OptionLook(min(colours, key=lambda colour: inside[colour]), *pair)
+            of_colour = {look.marker for look in result.values() if look.colour == colour}
+            free = [pair for pair in pairs if pair not in taken] or [pairs[len(result) % len(pairs)]]
+            result[reg] = OptionLook(colour, *min(free, key=lambda pair: pair[1] in of_colour))
     return result
 
 
