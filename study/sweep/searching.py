@@ -10,6 +10,8 @@ from study.config.tuning.protocol import Candidate, Tuning
 from study.config.tuning.rounds import Search, Told
 from study.records.trial_database import TrialRecord
 
+DIGITS = 12  # means over seeds that differ by less are equal
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -31,8 +33,8 @@ class Trial:
 
     @property
     def score(self) -> float:
-        """The mean over the tuning seeds."""
-        return float(self.scores.mean())
+        """The mean over the tuning seeds. It is rounded, so that the order of the seeds' scores breaks no tie."""
+        return round(float(self.scores.mean()), DIGITS)
 
 
 @dataclass

@@ -117,6 +117,18 @@ def test_an_association_is_that_of_ranks_within_settings():
     assert none["answer"] == "undecided"
 
 
+def test_values_that_are_equal_but_for_rounding_errors_are_ties():
+    table = rows({"l1": 0.0, "l2": 0.0, "sam": 0.0}, settings=6, seeds=8)
+    right = {"none": (18, 21, 22, 23, 24, 20, 21, 21), "l1": (23, 24, 20, 21, 18, 21, 23, 20)}  # of 24 examples
+    right |= {"l2": [count - 2 for count in right["none"]], "sam": [count - 2 for count in right["l1"]]}
+    table["val_accuracy"] = [right[reg][seed] / 24 for reg, seed in zip(table["reg"], table["seed"], strict=True)]
+    table["accuracy_gap"] = [0.1 if reg in ("none", "l1") else 0.2 for reg in table["reg"]]
+    assert table.groupby("variant")["val_accuracy"].mean().nunique() > 2
+    helps, predicts = answers(EMPTY, table, [HELPS, PREDICTS]).to_dict("records")
+    assert (helps["estimate"], helps["above"], helps["below"]) == (0, 0, 0)
+    assert predicts["estimate"] == pytest.approx(-1)
+
+
 def test_the_permutation_test_keeps_its_level():
     generator, found = np.random.default_rng(3), []
     for _ in range(60):

@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from study.config.tuning.protocol import Candidate, choose
+from study.sweep.searching import Trial
 from tests.conftest import first_fast, run_folders, run_here
 
 SMALL = """# @package _global_
@@ -248,6 +249,14 @@ def test_the_protocol_is_fixed_before_the_first_run_and_no_trial_passes_for_a_re
 def test_ties_go_to_the_earliest_trial_whatever_its_values():
     tied = [(Candidate("l1", {"lam": lam}, {}, trial), 0.9) for trial, lam in ((2, 1e-3), (1, 1e-5), (3, 1e-1))]
     assert choose([*tied, (Candidate("l1", {"lam": 1.0}, {}, 0), 0.8)]).trial == 1
+
+
+def test_scores_that_are_equal_but_for_rounding_errors_are_ties():
+    """201 and 203, or 202 and 202, of 249 examples are right in two seeds."""
+    scores = [np.array(right) / 249 for right in ((201, 203), (202, 202))]
+    one, other = (Trial(Candidate("l1", {}, {}, number), 1, {}, own, [1]) for number, own in enumerate(scores))
+    assert one.scores.mean() != other.scores.mean()
+    assert one.score == other.score
 
 
 @pytest.mark.slow

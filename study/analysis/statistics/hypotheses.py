@@ -96,7 +96,7 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> lis
                 by_setting[str(context)] = found
             else:
                 left_out.append(str(context))
-        means = {context: found.mean() for context, found in by_setting.items()}
+        means = {context: round(float(found.mean()), inference.DIGITS) for context, found in by_setting.items()}
         values = np.array(list(means.values())) if len(means) != 1 else next(iter(by_setting.values()))
         each = means if len(means) != 1 else dict(enumerate(values))
         at = f" at equal {one.matched}" if one.matched else ""
@@ -151,7 +151,7 @@ def _association(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> l
     pairs: dict[str, np.ndarray] = {}
     left_out = []
     for context, own in complete.groupby("context", sort=False):
-        means = own.groupby("variant", sort=False)[[one.other, one.measure]].mean().dropna()
+        means = own.groupby("variant", sort=False)[[one.other, one.measure]].mean().dropna().round(inference.DIGITS)
         if len(means) >= FEWEST_VARIANTS and (means.nunique() > 1).all():
             pairs[str(context)] = scipy.stats.rankdata(means.to_numpy(float), axis=0)
         else:

@@ -24,6 +24,7 @@ TESTS, PATTERNS = 256, 4096  # sign-flip tests and patterns computed together, i
 # Gauss-Legendre nodes on (0, 1), to average over a distribution through its quantiles.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 NODES, NODE_WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+DIGITS = 12  # means over seeds that differ by less are ties
 INTERVALS_FROM = 3  # fewest seeds for an interval: with two it is too wide to be useful
 STARS_FROM = 6  # fewest seeds for a star: with fewer, the sign-flip test cannot reach p < .05
 
@@ -311,6 +312,6 @@ def leave_one_seed_out(scores: np.ndarray) -> float:
         return float("nan")
     values = []
     for seed in range(seeds):
-        others = np.delete(scores, seed, axis=1).mean(axis=1)
+        others = np.round(np.delete(scores, seed, axis=1).mean(axis=1), DIGITS)
         values.append(scores[candidates - 1 - int(np.argmax(others[::-1])), seed])
     return float(np.mean(values))

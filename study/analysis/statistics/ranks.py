@@ -16,7 +16,6 @@ from study.analysis.statistics import inference
 LEVEL = 0.05
 SAMPLES = 20_000  # permutations
 BLOCK = 1_000_000  # ranks that are permuted together, in 8 MB
-DIGITS = 12  # means over seeds that differ by less are ties
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def ranks(scores: np.ndarray) -> np.ndarray:
     Args:
         scores: larger is better, (data sets, variants).
     """
-    return np.asarray(scipy.stats.rankdata(-np.round(scores, DIGITS), axis=1), float)
+    return np.asarray(scipy.stats.rankdata(-np.round(scores, inference.DIGITS), axis=1), float)
 
 
 def friedman(ranked: np.ndarray, ties: bool = True) -> Friedman:
@@ -108,7 +107,7 @@ def wilcoxon(differences: np.ndarray) -> float:
     Args:
         differences: of two variants, one per data set.
     """
-    rounded = np.round(differences, DIGITS)
+    rounded = np.round(differences, inference.DIGITS)
     return inference.sign_flip(np.sign(rounded) * scipy.stats.rankdata(np.abs(rounded)))
 
 

@@ -196,7 +196,7 @@ def rank_table(suite: Suite, rows: pd.DataFrame, variants: pd.Series, baseline: 
 
 
 def _won_lost_tied(differences: pd.Series) -> np.ndarray:
-    signs = np.sign(np.round(differences.to_numpy(), ranks.DIGITS))
+    signs = np.sign(np.round(differences.to_numpy(), inference.DIGITS))
     return np.array([(signs > 0).sum(), (signs < 0).sum(), (signs == 0).sum()])
 
 
