@@ -215,7 +215,7 @@ def steps_per_epoch(data: Mapping[str, Any], dataset: DataSet, batch_size: int, 
         batch_size: images per step.
         budget: `epochs`, or `steps`: an epoch has as many steps as one of all training images.
     """
-    available = available_count(dataset, data["split"])
+    available = available_count(dataset, data)
     images = available if budget == "steps" or data["train_size"] is None else data["train_size"]
     return math.ceil(images / batch_size)
 

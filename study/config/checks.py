@@ -22,7 +22,7 @@ from study.config.build import (
     reg_parts,
     steps_per_epoch,
 )
-from study.config.data_checks import check_train_size, checked_data, checked_task
+from study.config.data_checks import check_sizes, checked_data, checked_task
 from study.config.devices import kind_here
 from study.config.group_checks import KEPT, checked_group, typed
 from study.config.identity import GroupFacts, WithoutSeed, facts_of, options_set, without_seed
@@ -91,8 +91,7 @@ def _checked_dataset(content: str, task: str | None) -> tuple[dict[str, Any], Da
     data = checked_data(json.loads(content), task)
     dataset = build_dataset(data)
     data |= checked_task(data, dataset, task)
-    if data["train_size"] is not None:
-        check_train_size(data, dataset)
+    check_sizes(data, dataset)
     return data, dataset
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from study.config.build import asks_for_root, locate, reads_either_task
 from study.config.group_checks import checked_group
 from study.config.options import checked_arguments
-from study.config.run_config import DATA_KEYS, SPLITS
+from study.config.run_config import DATA_KEYS, HOLDOUT, SPLITS
 from study.data import DataSet
 from study.data.splits import available_count
 from study.errors import ConfigError
@@ -39,6 +39,7 @@ def checked_data(given: Mapping[str, Any], task: str | None) -> dict[str, Any]:
 def _data_keys(
     root: str,
     split: str,
+    val_size: int | None = None,
     train_size: int | None = None,
     label_noise: float = 0.0,
     standardize: str = "none",
@@ -66,12 +67,22 @@ def checked_task(data: Mapping[str, Any], dataset: DataSet, task: str | None) ->
     return {"standardize_target": data["standardize_target"] is not False}
 
 
-def check_train_size(data: Mapping[str, Any], dataset: DataSet) -> None:
-    """Refuse more training images than there are, or fewer than the task needs."""
-    available = available_count(dataset, data["split"])
+def check_sizes(data: Mapping[str, Any], dataset: DataSet) -> None:
+    """Refuse sizes of the training or the validation set for which there are too few images, or the task needs more."""
     least = dataset.classes if dataset.task == CLASSIFICATION else 2  # R² requires two examples
-    if not least <= data["train_size"] <= available:
+    if data["val_size"] is not None:
+        if data["split"] != HOLDOUT:
+            raise ConfigError(
+                f"data.val_size={data['val_size']}: with data.split={data['split']} the test set is the validation set."
+                f" Leave it out, or set data.split={HOLDOUT}"
+            )
+        most = dataset.train_count - least
+        if not least <= data["val_size"] <= most:
+            raise ConfigError(f"data.val_size={data['val_size']}: must be from {least} to {most} for {dataset.name}")
+    available = available_count(dataset, data)
+    if data["train_size"] is not None and not least <= data["train_size"] <= available:
+        held_out = "" if data["val_size"] is None else f" and data.val_size={data['val_size']}"
         raise ConfigError(
             f"data.train_size={data['train_size']}: must be from {least} to {available}"
-            f" for {dataset.name} with data.split={data['split']}"
+            f" for {dataset.name} with data.split={data['split']}{held_out}"
         )

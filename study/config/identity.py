@@ -159,7 +159,9 @@ def options_set(parts: Sequence[Mapping[str, Any]], regularizers: Sequence[Regul
 def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
     """The scientific content of a config. Two runs are the same experiment if it is equal."""
     parts = [part for part, acts in zip(reg_parts(config), facts.acting, strict=True) if acts]
-    of_target = config.data.get("standardize_target")  # None for classification
+    # Keys that came later are part of the content where they are set, so that earlier runs keep their identity.
+    # `standardize_target` is None for classification.
+    later = {key: config.data.get(key) for key in ("standardize_target", "val_size")}
     return {
         "numerics": NUMERICS,
         "seed": config.seed,
@@ -172,7 +174,7 @@ def canonical(config: RunConfig, facts: GroupFacts) -> dict[str, Any]:
             "train_size": config.data["train_size"],
             "label_noise": config.data["label_noise"],
             "standardize": config.data.get("standardize", "none"),
-            **({} if of_target is None else {"standardize_target": of_target}),
+            **{key: value for key, value in later.items() if value is not None},
             "checksums": dict(facts.checksums),
         },
         "model": _content(config.model),

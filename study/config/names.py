@@ -28,6 +28,7 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
             flat[group] = values["option"]
         flat |= {f"{group}.{key}": value for key, value in arguments(values).items()}
     flat["data.split"] = config.data["split"]
+    flat["data.val_size"] = config.data.get("val_size")
     flat["data.train_size"] = config.data["train_size"]
     flat["data.label_noise"] = config.data["label_noise"]
     flat["data.standardize"] = config.data.get("standardize", "none")

@@ -14,8 +14,10 @@ from study.seeds import Seed
 from study.tasks import CLASSIFICATION
 
 GROUPS = ("data", "model", "optimizer", "schedule", "reg")
-DATA_KEYS = ("root", "split", "train_size", "label_noise", "standardize", "standardize_target")  # of every data set
-SPLITS = ("holdout", "textbook")
+# of every data set
+DATA_KEYS = ("root", "split", "val_size", "train_size", "label_noise", "standardize", "standardize_target")
+HOLDOUT = "holdout"
+SPLITS = (HOLDOUT, "textbook")
 ON_FAILURE = ("continue", "stop")
 BUDGETS = ("epochs", "steps")
 PRECISIONS = ("float32", "bfloat16", "float64")

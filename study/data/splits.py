@@ -229,8 +229,8 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: Seed, device
 
     Args:
         dataset: the data set.
-        options: the config's data group: `root`, `split` (holdout or textbook), `train_size` (or None), `label_noise`,
-            `standardize` (none, dataset or feature), `standardize_target` (of regression).
+        options: the config's data group: `root`, `split` (holdout or textbook), `val_size` and `train_size` (or None),
+            `label_noise`, `standardize` (none, dataset or feature), `standardize_target` (of regression).
         seed: the run's seed; the split uses a separate random stream of it.
         device: device of the tensors.
 
@@ -246,7 +246,7 @@ def load_splits(dataset: DataSet, options: Mapping[str, Any], seed: Seed, device
         return Part(known.all_images, given, torch.as_tensor(rows).to(device), known.unit)
 
     textbook = options["split"] == "textbook"
-    held_out = 0 if textbook else val_count(dataset)
+    held_out = dataset.train_count - available_count(dataset, options)
     available, used = order[held_out:], order[held_out:][: options["train_size"]]
     val, test = (official_test, None) if textbook else (part(np.sort(order[:held_out])), official_test)
     if dataset.impute:
@@ -287,14 +287,17 @@ def flipped_labels(labels: Tensor, classes: int, share: float, seed: Seed) -> Te
     return result
 
 
-def available_count(dataset: DataSet, split: str) -> int:
-    """Return the number of images to train on, before `train_size` is applied; `split`: holdout or textbook."""
-    return dataset.train_count - (0 if split == "textbook" else val_count(dataset))
+def available_count(dataset: DataSet, options: Mapping[str, Any]) -> int:
+    """Return the number of images to train on, before `train_size` is applied.
 
-
-def val_count(dataset: DataSet) -> int:
-    """Return the number of images that are held out from the training set as val."""
-    return dataset.train_count // VAL_SHARE
+    Args:
+        dataset: the data set.
+        options: the config's data group: `split` (holdout or textbook) and `val_size` (or None: a sixth).
+    """
+    if options["split"] == "textbook":
+        return dataset.train_count
+    size = options.get("val_size")
+    return dataset.train_count - (dataset.train_count // VAL_SHARE if size is None else size)
 
 
 def read_once(dataset: DataSet, root: str, device: torch.device) -> tuple[Part, Part]:

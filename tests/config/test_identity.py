@@ -64,6 +64,7 @@ SCIENCE = {
     "lam": "lam=1e-2",
     "data": "data=fashion_mnist_mini",
     "data.split": "data.split=textbook",
+    "data.val_size": "data.val_size=100",
     "data.train_size": "data.train_size=100",
     "data.label_noise": "data.label_noise=0.1",
     "model": "model=linear",

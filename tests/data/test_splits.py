@@ -55,6 +55,15 @@ def test_train_sizes_of_one_seed_are_nested_stratified_and_share_val():
     assert torch.allclose(shares, whole, atol=1.5 / 200)
 
 
+def test_val_has_the_size_given_is_stratified_and_the_rest_can_be_trained_on():
+    small, default = load(digits(), val_size=100), load(digits())
+    assert (len(small.train), len(small.val), small.available) == (1398, 100, 1398)
+    assert set(rows(small.val)) < set(rows(default.val))
+    assert torch.bincount(small.val.labels).tolist() == pytest.approx([10] * 10, abs=1)
+    assert sorted(rows(small.train) + rows(small.val)) == sorted(rows(default.train) + rows(default.val))
+    assert len(load(digits(), val_size=100, train_size=1300).train) == 1300
+
+
 def test_the_seed_draws_val_but_never_test():
     one, other = load(digits(), seed=0), load(digits(), seed=1)
     assert rows(one.val) != rows(other.val)

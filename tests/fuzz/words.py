@@ -14,7 +14,7 @@ KEYS = [
         """
         model.hidden model.dropout model.norm
         model.activation data.standardize optimizer.lr optimizer.momentum reg.scope reg.parts reg.ramp
-        reg.schedule reg.lam reg._target_ reg.ratio data.root data.split data.train_size data.label_noise
+        reg.schedule reg.lam reg._target_ reg.ratio data.root data.split data.val_size data.train_size data.label_noise
         data._target_ tune.trials tune.seeds tune.spaces.l1.lam tune.shared.optimizer.lr tune.search experiment
         +experiment +reg@model reg@reg ~reg ~lam +lam ++lam +new at baseline phase allow figures style usetex
         export spread filter.reg filter.nope name filter variants hydra hydra.mode hydra.job.name hydra/launcher

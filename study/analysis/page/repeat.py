@@ -14,7 +14,7 @@ from study.config.run_config import GROUPS, RunConfig, arguments
 
 TOP = ("batch_size", "budget", "clip_norm", "precision", "score_train", "threads")
 GENERAL = {
-    "data": ("split", "train_size", "label_noise", "standardize", "standardize_target"),
+    "data": ("split", "val_size", "train_size", "label_noise", "standardize", "standardize_target"),
     "reg": ("scope", "schedule", "ramp"),
 }
 UNSET = ("scope", "ramp", "standardize_target")  # a config has null for them where they have no meaning
