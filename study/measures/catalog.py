@@ -79,12 +79,18 @@ MEASURES = {
         Measure("support_recall", "Support recall", "fraction", 1),
     )
 }
-_MARGINS = ("margin_q10", "margin_median")
 RANKS = ("stable_rank", "effective_rank")  # of each weight matrix
-INVARIANTS = (  # of the whole network
-    *("path_norm_l1", "path_norm_l2", "in_out", *_MARGINS),
-    *(f"{margin}_over_path_norm_{norm}" for margin in _MARGINS for norm in ("l1", "l2")),
-)
+INVARIANTS = {  # of the whole network, with their labels
+    "path_norm_l1": "ℓ1 path norm",
+    "path_norm_l2": "ℓ2 path norm",
+    "in_out": "Σ‖in‖‖out‖",
+    "margin_q10": "10 % quantile of the margin",
+    "margin_median": "Median margin",
+    "margin_q10_over_path_norm_l1": "10 % quantile of the margin / ℓ1 path norm",
+    "margin_q10_over_path_norm_l2": "10 % quantile of the margin / ℓ2 path norm",
+    "margin_median_over_path_norm_l1": "Margin / ℓ1 path norm",
+    "margin_median_over_path_norm_l2": "Margin / ℓ2 path norm",
+}
 OF_WEIGHTS = ("weights_l1", "weights_l2", "abs_max", "zero_fraction", "near_zero_fraction")
 OF = " of "  # between a statistic and its parameter: `kurtosis of hidden.0.weight`
 # What a regression has in place of a measure of classification.
@@ -169,7 +175,7 @@ def check_described(name: str, task: str, key: str) -> str:
 
 def described(name: str, task: str) -> Measure:
     """What `check_described` allows, as a measure. Of what describes weights, neither direction is better (0)."""
-    found = measures_of(task).get(name) or Measure(name, name.replace("_", " "), "", 0)
+    found = measures_of(task).get(name) or Measure(name, INVARIANTS.get(name, name.replace("_", " ")), "", 0)
     return replace(found, better=0) if name in OF_WEIGHTS else found
 
 

@@ -58,29 +58,37 @@ def _panel(axis: plt.Axes, own: pd.DataFrame, view: View) -> None:
         axis.plot(each, np.full(len(each), place + BELOW), "o", color="#888888", markersize=2, linewidth=0, zorder=2)
         axis.plot([factor * row["ci_low"], factor * row["ci_high"]], [place, place], color="black", zorder=3)
         axis.plot(factor * row["estimate"], place, "D", color="black", markersize=3.5, zorder=4)
-    axis.set_yticks(range(len(own)), [_row_label(compared) for compared in own["compared"]])
+    axis.set_yticks(range(len(own)), [_row_label(compared, view.task) for compared in own["compared"]])
     axis.set_ylim(len(own) - 0.4, -0.6)
     right = axis.secondary_yaxis("right")
     right.set_yticks(range(len(own)), list(own["answer"]))
     right.tick_params(length=0)
     right.spines[:].set_visible(False)
     axis.set_title("\n".join(textwrap.wrap(mathtext(first["question"]), LETTERS)), loc="left", fontsize="medium")
-    axis.set_xlabel(_difference(first["compared"], measure) if is_contrast else "Rank correlation")
+    if not is_contrast:
+        axis.set_xlim(-1, 1)
+    axis.set_xlabel(_difference(first["compared"], measure, view.task) if is_contrast else "Rank correlation")
 
 
-def _row_label(compared: str) -> str:
+def _row_label(compared: str, task: str) -> str:
     """What is compared with the baseline; of an association, the two measures."""
     first, is_contrast, _ = compared.partition(MINUS)
     if is_contrast:
         return option_label(first)
-    return "\n".join(mathtext(side.replace("_", " ")) for side in compared.split(" with "))
+    one, other = (described(side, task).label for side in compared.split(" with "))
+    return mathtext(f"{one}\nand {_inside(other)}")
 
 
-def _difference(compared: str, measure: Measure) -> str:
+def _inside(label: str) -> str:
+    """A label inside a sentence: with a small first letter."""
+    return label[0].lower() + label[1:]
+
+
+def _difference(compared: str, measure: Measure, task: str) -> str:
     """The label of the axis: to what the differences are, in which measure, at what."""
-    baseline, matched, at = compared.partition(MINUS)[2].partition(" at equal ")
+    baseline, at, matched = compared.partition(MINUS)[2].partition(" at equal ")
     to = "no regularizer" if baseline == "none" else option_label(baseline)
-    of = f"{measure.label[0].lower()}{measure.label[1:]}{matched}{at.replace('_', ' ')}"
+    of = f"{_inside(measure.label)}{at}{_inside(described(matched, task).label) if at else ''}"
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     return mathtext(f"Difference to {to} in {of}{unit}")
 
