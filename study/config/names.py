@@ -11,6 +11,7 @@ from study.seeds import Seed, label_of
 LONGEST_OPTION = 100  # bytes of an option's name in a folder's name; file systems limit that to 255
 ID_DIGITS = 12
 NAMING = ("data", "model")  # keys whose value names a setting
+LATER = {"data.val_size": None}  # settings that earlier versions did not record, with the value that their runs have
 
 
 def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, Any]:
@@ -41,6 +42,11 @@ def settings(config: RunConfig, set_by_reg: Collection[str] = ()) -> dict[str, A
     else:
         flat |= {f"reg.{key}": config.reg[key] for key in ("scope", "schedule", "ramp")}
     return flat
+
+
+def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The `settings` that a run folder or a sweep recorded, with those that its version did not have."""
+    return {**LATER, **recorded}
 
 
 def varying_keys(each: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from study.config.names import completed
 from study.errors.faults import is_fault
 from study.tasks import CLASSIFICATION
 
@@ -99,9 +100,9 @@ def recorded_hypotheses(study_folder: Path) -> list[dict[str, Any]]:
 
 def recorded_suite(study_folder: Path) -> list[dict[str, Any]]:
     """The settings of a suite named by the sweeps of a study, in order, without duplicates; [] for other studies."""
-    lists = (record.get("suite") for record in _records(study_folder))
-    texts = dict.fromkeys(json.dumps(one) for suite in lists if isinstance(suite, list) for one in suite)
-    return [one for one in map(json.loads, texts) if isinstance(one, dict)]
+    lists = [record.get("suite") for record in _records(study_folder)]
+    each = [one for suite in lists if isinstance(suite, list) for one in suite if isinstance(one, dict)]
+    return [json.loads(text) for text in dict.fromkeys(json.dumps(completed(one)) for one in each)]
 
 
 def recorded_commands(study_folder: Path) -> list[list[str]]:

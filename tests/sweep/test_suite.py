@@ -1,6 +1,7 @@
 """A suite trains each variant in each setting, and refuses a mistake in one of them before anything is trained."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -63,6 +64,19 @@ def test_each_variant_is_trained_in_each_setting_with_each_seed_and_without_m(st
     ]
     again = study(THREE, "variants=[{reg: none}, {reg: l1}]", "seeds=2", *FEW)
     assert "12 already complete, 0 to run" in again.out
+
+
+def test_a_suite_of_a_version_that_recorded_fewer_settings_can_be_extended(study, tmp_path):
+    assert study(THREE, "variants=[{reg: none}, {reg: l1}]", "seeds=3", *FEW).code == 0
+    folder = tmp_path / "outputs/many"
+    for file in (folder / "sweeps.jsonl", *folder.glob("*/status.json")):
+        file.write_text(re.sub(r'"data.val_size": null,\s*', "", file.read_text()))
+    assert study(THREE, "reg=l2", "seeds=3", *FEW).code == 0
+    result = study("analyze", "name=many", "figures=[]", "allow=[changed]")
+    assert result.code == 0, result.err
+    scores = pd.read_csv(folder / "analysis/suite.csv")
+    assert scores.groupby("variant")["setting"].nunique().tolist() == [3, 3, 3]
+    assert len(scores) == 9
 
 
 def test_names_of_runs_have_only_what_tells_settings_apart(study, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 from study.analysis.reading.csv_files import AGAIN, DamagedError
 from study.analysis.reading.seals import FITS
+from study.config.names import completed
 from study.config.run_config import RunConfig
 from study.records.contract import CONFIG, STATUS
 from study.records.existing import read_config
@@ -47,7 +48,7 @@ def _facts(run: str, status: Mapping[str, Any], config: RunConfig) -> dict[str, 
         "reg": config.reg["option"],
         "lam": float("nan") if config.lam is None else config.lam,
         "takes_lam": status["takes_lam"],
-        "setting": sys.intern(json.dumps(status["setting"])),
+        "setting": sys.intern(json.dumps(completed(status["setting"]))),
         "scope": config.reg.get("scope"),
         "seed": label_of(config.seed),
         "state": status["state"],
