@@ -1,5 +1,6 @@
 """What a command line would train: its runs with their epochs, its variants and its contrasts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,9 +74,10 @@ def _tuned(asked: Asked, command: Command) -> Scope:
     assert tuning is not None
     each = searches(tuning)
     for own in each:
-        (candidate, _), *_ = own.ask()
-        (run,) = command.compose(candidate.points(tuning.tuning_seeds[:1], fixed), test=False)
-        count = own.search.trials * tuning.seeds
+        candidates = [candidate for candidate, _ in own.ask()]
+        (run,) = command.compose(candidates[0].points(tuning.tuning_seeds[:1], fixed), test=False)
+        repeated = len(candidates) - len({json.dumps(candidate.values) for candidate in candidates})
+        count = (own.search.trials - repeated) * tuning.seeds
         work += [Work(run, count, own.search.epochs / own.search.trials), Work(run, tuning.fresh, run.config.epochs)]
         trials += count
     settings = len(tuning.contexts)

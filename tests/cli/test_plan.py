@@ -43,6 +43,21 @@ def test_a_tuned_study_is_planned_with_its_trials_and_fresh_seeds(study, tmp_pat
     assert not (tmp_path / "outputs").exists()
 
 
+def test_trials_with_equal_values_are_planned_and_trained_once(study):
+    spaces = "{none: {}, early_stopping: {reg.patience: {choice: [2, 5]}}}"
+    given = (
+        f"tune={{trials: 6, seeds: 2, fresh: 3, shared: {{}}, spaces: {spaces}}}",
+        "allow=[tuning]",
+        "data=digits",
+        "epochs=1",
+        "model.hidden=[5]",
+    )
+    planned = study("plan", *given, "timing=false")
+    assert planned.code == 0, planned.err
+    assert "6 trial runs of 2 variants, then 3 fresh seeds of each choice = 12 runs" in planned.out
+    assert "0 already complete, 6 to run" in study(*given, "dry_run=true").out
+
+
 def test_seeds_in_rounds_are_planned_with_the_round_that_will_end_them(study):
     given = ("-m", "reg=none,l2", *FEW, "seeds=auto", "timing=false")
     wide = study("plan", *given, "half_width=5")
