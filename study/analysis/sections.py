@@ -168,7 +168,8 @@ def make_sections(
     if len(at_equal_strength) and independent:
         text, first = matched_tables.matched_text(at_equal_strength, task), at_equal_strength["measure"].iloc[0]
         printed = int((at_equal_strength["measure"] == first).sum())
-        lines = [*matched.NOTES, *notes]
+        steps = {match.on: matched.wide_steps(rows, match) for match in matched.MATCHES[task]}
+        lines = [*matched.NOTES, *matched_tables.step_notes(steps, task), *notes]
         found.append(Section("matched", at_equal_strength, text, lines, printed))
     ranges = sensitivity.sensitivity(rows, lam_within)
     if len(ranges):

@@ -83,6 +83,9 @@ def test_a_contrast_at_matched_strength_reads_both_paths_at_equal_training_loss(
     (found,) = answers(EMPTY, table, [question]).to_dict("records")
     assert (found["compared"], found["n"]) == ("l2 − l1 at equal train_loss", 7)
     assert found["estimate"] == pytest.approx(0.02, abs=1e-6)
+    assert found["wide_steps"] == "l1 λ 0.01 to 0.1"  # 0.25 of the 0.45 nats that both reach
+    note = "fit: some levels are interpolated far from any run: l1 λ 0.01 to 0.1. Train λ in between."
+    assert hypothesis_notes([question], answers(EMPTY, table, [question]))[-1] == note
     (plain,) = answers(EMPTY, table, [replace(question, matched="")]).to_dict("records")
     assert plain["answer"] == "not tested"  # several λ of each: which one is meant?
 

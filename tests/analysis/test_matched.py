@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.analysis.statistics.matched import LEVELS, branch, matched
-from study.analysis.tables.matched_tables import matched_text
+from study.analysis.statistics.matched import LEVELS, MATCHES, branch, matched, wide_steps
+from study.analysis.tables.matched_tables import matched_text, step_notes
 
 LAM = [1e-4, 1e-3, 1e-2, 1e-1]
 
@@ -30,6 +30,16 @@ def test_a_known_difference_at_equal_train_loss_is_found_at_every_level():
     assert found["level"].tolist() == pytest.approx(list(np.linspace(0.1, 0.6, LEVELS)))
     assert found["mean_difference"].tolist() == pytest.approx([-0.02] * LEVELS)
     assert found["ci_low"].tolist() == pytest.approx([-0.02] * LEVELS)  # the seeds agree
+
+
+def test_a_step_of_lam_across_much_of_the_range_is_named():
+    at_loss = MATCHES["classification"][0]
+    steps = wide_steps(rows(0.0, reg_loss={"l1": [0.1, 0.12, 0.14, 0.6]}), at_loss)
+    assert [(str(step), round(step.share, 2)) for step in steps] == [("l1 λ 0.01 to 0.1", 0.92)]
+    (note,) = step_notes({"train_loss": steps, "val_accuracy": []}, "classification")
+    assert note.startswith("Interpolated far from any run, because training loss changes by more than half of the")
+    assert note.endswith("l1 λ 0.01 to 0.1. Train λ in between.")
+    assert wide_steps(rows(0.0), at_loss) == []
 
 
 def test_only_the_range_that_all_share_is_compared():

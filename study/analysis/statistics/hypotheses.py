@@ -18,14 +18,15 @@ from study.analysis.reading.study import Study
 from study.analysis.statistics import inference, tost
 from study.analysis.statistics.contrasts import LEVEL
 from study.analysis.statistics.in_rounds import FIXED, Testing
-from study.analysis.statistics.matched import LEVELS, Match, interpolated
+from study.analysis.statistics.matched import LEVELS, Match, WideStep, interpolated, wide_steps
 from study.analysis.statistics.verdicts import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.config.hypotheses import EACH, Hypothesis
 from study.measures.catalog import OF, Measure, described
 
 COLUMNS = (
     *("hypothesis", "question", "measure", "compared", "settings", "n", "estimate", "ci_low", "ci_high", "unit"),
-    *("p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "above", "below", "answer", "left_out", "each"),
+    *("p", "p_holm", "margin", "p_equivalence", "p_equivalence_holm", "above", "below", "answer", "left_out"),
+    *("wide_steps", "each"),
 )
 FEWEST_VARIANTS = 4  # for a rank correlation
 PERMUTATIONS = 10_000
@@ -51,7 +52,8 @@ def answers(
         of one setting). `estimate`: the mean difference, or the mean rank correlation (−1 to 1). P-values are corrected
         for the contrasts of a question (Holm), not for the number of questions. `above`, `below`: settings whose
         own estimate is above and below zero. `left_out`: settings without an estimate, joined by "; ".
-        `each`: the estimates of the settings or seeds, as a JSON object.
+        `wide_steps`: where values at equal fit are interpolated far from any run, joined by "; ". `each`: the
+        estimates of the settings or seeds, as a JSON object.
     """
     names = {name for one in hypotheses for name in (one.measure, one.matched, one.other) if name}
     complete = with_described(study, rows, names)
@@ -89,9 +91,13 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> lis
     lines = []
     for reg in there if first == EACH else [first]:
         by_setting: dict[str, np.ndarray] = {}
-        left_out = []
+        left_out, wide = [], []
         for context, own in complete.groupby("context", sort=False):
-            found = _matched(own, one, reg, baseline) if one.matched else _paired(own, one.measure, reg, baseline)
+            if one.matched:
+                found, steps = _matched(own, one, reg, baseline)
+                wide += [f"{context + ': ' if context else ''}{step}" for step in steps]
+            else:
+                found = _paired(own, one.measure, reg, baseline)
             if len(found):
                 by_setting[str(context)] = found
             else:
@@ -102,7 +108,8 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> lis
         at = f" at equal {one.matched}" if one.matched else ""
         compared = f"{reg} − {baseline}{at}"
         line = _tested(values, len(by_setting), compared, measure, one.equivalence, testing)
-        lines.append({**line, "left_out": LEFT_OUT.join(left_out), "each": json.dumps(each)})
+        line |= {"left_out": LEFT_OUT.join(left_out), "wide_steps": LEFT_OUT.join(wide)}
+        lines.append({**line, "each": json.dumps(each)})
     return lines
 
 
@@ -115,12 +122,17 @@ def _paired(own: pd.DataFrame, measure: str, reg: str, baseline: str) -> np.ndar
     return (values[reg] - values[baseline]).dropna().to_numpy(float) if {reg, baseline} <= set(values) else np.zeros(0)
 
 
-def _matched(own: pd.DataFrame, one: Hypothesis, reg: str, baseline: str) -> np.ndarray:
-    """Differences at equal values of a measure, averaged over the levels that both λ paths reach, (seeds,)."""
+def _matched(own: pd.DataFrame, one: Hypothesis, reg: str, baseline: str) -> tuple[np.ndarray, Sequence[WideStep]]:
+    """Differences at equal values of a measure, averaged over the levels that both λ paths reach, (seeds,).
+
+    And the steps of λ in which they are interpolated far from any run.
+    """
     paths = own[own["reg"].isin([reg, baseline, "none"])]
     match = Match(one.matched, described(one.matched, own["task"].iloc[0]).better < 0, (one.measure,))
     _, values = interpolated(paths, match, one.measure, LEVELS)
-    return (values[reg] - values[baseline]).mean(axis=1) if {reg, baseline} <= set(values) else np.zeros(0)
+    if not {reg, baseline} <= set(values):
+        return np.zeros(0), []
+    return (values[reg] - values[baseline]).mean(axis=1), wide_steps(paths, match)
 
 
 def _tested(
@@ -157,7 +169,7 @@ def _association(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> l
         else:
             left_out.append(str(context))
     line: dict[str, Any] = {"compared": f"{one.measure} with {one.other}", "settings": len(pairs), "n": len(pairs)}
-    line |= {"left_out": LEFT_OUT.join(left_out), "each": "{}"}
+    line |= {"left_out": LEFT_OUT.join(left_out), "wide_steps": "", "each": "{}"}
     if not pairs:
         return [line | {"p": np.nan}]
     found = np.array([np.corrcoef(ranks.T)[0, 1] for ranks in pairs.values()])

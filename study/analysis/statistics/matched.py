@@ -8,7 +8,7 @@ regression, the validation loss takes the place of validation accuracy.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from study.tasks import CLASSIFICATION, REGRESSION
 
 FEWEST = 3  # fewest values of λ in a path
 LEVELS = 5  # number of levels at which paths are compared
+WIDE = 1 / 2  # of the compared range: a step of λ that covers more is reported, because values inside are interpolated
 COLUMNS = (
     *("matched_on", "level", "measure", "reg", "other", "n", "mean", "other_mean", "mean_difference"),
     *("ci_low", "ci_high"),
@@ -40,6 +41,27 @@ class Match:
     on: str
     rises: bool
     measures: Sequence[str]
+
+
+@dataclass(frozen=True)
+class WideStep:
+    """Two neighbouring values of λ between which a path covers much of the compared range, so a level there is a guess.
+
+    Attributes:
+        reg: the regularizer.
+        lam: λ at the beginning of the step; 0 for runs without a regularizer.
+        next_lam: λ at its end.
+        share: fraction of the compared range, a mean over seeds.
+    """
+
+    reg: str
+    lam: float
+    next_lam: float
+    share: float
+
+    def __str__(self) -> str:
+        """The step as text: `l1 λ 0.007 to 0.01`."""
+        return f"{self.reg} λ {self.lam:g} to {self.next_lam:g}"
 
 
 MATCHES = {
@@ -126,12 +148,32 @@ def interpolated(
         The levels, (points,), and by regularizer the values, (seeds, points). No levels if nothing can be compared.
     """
     found, branches = _branches(rows, match)
-    levels = (
-        _common_levels([own[match.on].to_numpy() for b in branches.values() for own in b], points) if found else None
-    )
+    levels = _levels_of(branches, match, points) if found else None
     if levels is None:
         return np.zeros(0), {}
     return levels, {reg: _read_off(own, match.on, measure, levels) for reg, own in branches.items()}
+
+
+def wide_steps(rows: pd.DataFrame, match: Match) -> list[WideStep]:
+    """The steps of λ that cover more than WIDE of the compared range: a network may stop learning inside one.
+
+    Args:
+        rows: one row per run.
+        match: what is held equal.
+    """
+    found, branches = _branches(rows, match)
+    levels = _levels_of(branches, match, 2) if found else None
+    if levels is None:
+        return []
+    low, high = levels
+    shares: dict[tuple[str, float, float], list[float]] = {}
+    for reg, own in branches.items():
+        for one in own:
+            reached = np.clip(one[match.on].to_numpy(float), low, high)
+            for lams, ends in zip(itertools.pairwise(one["lam"]), itertools.pairwise(reached), strict=True):
+                shares.setdefault((reg, *lams), []).append(abs(ends[1] - ends[0]) / (high - low))
+    steps = [WideStep(*step, float(np.mean(each))) for step, each in shares.items()]
+    return [step for step in steps if step.share > WIDE]
 
 
 def _branches(rows: pd.DataFrame, match: Match) -> tuple[bool, dict[str, list[pd.DataFrame]]]:
@@ -146,9 +188,10 @@ def _branch_of(path: pd.DataFrame, seed: int, match: Match) -> pd.DataFrame:
     return own.iloc[branch(own[match.on].to_numpy(), match.rises)]
 
 
-def _common_levels(branches: Sequence[np.ndarray], points: int) -> np.ndarray | None:
+def _levels_of(branches: Mapping[str, Sequence[pd.DataFrame]], match: Match, points: int) -> np.ndarray | None:
     """Equally spaced values within the common range of all branches; None if there is no common range."""
-    low, high = max(b.min() for b in branches), min(b.max() for b in branches)
+    reached = [own[match.on].to_numpy() for each in branches.values() for own in each]
+    low, high = max(values.min() for values in reached), min(values.max() for values in reached)
     return np.linspace(low, high, points) if low < high else None
 
 

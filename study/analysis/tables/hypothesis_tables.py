@@ -31,6 +31,8 @@ OF_ASSOCIATION = (
     " Its p-value is that of permutations of the variants within settings."
 )
 
+MOST = 4  # steps of λ that a note names
+
 
 def hypothesis_text(table: pd.DataFrame, task: str) -> TextTable:
     """The table from `hypotheses.answers` as text; the name of a question stands in its first row only."""
@@ -68,4 +70,17 @@ def hypothesis_notes(hypotheses: Sequence[Hypothesis], table: pd.DataFrame) -> l
         f"{hypothesis} has no value in: {left_out}."
         for hypothesis, left_out in dict.fromkeys(zip(lacking["hypothesis"], lacking["left_out"], strict=True))
     ]
-    return [*asked, *NOTES, *of_association, *without]
+    return [*asked, *NOTES, *of_association, *without, *_of_wide_steps(table)]
+
+
+def _of_wide_steps(table: pd.DataFrame) -> list[str]:
+    """Notes on contrasts at equal fit of which a level lies far from any run."""
+    lines = []
+    for hypothesis, steps in table.loc[table["wide_steps"] != "", ["hypothesis", "wide_steps"]].itertuples(index=False):
+        each = steps.split("; ")
+        more = f" and {len(each) - MOST} more (hypotheses.csv has them)" if len(each) > MOST else ""
+        lines.append(
+            f"{hypothesis}: some levels are interpolated far from any run: {'; '.join(each[:MOST])}{more}. Train λ in"
+            " between."
+        )
+    return lines

@@ -1,7 +1,10 @@
 """The comparison of regularizers at matched strength, as text."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
+from study.analysis.statistics.matched import WideStep
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import interval, signed
 from study.measures.catalog import Measure, measures_of
@@ -41,6 +44,22 @@ def matched_text(table: pd.DataFrame, task: str) -> TextTable:
             )
         )
     return TextTable(COLUMNS, list(zip(*lines, strict=True)))
+
+
+def step_notes(steps: Mapping[str, Sequence[WideStep]], task: str) -> list[str]:
+    """A note on steps of λ in which values are interpolated far from any run.
+
+    Args:
+        steps: by the measure that is held equal, from `matched.wide_steps`.
+        task: of the study.
+    """
+    measures = measures_of(task)
+    return [
+        f"Interpolated far from any run, because {measures[on].label[0].lower()}{measures[on].label[1:]} changes by"
+        f" more than half of the compared range: {', '.join(map(str, own))}. Train λ in between."
+        for on, own in steps.items()
+        if own
+    ]
 
 
 def _in_unit(measure: Measure) -> str:
