@@ -132,6 +132,19 @@ def test_values_that_are_equal_but_for_rounding_errors_are_ties():
     assert predicts["estimate"] == pytest.approx(-1)
 
 
+def test_an_association_that_settings_do_not_share_is_undecided_whatever_the_permutations_say():
+    """In four of six settings accuracy falls with the gap, in two it rises: the mean says little of a seventh."""
+    effects = {f"reg{n}": 0.01 * n for n in range(1, 12)}
+    table = rows(effects, settings=6)
+    rises = table["context"].isin(["data 0", "data 1"])
+    table.loc[rises, "accuracy_gap"] = table.loc[rises, "val_accuracy"]
+    (found,) = answers(EMPTY, table, [PREDICTS]).to_dict("records")
+    assert found["estimate"] == pytest.approx(-1 / 3)
+    assert found["p"] < 0.05
+    assert found["ci_low"] < 0 < found["ci_high"]
+    assert found["answer"] == "undecided"
+
+
 def test_the_permutation_test_keeps_its_level():
     generator, found = np.random.default_rng(3), []
     for _ in range(60):

@@ -206,7 +206,7 @@ def _answered(lines: Sequence[Mapping[str, Any]], one: Hypothesis, direction: in
     for line, p_holm, p_same in zip(lines, p, same, strict=True):
         if np.isnan(p_holm):
             answer = NOT_TESTED
-        elif not one.other and line["n"] < inference.STARS_FROM:
+        elif line["n"] < inference.STARS_FROM if not one.other else _differs_between_settings(line):
             answer = UNDECIDED
         elif p_same < LEVEL:
             answer = EQUIVALENT
@@ -215,6 +215,11 @@ def _answered(lines: Sequence[Mapping[str, Any]], one: Hypothesis, direction: in
         own = {"hypothesis": one.name, "question": one.question, "measure": one.measure, **line}
         found.append({**own, "p_holm": p_holm, "p_equivalence_holm": p_same, "answer": answer})
     return found
+
+
+def _differs_between_settings(line: Mapping[str, Any]) -> bool:
+    """Whether the interval of an association over settings has zero inside, so that another setting may differ."""
+    return bool(line.get("ci_low", np.nan) <= 0 <= line.get("ci_high", np.nan))  # False for NaN: too few settings
 
 
 def _holm(p: Sequence[float]) -> np.ndarray:

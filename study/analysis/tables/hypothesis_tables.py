@@ -28,7 +28,8 @@ NOTES = (
 )
 OF_ASSOCIATION = (
     "An estimate without unit is Spearman's rank correlation over the variants of a setting, averaged over settings."
-    " Its p-value is that of permutations of the variants within settings."
+    " Its p-value is that of permutations of the variants within settings. An answer also requires that the interval"
+    " over settings excludes zero."
 )
 
 MOST = 4  # steps of λ that a note names
