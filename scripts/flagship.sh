@@ -19,5 +19,4 @@ study analyze name=flagship_default "allow=[tuning]" "figures=[interaction,hypot
 study analyze name=flagship_matched "figures=[interaction,hypotheses]"
 python "$scripts/flagship/rates.py" outputs/flagship outputs/flagship_default across
 python "$scripts/flagship/matched.py" outputs/flagship_matched across
-python "$scripts/flagship/test_ranks.py" outputs/flagship across
 tar -czf flagship.tar.gz across/*.csv outputs/flagship*/analysis/*.csv

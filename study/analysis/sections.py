@@ -271,7 +271,8 @@ def suite_sections(
         return []
     names = set(places.variants[rows["variant"].isin(set(baselines.values()))]) & set(found.matrix)
     baseline = names.pop() if len(names) == 1 else None
-    ranked = suite.rank_table(found, rows, places.variants, baseline)
+    on_test = suite.on_test_sets(found, rows, places)
+    ranked = suite.rank_table(found, rows, places.variants, baseline, on_test)
     rope = suite.rope_of(measure, margin)
     pairs = suite.pair_table(found, rope)
     dependent = [*suite_tables.dependence_notes(found), *notes]
@@ -281,7 +282,7 @@ def suite_sections(
         [*suite_tables.suite_notes(found), *notes],
     )
     tables = [Section("suite", found.scores, text, lines, len(text))]
-    text, lines = suite_tables.rank_text(ranked), [*suite_tables.rank_notes(found), *few, *dependent]
+    text, lines = suite_tables.rank_text(ranked), [*suite_tables.rank_notes(found, on_test), *few, *dependent]
     tables.append(
         Section("ranks", ranked, text, lines, len(text), suite_tables.rank_columns(ranked["against"].iloc[0]))
     )

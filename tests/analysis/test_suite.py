@@ -71,6 +71,20 @@ def test_scores_are_means_over_common_seeds_and_ranks_those_of_scipy(analysis):
     assert f"Friedman: χ²(2) = {found.statistic:.2f}" in (analysis / "ranks.md").read_text()
 
 
+def test_ranks_by_test_scores_stand_beside_those_by_validation(analysis):
+    runs = pd.read_csv(analysis / "runs.csv")
+    means = runs.pivot_table(index="context", columns=["reg", "lam"], values="test_accuracy", dropna=False).dropna(
+        axis=1
+    )
+    ranked = pd.read_csv(analysis / "ranks.csv").set_index("variant")
+    expected = means.round(12).rank(axis=1, ascending=False).mean()
+    assert sorted(ranked["mean_rank_test"]) == pytest.approx(sorted(expected))
+    assert ranked["mean_rank_test"].to_dict() != ranked["mean_rank"].to_dict()
+    text = (analysis / "ranks.md").read_text()
+    assert "By test_accuracy, the permutation test has p = " in text
+    assert "By test: the mean rank by the same score on test sets" in text
+
+
 def test_pairs_have_signed_rank_tests_corrected_by_holm_and_probabilities(analysis):
     scores, pairs = pd.read_csv(analysis / "suite.csv"), pd.read_csv(analysis / "pairs.csv")
     matrix = scores.pivot_table(index="setting", columns="variant", values="mean")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,17 @@ from study.analysis.statistics.tuning import context_names
 from study.config.names import differing, short_names, without_settings
 from study.config.run_config import DATA_KEYS
 from study.errors import ConfigError
-from study.measures.catalog import Measure
+from study.measures.catalog import Measure, measures_of
 
 USUAL_ROPE = 1.0  # points: the usual region of practical equivalence (Benavoli et al. 2017)
 SCORES = (
     *("setting", "variant", "reg", "lam", "data"),
     *("measure", "n", "mean", "sd", "near_best", "rank"),
 )
-RANKS = ("variant", "reg", "lam", "model_regularizers", "mean_rank", "best_in", "wins", "losses", "ties", "against")
+RANKS = (
+    *("variant", "reg", "lam", "model_regularizers", "mean_rank", "mean_rank_test"),
+    *("best_in", "wins", "losses", "ties", "against"),
+)
 PAIRS = (
     *("variant", "other", "n", "mean_difference", "unit", "wins", "losses", "ties", "p_wilcoxon", "p_holm", "rope"),
     *("p_worse", "p_equivalent", "p_better"),
@@ -164,7 +168,28 @@ def _sharing(rows: pd.DataFrame, settings: Sequence[str]) -> list[list[str]]:
     return [settings for settings in by_source.values() if len(settings) > 1]
 
 
-def rank_table(suite: Suite, rows: pd.DataFrame, variants: pd.Series, baseline: str | None) -> pd.DataFrame:
+def on_test_sets(suite: Suite, rows: pd.DataFrame, places: Places) -> Suite | None:
+    """The same settings and variants by the measure's counterpart on test sets.
+
+    None if the measure is not one of validation sets, or if runs have no test scores.
+
+    Args:
+        suite: the scores by the primary measure.
+        rows: one row per run, from `gaps.at_epoch`.
+        places: the setting of each run.
+    """
+    counterpart = re.sub("^val_", "test_", suite.measure.name)
+    measures = measures_of(rows["task"].iloc[0])
+    if counterpart == suite.measure.name or counterpart not in measures:
+        return None
+    found = suite_of(rows, places, measures[counterpart])
+    same = found is not None and all(set(found.scores[key]) == set(suite.scores[key]) for key in ("setting", "variant"))
+    return found if same else None
+
+
+def rank_table(
+    suite: Suite, rows: pd.DataFrame, variants: pd.Series, baseline: str | None, on_test: Suite | None = None
+) -> pd.DataFrame:
     """The mean rank of each variant, best first, and in how many settings it wins against the baseline.
 
     Args:
@@ -172,14 +197,17 @@ def rank_table(suite: Suite, rows: pd.DataFrame, variants: pd.Series, baseline: 
         rows: one row per run.
         variants: the variant of each run without its setting.
         baseline: the variant that the others are compared with; None: each is compared with all others.
+        on_test: from `on_test_sets`.
 
     Returns:
-        RANKS. `best_in` counts the settings in which the variant has the best mean; equal ones share them.
+        RANKS. `mean_rank_test`: the mean rank by test scores; NaN if there are none. `best_in` counts the settings in
+        which the variant has the best mean; equal ones share them.
     """
     matrix, lines = suite.matrix, []
     of_best = suite.scores[suite.scores["rank"] == suite.scores.groupby("setting")["rank"].transform("min")]
     shares = (1 / of_best.groupby("setting")["variant"].transform("size")).groupby(of_best["variant"]).sum()
     models = rows["model_regularizers"].groupby(variants).first()
+    by_test = on_test.scores.groupby("variant")["rank"].mean() if on_test else pd.Series(dtype=float)
     for variant, own in suite.scores.groupby("variant", sort=False):
         others = [other for other in ([baseline] if baseline else matrix.columns) if other != variant]
         counts = np.sum([_won_lost_tied(matrix[variant] - matrix[other]) for other in others], axis=0)
@@ -187,7 +215,8 @@ def rank_table(suite: Suite, rows: pd.DataFrame, variants: pd.Series, baseline: 
             {
                 **{"variant": variant, "reg": own["reg"].iloc[0], "model_regularizers": models[variant]},
                 "lam": own["lam"].iloc[0] if own["lam"].nunique() == 1 else float("nan"),
-                **{"mean_rank": own["rank"].mean(), "best_in": shares.get(variant, 0.0)},
+                **{"mean_rank": own["rank"].mean(), "mean_rank_test": by_test.get(variant, float("nan"))},
+                "best_in": shares.get(variant, 0.0),
                 **dict(zip(("wins", "losses", "ties"), counts if others else [None] * 3, strict=True)),
                 "against": baseline or "all others",
             }

@@ -20,6 +20,7 @@ SUITE = (SETTING, OF_SEEDS, SCORE)
 RANKS = (
     VARIANT,
     Column("mean_rank", "Mean rank", priority=0, preset=SHORT),
+    Column("mean_rank_test", "By test", priority=1, preset=SHORT),
     Column("best_in", "Best in", priority=3, preset=SHORT),
     Column("wins", "Wins", priority=2, preset=SHORT, also=("against",)),
     Column("losses", "Losses", priority=2, preset=SHORT, also=("against",)),
@@ -67,11 +68,12 @@ def rank_text(ranked: pd.DataFrame) -> TextTable:
     whole = ["wins", "losses", "ties"]
     cells = {
         "variant": list(ranked["variant"]),
-        "mean_rank": [f"{rank:.2f}" for rank in ranked["mean_rank"]],
+        **{key: [f"{rank:.2f}" for rank in ranked[key]] for key in ("mean_rank", "mean_rank_test")},
         "best_in": [f"{count:.2g}" for count in ranked["best_in"]],
         **{key: ["–" if pd.isna(count) else f"{count:g}" for count in ranked[key]] for key in whole},
     }
-    return TextTable(RANKS, [cells[column.key] for column in RANKS])
+    columns = [column for column in RANKS if ranked[column.key].notna().any() or column.key != "mean_rank_test"]
+    return TextTable(columns, [cells[column.key] for column in columns])
 
 
 def pair_text(pairs: pd.DataFrame, measure: Measure) -> TextTable:
@@ -132,6 +134,7 @@ def dependence_notes(suite: Suite) -> list[str]:
 def rank_columns(against: str) -> dict[str, str]:
     """What columns of the mean ranks say, by column."""
     return {
+        "mean_rank_test": "By test: the mean rank by the same score on test sets, which takes no part in any choice.",
         "best_in": "Best in: the settings in which the variant has the best mean; equal variants share a setting.",
         "wins": f"Wins, losses and ties: the number of settings, against {against}.",
     }
@@ -147,8 +150,13 @@ def pair_columns(settings: int, variants: int) -> dict[str, str]:
     }
 
 
-def rank_notes(suite: Suite) -> list[str]:
-    """The notes below the mean ranks: the tests of Friedman, and what so many settings can show."""
+def rank_notes(suite: Suite, on_test: Suite | None = None) -> list[str]:
+    """The notes below the mean ranks: the tests of Friedman, and what so many settings can show.
+
+    Args:
+        suite: the scores.
+        on_test: the same by test scores, if there are any.
+    """
     matrix = suite.matrix
     n, k = matrix.shape
     ranked = ranks.ranks(matrix.to_numpy())
@@ -163,6 +171,9 @@ def rank_notes(suite: Suite) -> list[str]:
         "Nemenyi's critical difference of mean ranks (p < .05):"
         f" {ranks.critical_difference(k, n):.2f}. The table of pairs has tests with more power.",
     ]
+    if on_test:
+        p_test = ranks.permuted(ranks.ranks(on_test.matrix.to_numpy()))
+        lines.append(f"By {on_test.measure.name}, the permutation test has p = {p_value(p_test)}.")
     return lines
 
 
