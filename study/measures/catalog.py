@@ -34,6 +34,11 @@ class Measure:
     task: str = ""
 
     @property
+    def words(self) -> str:
+        """The label inside a sentence: with a small first letter."""
+        return self.label[0].lower() + self.label[1:]
+
+    @property
     def factor(self) -> int:
         """The factor from stored values to displayed values."""
         return 100 if self.unit == "fraction" else 1

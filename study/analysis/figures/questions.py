@@ -75,20 +75,15 @@ def _row_label(compared: str, task: str) -> str:
     first, is_contrast, _ = compared.partition(MINUS)
     if is_contrast:
         return option_label(first)
-    one, other = (described(side, task).label for side in compared.split(" with "))
-    return mathtext(f"{one}\nand {_inside(other)}")
-
-
-def _inside(label: str) -> str:
-    """A label inside a sentence: with a small first letter."""
-    return label[0].lower() + label[1:]
+    one, other = (described(side, task) for side in compared.split(" with "))
+    return mathtext(f"{one.label}\nand {other.words}")
 
 
 def _difference(compared: str, measure: Measure, task: str) -> str:
     """The label of the axis: to what the differences are, in which measure, at what."""
     baseline, at, matched = compared.partition(MINUS)[2].partition(" at equal ")
     to = "no regularizer" if baseline == "none" else option_label(baseline)
-    of = f"{_inside(measure.label)}{at}{_inside(described(matched, task).label) if at else ''}"
+    of = f"{measure.words}{at}{described(matched, task).words if at else ''}"
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     return mathtext(f"Difference to {to} in {of}{unit}")
 

@@ -33,7 +33,7 @@ PERMUTATIONS = 10_000
 LARGER, SMALLER = "larger", "smaller"  # answers for a measure of which neither is better
 RISES, FALLS = "rises with it", "falls with it"  # answers of an association
 NOT_TESTED = "not tested"
-LEFT_OUT = "; "  # between settings
+SEPARATOR = "; "  # between settings or steps in one cell
 
 
 def answers(
@@ -108,7 +108,7 @@ def _contrasts(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> lis
         at = f" at equal {one.matched}" if one.matched else ""
         compared = f"{reg} − {baseline}{at}"
         line = _tested(values, len(by_setting), compared, measure, one.equivalence, testing)
-        line |= {"left_out": LEFT_OUT.join(left_out), "wide_steps": LEFT_OUT.join(wide)}
+        line |= {"left_out": SEPARATOR.join(left_out), "wide_steps": SEPARATOR.join(wide)}
         lines.append({**line, "each": json.dumps(each)})
     return lines
 
@@ -169,7 +169,7 @@ def _association(complete: pd.DataFrame, one: Hypothesis, testing: Testing) -> l
         else:
             left_out.append(str(context))
     line: dict[str, Any] = {"compared": f"{one.measure} with {one.other}", "settings": len(pairs), "n": len(pairs)}
-    line |= {"left_out": LEFT_OUT.join(left_out), "wide_steps": "", "each": "{}"}
+    line |= {"left_out": SEPARATOR.join(left_out), "wide_steps": "", "each": "{}"}
     if not pairs:
         return [line | {"p": np.nan}]
     found = np.array([np.corrcoef(ranks.T)[0, 1] for ranks in pairs.values()])
@@ -204,9 +204,10 @@ def _answered(lines: Sequence[Mapping[str, Any]], one: Hypothesis, direction: in
     above, below = (RISES, FALLS) if one.other else of_contrast
     found = []
     for line, p_holm, p_same in zip(lines, p, same, strict=True):
+        is_open = _differs_between_settings(line) if one.other else line["n"] < inference.STARS_FROM
         if np.isnan(p_holm):
             answer = NOT_TESTED
-        elif line["n"] < inference.STARS_FROM if not one.other else _differs_between_settings(line):
+        elif is_open:
             answer = UNDECIDED
         elif p_same < LEVEL:
             answer = EQUIVALENT

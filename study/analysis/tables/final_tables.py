@@ -10,6 +10,7 @@ from study.analysis.statistics.gaps import SUPPORT
 from study.analysis.tables.gap_tables import VARIANT
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import number, significant
+from study.measures import catalog
 from study.measures.weights import ALL, THRESHOLDS
 from study.tasks import CLASSIFICATION
 
@@ -37,12 +38,26 @@ SPARSITY = (
 # Of the whole network; decimals are significant digits
 INVARIANTS = (
     VARIANT,
-    Column("path_norm_l1", "ℓ1 path norm", 1, 4, priority=1, preset=SHORT),
-    Column("path_norm_l2", "ℓ2 path norm", 1, 4, priority=1, preset=SHORT),
-    Column("in_out", "Σ‖in‖‖out‖", 1, 4, priority=5),
-    Column("margin_median", "Median margin", 1, 3, priority=2, preset=SHORT),
-    Column("margin_median_over_path_norm_l1", "Margin / ℓ1 path norm", 1, 3, priority=3, preset=SHORT),
-    Column("margin_median_over_path_norm_l2", "Margin / ℓ2 path norm", 1, 3, priority=3, preset=SHORT),
+    Column("path_norm_l1", catalog.INVARIANTS["path_norm_l1"], 1, 4, priority=1, preset=SHORT),
+    Column("path_norm_l2", catalog.INVARIANTS["path_norm_l2"], 1, 4, priority=1, preset=SHORT),
+    Column("in_out", catalog.INVARIANTS["in_out"], 1, 4, priority=5),
+    Column("margin_median", catalog.INVARIANTS["margin_median"], 1, 3, priority=2, preset=SHORT),
+    Column(
+        "margin_median_over_path_norm_l1",
+        catalog.INVARIANTS["margin_median_over_path_norm_l1"],
+        1,
+        3,
+        priority=3,
+        preset=SHORT,
+    ),
+    Column(
+        "margin_median_over_path_norm_l2",
+        catalog.INVARIANTS["margin_median_over_path_norm_l2"],
+        1,
+        3,
+        priority=3,
+        preset=SHORT,
+    ),
 )
 RANKS = (
     Column("stable_rank", "Stable rank", 1, 1, priority=7),

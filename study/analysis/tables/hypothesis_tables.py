@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from study.analysis.statistics.hypotheses import SEPARATOR
 from study.analysis.text.columns import SHORT, Column, TextTable
 from study.analysis.text.formats import interval, p_value, signed, significant
 from study.config.hypotheses import Hypothesis
@@ -42,7 +43,7 @@ def hypothesis_text(table: pd.DataFrame, task: str) -> TextTable:
         measure = described(row.measure, task)
         is_contrast = " − " in row.compared
         factor, unit = (measure.factor, measure.difference_unit) if is_contrast else (1, "")
-        of_what = f"{row.compared}, {measure.label[0].lower()}{measure.label[1:]}" if is_contrast else row.compared
+        of_what = f"{row.compared}, {measure.words}" if is_contrast else row.compared
         decimals = 2 if unit == "points" or not is_contrast else significant([factor * row.estimate], 3)
         lines.append(
             (
@@ -78,10 +79,10 @@ def _of_wide_steps(table: pd.DataFrame) -> list[str]:
     """Notes on contrasts at equal fit of which a level lies far from any run."""
     lines = []
     for hypothesis, steps in table.loc[table["wide_steps"] != "", ["hypothesis", "wide_steps"]].itertuples(index=False):
-        each = steps.split("; ")
+        each = steps.split(SEPARATOR)
         more = f" and {len(each) - MOST} more (hypotheses.csv has them)" if len(each) > MOST else ""
         lines.append(
-            f"{hypothesis}: some levels are interpolated far from any run: {'; '.join(each[:MOST])}{more}. Train λ in"
-            " between."
+            f"{hypothesis}: some levels are interpolated far from any run: {SEPARATOR.join(each[:MOST])}{more}. Train"
+            " λ in between."
         )
     return lines

@@ -68,8 +68,7 @@ def _p(value: float) -> str:
 
 def interaction_notes(table: pd.DataFrame, task: str) -> list[str]:
     """The notes below the table, as sentences."""
-    label = measures_of(task)[table["measure"].iloc[0]].label
-    words = f"{label[0].lower()}{label[1:]}"
+    words = measures_of(task)[table["measure"].iloc[0]].words
     tested = int(table["p_change"].notna().sum())
     references = table[table["is_reference"].astype(bool)].drop_duplicates("key")
     named = ", ".join(

@@ -34,7 +34,7 @@ def matched_text(table: pd.DataFrame, task: str) -> TextTable:
         level = f"{on.factor * row.level:.4g} {on.shown_unit}".rstrip()
         lines.append(
             (
-                f"{_in_unit(measure)} at {on.label[0].lower()}{on.label[1:]} {level}",
+                f"{_in_unit(measure)} at {on.words} {level}",
                 f"{row.reg} − {row.other}",
                 str(row.n),
                 f"{measure.factor * row.mean:.{decimals}f}",
@@ -55,8 +55,8 @@ def step_notes(steps: Mapping[str, Sequence[WideStep]], task: str) -> list[str]:
     """
     measures = measures_of(task)
     return [
-        f"Interpolated far from any run, because {measures[on].label[0].lower()}{measures[on].label[1:]} changes by"
-        f" more than half of the compared range: {', '.join(map(str, own))}. Train λ in between."
+        f"Interpolated far from any run, because {measures[on].words} changes by more than half of the"
+        f" compared range: {', '.join(map(str, own))}. Train λ in between."
         for on, own in steps.items()
         if own
     ]

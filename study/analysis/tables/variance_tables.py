@@ -45,7 +45,7 @@ MORE_SEEDS = (
 
 def _named(measure: Measure, quantity: str) -> str:
     if quantity == DIFFERENCE:
-        return f"Δ {measure.label[0].lower()}{measure.label[1:]}"
+        return f"Δ {measure.words}"
     return measure.label
 
 
