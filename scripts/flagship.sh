@@ -19,4 +19,4 @@ study analyze name=flagship_default "allow=[tuning]" "figures=[interaction,hypot
 study analyze name=flagship_matched "figures=[interaction,hypotheses]"
 python "$scripts/flagship/rates.py" outputs/flagship outputs/flagship_default across
 python "$scripts/flagship/matched.py" outputs/flagship_matched across
-tar -czf flagship.tar.gz across/*.csv outputs/flagship*/analysis/*.csv
+tar -czf flagship.tar.gz across/*.csv outputs/flagship*/ledger.csv outputs/flagship*/analysis/*.csv
