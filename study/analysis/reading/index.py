@@ -18,7 +18,7 @@ from study.records.compacted import CompactedRun
 
 HISTOGRAM = "histogram:"  # prefix of the names of histograms in the index; the requested epoch follows
 INDEX = ".analysis-index.npz"  # in a study's folder
-VERSION = 8
+VERSION = 9
 SETTLED = 2.0  # seconds: a newer file may change again without a new time, within one tick of the file system's clock
 
 Identity = list[list[int] | None]  # one item per file; None if the file does not exist
