@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -23,6 +24,9 @@ ROOT = Path(__file__).parent.parent
 # pytest-xdist gives each core a process; several threads in each would wait for one another, ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / startup.compiled_version()))
+# A background job of a shell ignores Ctrl-C, and so do processes that it starts. Tests send it to some of these.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COMPILE = (
     "import torch; torch.set_default_dtype({}); from study.training.compiled import any_model, mlp;"

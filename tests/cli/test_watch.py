@@ -46,7 +46,7 @@ def watching(tmp_path):
     yield watch
     for process in started:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0  # at the lowest priority, beside the other tests
+        assert process.wait(timeout=20) == 0
         assert process.stderr.read() == ""
 
 
